@@ -1,0 +1,58 @@
+//! What Kafka delivers, byte for byte, free of any client library.
+
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Headers in the order they came; names may repeat and values may be null.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Headers(pub Vec<(String, Option<Bytes>)>);
+
+impl Headers {
+    /// The last value of `name`, as Kafka's own clients read a header.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.0.iter().rev().find(|(n, _)| n == name).and_then(|(_, value)| value.as_ref())
+    }
+
+    /// The last value of `name` as text; `None` if it is missing or not UTF-8.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    pub fn push(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
+        self.0.push((name.into(), Some(value.into())));
+    }
+
+    /// Bytes of names and values: what the header budget counts.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len)).sum()
+    }
+}
+
+/// One record of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
+    /// Milliseconds since the epoch, as the broker has it; -1 where it has none.
+    pub timestamp_ms: i64,
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
+    pub headers: Headers,
+}
+
+impl Record {
+    /// What the record occupies in memory, roughly: the unit of every byte bound.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        const FIXED: usize = 160;
+        FIXED
+            + self.key.as_ref().map_or(0, Bytes::len)
+            + self.value.as_ref().map_or(0, Bytes::len)
+            + self.headers.size_bytes()
+            + self.headers.0.len() * 56
+    }
+}

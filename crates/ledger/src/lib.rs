@@ -1,0 +1,85 @@
+//! The only state of a service, and the only crate with SQL: slices, journal, identities, documents, parking, timers, audit.
+//!
+//! One trait, one contract-test suite, three implementations. A micro-batch of a slice is one [`SliceCommit`]: it happens
+//! whole or not at all, and never under an epoch that is not the newest (I5).
+
+pub mod journal;
+pub mod types;
+
+pub use journal::*;
+pub use types::*;
+
+use async_trait::async_trait;
+
+/// Why a ledger call failed. Nothing was changed unless the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database does not answer or asks to try again; the same call may be repeated as it is.
+    #[error("ledger unavailable: {0}")]
+    Unavailable(String),
+    /// The database holds a newer schema than this binary knows.
+    #[error("the ledger has schema version {found}, this binary knows up to {known}: deploy a newer binary")]
+    NewerSchema { found: i64, known: i64 },
+    /// Stored bytes cannot be read back.
+    #[error("ledger content is damaged: {0}")]
+    Corrupt(String),
+    /// Bad address, credentials or rights.
+    #[error("ledger configuration: {0}")]
+    Config(String),
+    /// A rule of the ledger was broken by the caller.
+    #[error("ledger misuse: {0}")]
+    Misuse(String),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What happened to one slice's part of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// Done, now or by an earlier try of the same entry whose answer was lost.
+    Committed,
+    /// Another owner has taken the slice: nothing of this slice was written.
+    Fenced,
+}
+
+/// One service's ledger. All methods are safe to repeat after [`Error::Unavailable`].
+#[async_trait]
+pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
+    /// Takes a slice over: raises its epoch (creating the slice if it is new) and reads all that its machine needs to go on.
+    async fn take_over(&self, slice: i32, owner: &str) -> Result<Takeover>;
+
+    /// Commits micro-batches of several slices in one transaction. A fenced slice drops out, the others go on.
+    /// Repeating a commit whose outcome was lost answers `Committed` and writes nothing twice: the entry number decides.
+    async fn commit(&self, batches: &[SliceCommit]) -> Result<Vec<CommitOutcome>>;
+
+    /// What `decide` needs for a batch, in one round trip: known identities and documents. Absent ones are absent.
+    async fn load(&self, request: &LoadRequest) -> Result<Loaded>;
+
+    /// Records of one parked sequence that are still alive (`waiting`, `letter_pending`, `dead_lettered`), in order, from `from_no`.
+    async fn parked_page(&self, slice: i32, sequence: &str, from_no: i64, limit: usize) -> Result<Vec<ParkedRecord>>;
+
+    // -- reading for people and tools: never needs an epoch, never blocks a service --
+
+    async fn slices(&self) -> Result<Vec<SliceStatus>>;
+    /// Journal entries of a slice with number >= `from`, in order.
+    async fn entries(&self, slice: i32, from: i64, limit: usize) -> Result<Vec<StoredEntry>>;
+    async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>>;
+    async fn sequences(&self, slice: Option<i32>) -> Result<Vec<ParkedSequence>>;
+    /// Parked records of every state, oldest first.
+    async fn parked_records(&self, filter: &ParkedFilter) -> Result<Vec<ParkedRecord>>;
+    async fn audit(&self, limit: usize) -> Result<Vec<AuditRow>>;
+    /// The floor in milliseconds: a timed identity older than this is answered `outside_horizon`.
+    async fn floor_ms(&self) -> Result<i64>;
+
+    // -- operators' writes: each leaves an audit row in the same transaction --
+
+    /// Accepts a new start of one topic in a slice after it was recreated or truncated. Raises the epoch, so that a
+    /// running owner stops and takes the slice over again.
+    async fn accept_position(&self, slice: i32, position: &Position, audit: &NewAudit) -> Result<()>;
+    /// Marks a slice as stopped with a reason, or (with `None`) lets it go on. Does not raise the epoch.
+    async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()>;
+
+    /// Drops journal and identity ranges that lie wholly before `before_ms`, as far as redelivery is provably impossible
+    /// (nothing open, parked or unpublished needs them), and raises the floor. Returns the new floor.
+    async fn prune(&self, before_ms: i64) -> Result<i64>;
+}

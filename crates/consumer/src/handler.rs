@@ -27,6 +27,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Name of the service: consumer group, ledger schema, `dlq.<name>`, `replay.<name>`.
     fn name(&self) -> &'static str;
 
+    /// Topics that `decide` may publish to; checked to exist at start. The dead-letter topic is always there.
+    fn outputs(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// The events that must stay in order with this one. Default: all events of the record key.
     fn sequence(&self, event: &Self::Event, key: &str) -> String {
         let _ = event;

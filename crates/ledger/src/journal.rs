@@ -89,7 +89,8 @@ pub struct StepId {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     pub sequence: String,
-    pub cause: Cause,
+    /// One; several where waiting events were coalesced: then only the last took effect, the others ended `superseded`.
+    pub causes: Vec<Cause>,
     pub effects: Vec<EffectRow>,
     pub staged: Staged,
 }

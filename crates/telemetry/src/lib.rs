@@ -6,6 +6,8 @@ mod logging;
 mod memory;
 mod metrics;
 pub mod names;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod trace;
 
 pub use logging::{Error, Format, Guard, init};

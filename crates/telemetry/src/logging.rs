@@ -47,7 +47,7 @@ pub struct Guard {
     _export: Option<crate::otlp::Export>,
 }
 
-type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+pub(crate) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Sets up logging for the process. `RUST_LOG` filters (default `info`). With the `otlp` feature, traces go to
 /// `OTEL_EXPORTER_OTLP_ENDPOINT` if that is set; call it inside a tokio runtime then.

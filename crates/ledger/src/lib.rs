@@ -3,9 +3,15 @@
 //! One trait, one contract-test suite, three implementations. A micro-batch of a slice is one [`SliceCommit`]: it happens
 //! whole or not at all, and never under an epoch that is not the newest (I5).
 
+mod audit;
+mod batch;
+pub mod faulty;
+mod horizon;
 pub mod journal;
+pub mod memory;
 pub mod types;
 
+pub use audit::verify_audit;
 pub use journal::*;
 pub use types::*;
 
@@ -58,15 +64,17 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// Records of one parked sequence that are still alive (`waiting`, `letter_pending`, `dead_lettered`), in order, from `from_no`.
     async fn parked_page(&self, slice: i32, sequence: &str, from_no: i64, limit: usize) -> Result<Vec<ParkedRecord>>;
 
-    // -- reading for people and tools: never needs an epoch, never blocks a service --
+    // -- reading for people and tools: never needs an epoch, never blocks a service; at most `limit` rows, 0 means none --
 
     async fn slices(&self) -> Result<Vec<SliceStatus>>;
     /// Journal entries of a slice with number >= `from`, in order.
     async fn entries(&self, slice: i32, from: i64, limit: usize) -> Result<Vec<StoredEntry>>;
+    /// Ordered by kind and key.
     async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>>;
     async fn sequences(&self, slice: Option<i32>) -> Result<Vec<ParkedSequence>>;
     /// Parked records of every state, oldest first.
     async fn parked_records(&self, filter: &ParkedFilter) -> Result<Vec<ParkedRecord>>;
+    /// The newest `limit` rows, oldest of them first, as [`verify_audit`] takes them.
     async fn audit(&self, limit: usize) -> Result<Vec<AuditRow>>;
     /// The floor in milliseconds: a timed identity older than this is answered `outside_horizon`.
     async fn floor_ms(&self) -> Result<i64>;
@@ -79,7 +87,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// Marks a slice as stopped with a reason, or (with `None`) lets it go on. Does not raise the epoch.
     async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()>;
 
-    /// Drops journal and identity ranges that lie wholly before `before_ms`, as far as redelivery is provably impossible
-    /// (nothing open, parked or unpublished needs them), and raises the floor. Returns the new floor.
+    /// Drops journal and identity ranges that lie wholly before `before_ms`, and parked records that ended before it, as
+    /// far as redelivery is provably impossible (nothing open, parked or unpublished needs them), and raises the floor.
+    /// Returns the new floor, which is the start of a UTC day and never falls. Identities without a time are kept.
     async fn prune(&self, before_ms: i64) -> Result<i64>;
 }

@@ -227,7 +227,10 @@ impl std::str::FromStr for ParkedState {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| format!("unknown parked state `{word}`"))
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or_else(|| format!("unknown parked state `{word}`"))
     }
 }
 

@@ -1,0 +1,142 @@
+//! A ledger that fails on command: for simulations and crash tests, where "the answer was lost" must be as ordinary as
+//! an answer.
+
+use crate::types::{
+    AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
+    ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
+};
+use crate::{CommitOutcome, Error, Ledger, Result};
+use async_trait::async_trait;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What happens to one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It works.
+    None,
+    /// It fails before anything happened.
+    Before,
+    /// It happens, but its answer is lost.
+    After,
+}
+
+/// The call that a fault is chosen for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Counts the calls of this wrapper from 0.
+    pub number: u64,
+    /// The name of the trait's method.
+    pub method: &'static str,
+}
+
+type Choose = dyn FnMut(Call) -> Fault + Send;
+
+struct Plan {
+    next: u64,
+    choose: Box<Choose>,
+}
+
+/// Wraps a ledger; a clone shares the plan of faults.
+#[derive(Clone)]
+pub struct FaultyLedger {
+    inner: Arc<dyn Ledger>,
+    plan: Arc<Mutex<Plan>>,
+}
+
+impl FaultyLedger {
+    /// `choose` is asked once for each call, in the order of the calls.
+    pub fn new(inner: Arc<dyn Ledger>, choose: impl FnMut(Call) -> Fault + Send + 'static) -> Self {
+        Self { inner, plan: Arc::new(Mutex::new(Plan { next: 0, choose: Box::new(choose) })) }
+    }
+
+    /// One fault a call from `faults`; when they are used up, everything works.
+    pub fn with_faults(
+        inner: Arc<dyn Ledger>,
+        faults: impl IntoIterator<Item = Fault, IntoIter: Send + 'static>,
+    ) -> Self {
+        let mut faults = faults.into_iter();
+        Self::new(inner, move |_| faults.next().unwrap_or(Fault::None))
+    }
+
+    fn choose(&self, method: &'static str) -> Fault {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = plan.next;
+        plan.next += 1;
+        (plan.choose)(Call { number, method })
+    }
+
+    async fn around<T: Send>(&self, method: &'static str, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let lost = |when: &str| Error::Unavailable(format!("injected fault {when} {method}"));
+        match self.choose(method) {
+            Fault::None => call.await,
+            Fault::Before => Err(lost("before")),
+            // An error of the call itself is told as it is: nothing happened, so there is no answer to lose.
+            Fault::After => call.await.and_then(|_| Err(lost("after"))),
+        }
+    }
+}
+
+impl std::fmt::Debug for FaultyLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FaultyLedger({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Ledger for FaultyLedger {
+    async fn take_over(&self, slice: i32, owner: &str) -> Result<Takeover> {
+        self.around("take_over", self.inner.take_over(slice, owner)).await
+    }
+
+    async fn commit(&self, batches: &[SliceCommit]) -> Result<Vec<CommitOutcome>> {
+        self.around("commit", self.inner.commit(batches)).await
+    }
+
+    async fn load(&self, request: &LoadRequest) -> Result<Loaded> {
+        self.around("load", self.inner.load(request)).await
+    }
+
+    async fn parked_page(&self, slice: i32, sequence: &str, from_no: i64, limit: usize) -> Result<Vec<ParkedRecord>> {
+        self.around("parked_page", self.inner.parked_page(slice, sequence, from_no, limit)).await
+    }
+
+    async fn slices(&self) -> Result<Vec<SliceStatus>> {
+        self.around("slices", self.inner.slices()).await
+    }
+
+    async fn entries(&self, slice: i32, from: i64, limit: usize) -> Result<Vec<StoredEntry>> {
+        self.around("entries", self.inner.entries(slice, from, limit)).await
+    }
+
+    async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>> {
+        self.around("documents", self.inner.documents(filter)).await
+    }
+
+    async fn sequences(&self, slice: Option<i32>) -> Result<Vec<ParkedSequence>> {
+        self.around("sequences", self.inner.sequences(slice)).await
+    }
+
+    async fn parked_records(&self, filter: &ParkedFilter) -> Result<Vec<ParkedRecord>> {
+        self.around("parked_records", self.inner.parked_records(filter)).await
+    }
+
+    async fn audit(&self, limit: usize) -> Result<Vec<AuditRow>> {
+        self.around("audit", self.inner.audit(limit)).await
+    }
+
+    async fn floor_ms(&self) -> Result<i64> {
+        self.around("floor_ms", self.inner.floor_ms()).await
+    }
+
+    async fn accept_position(&self, slice: i32, position: &Position, audit: &NewAudit) -> Result<()> {
+        self.around("accept_position", self.inner.accept_position(slice, position, audit)).await
+    }
+
+    async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()> {
+        self.around("set_stopped", self.inner.set_stopped(slice, reason, audit)).await
+    }
+
+    async fn prune(&self, before_ms: Millis) -> Result<Millis> {
+        self.around("prune", self.inner.prune(before_ms)).await
+    }
+}

@@ -1,0 +1,98 @@
+//! The ledger in memory, for simulations and tests: the same rules as the databases, no I/O, no waiting.
+//!
+//! Its futures are ready at the first poll, so that a single-threaded simulation may poll them once. A clone is another
+//! handle to the same ledger: a "restarted" service sees what the one before it committed.
+
+mod state;
+
+use crate::types::{
+    AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
+    ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
+};
+use crate::{CommitOutcome, Ledger, Result};
+use async_trait::async_trait;
+use state::State;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A handle to a ledger that lives as long as its last handle.
+#[derive(Clone, Default)]
+pub struct MemoryLedger {
+    state: Arc<Mutex<State>>,
+}
+
+impl MemoryLedger {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A panic elsewhere leaves the state whole: everything is checked before the first change.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for MemoryLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryLedger")
+    }
+}
+
+#[async_trait]
+impl Ledger for MemoryLedger {
+    async fn take_over(&self, slice: i32, owner: &str) -> Result<Takeover> {
+        self.state().take_over(slice, owner)
+    }
+
+    async fn commit(&self, batches: &[SliceCommit]) -> Result<Vec<CommitOutcome>> {
+        self.state().commit(batches)
+    }
+
+    async fn load(&self, request: &LoadRequest) -> Result<Loaded> {
+        Ok(self.state().load(request))
+    }
+
+    async fn parked_page(&self, slice: i32, sequence: &str, from_no: i64, limit: usize) -> Result<Vec<ParkedRecord>> {
+        Ok(self.state().parked_page(slice, sequence, from_no, limit))
+    }
+
+    async fn slices(&self) -> Result<Vec<SliceStatus>> {
+        Ok(self.state().statuses())
+    }
+
+    async fn entries(&self, slice: i32, from: i64, limit: usize) -> Result<Vec<StoredEntry>> {
+        Ok(self.state().entries(slice, from, limit))
+    }
+
+    async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>> {
+        Ok(self.state().documents(filter))
+    }
+
+    async fn sequences(&self, slice: Option<i32>) -> Result<Vec<ParkedSequence>> {
+        Ok(self.state().sequences(slice))
+    }
+
+    async fn parked_records(&self, filter: &ParkedFilter) -> Result<Vec<ParkedRecord>> {
+        Ok(self.state().parked_records(filter))
+    }
+
+    async fn audit(&self, limit: usize) -> Result<Vec<AuditRow>> {
+        Ok(self.state().audit(limit))
+    }
+
+    async fn floor_ms(&self) -> Result<i64> {
+        Ok(self.state().floor_ms)
+    }
+
+    async fn accept_position(&self, slice: i32, position: &Position, audit: &NewAudit) -> Result<()> {
+        self.state().accept_position(slice, position, audit)
+    }
+
+    async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()> {
+        self.state().set_stopped(slice, reason, audit)
+    }
+
+    async fn prune(&self, before_ms: Millis) -> Result<Millis> {
+        Ok(self.state().prune(before_ms))
+    }
+}

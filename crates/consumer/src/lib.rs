@@ -2,3 +2,4 @@
 
 pub mod handler;
 pub use handler::*;
+pub mod machine;

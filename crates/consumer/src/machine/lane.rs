@@ -1,0 +1,164 @@
+//! A sequence that is being worked on, waits for its effects, or is parked. A sequence with nothing to remember has no lane.
+
+use super::io::Arrived;
+use crate::handler::{Effect, Handler, Receipt};
+use ledger::{DocumentKey, EffectRow, Millis, ParkedFate, ParkedSequence, Staged, StepId, TimerRow};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Something to decide about.
+pub enum Work<E> {
+    Live(Box<Arrived<E>>),
+    Parked { no: i64, fate: ParkedFate, arrived: Box<Arrived<E>> },
+    Timer { row: TimerRow, payload: serde_json::Value },
+}
+
+impl<E> Work<E> {
+    pub fn arrived(&self) -> Option<&Arrived<E>> {
+        match self {
+            Self::Live(arrived) | Self::Parked { arrived, .. } => Some(arrived),
+            Self::Timer { .. } => None,
+        }
+    }
+
+    pub fn event(&self) -> Option<&E> {
+        self.arrived().and_then(|arrived| arrived.event.as_ref().ok())
+    }
+}
+
+/// Work with the documents its decision will look at.
+pub struct Item<E> {
+    pub work: Work<E>,
+    pub reads: Vec<DocumentKey>,
+}
+
+pub struct Lane<H: Handler + ?Sized> {
+    /// Set while the sequence is parked; its records are rows of the ledger.
+    pub parked: Option<ParkedSequence>,
+    /// The page of parked records being tried, while a try goes on.
+    pub page: Option<VecDeque<Item<H::Event>>>,
+    /// A page is being read.
+    pub page_asked: bool,
+    /// Live events that the parked head waits for.
+    pub passing: VecDeque<Item<H::Event>>,
+    /// Live records and timers behind the open step.
+    pub waiting: VecDeque<Item<H::Event>>,
+    pub step: Option<OpenStep<H>>,
+    /// Rows that ended in entries a page may not show yet.
+    pub ended: BTreeSet<i64>,
+    /// Entry with the newest inserted row: a page read before it is durable would miss the row.
+    pub last_insert: i64,
+}
+
+impl<H: Handler + ?Sized> Default for Lane<H> {
+    fn default() -> Self {
+        Self {
+            parked: None,
+            page: None,
+            page_asked: false,
+            passing: VecDeque::new(),
+            waiting: VecDeque::new(),
+            step: None,
+            ended: BTreeSet::new(),
+            last_insert: 0,
+        }
+    }
+}
+
+impl<H: Handler + ?Sized> Lane<H> {
+    pub fn parked(sequence: ParkedSequence) -> Self {
+        Self { parked: Some(sequence), ..Self::default() }
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.parked.is_none() && self.step.is_none() && self.waiting.is_empty() && self.passing.is_empty()
+    }
+
+    /// The subject that may pass, if the head waits for one.
+    pub fn awaits(&self) -> Option<&str> {
+        self.parked.as_ref().and_then(|sequence| sequence.awaits.as_deref())
+    }
+
+    /// What to decide next: an awaited event first, then the page of a try, then what is live.
+    pub fn next(&mut self) -> Option<Item<H::Event>> {
+        if let Some(item) = self.passing.pop_front() {
+            return Some(item);
+        }
+        if self.parked.is_some() {
+            return self.page.as_mut().and_then(VecDeque::pop_front);
+        }
+        self.waiting.pop_front()
+    }
+
+    /// Undoes [`Lane::next`].
+    pub fn put_back(&mut self, item: Item<H::Event>) {
+        match (&item.work, self.parked.is_some()) {
+            (Work::Parked { .. }, _) => self.page.get_or_insert_default().push_front(item),
+            (Work::Live(_), true) => self.passing.push_front(item),
+            _ => self.waiting.push_front(item),
+        }
+    }
+}
+
+/// One effect of a step.
+pub struct Planned<F> {
+    pub row: EffectRow,
+    pub effect: F,
+    pub receipt: Option<Receipt>,
+    /// An earlier call may have taken effect.
+    pub look_up: bool,
+}
+
+impl<F: Effect> Planned<F> {
+    pub fn new(effect: F, receipts: &BTreeMap<String, String>, unknown: &[String]) -> Result<Self, serde_json::Error> {
+        let key = effect.key();
+        let look_up = unknown.contains(&key);
+        let stored = receipts.get(&key).cloned();
+        let receipt = stored.as_deref().map(serde_json::from_str).transpose()?;
+        let payload = serde_json::to_string(&effect)?;
+        let row = EffectRow { entity: effect.entity(), key, payload, receipt: stored, look_up };
+        Ok(Self { row, effect, receipt, look_up })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepState {
+    /// Its entry is not durable yet: nothing may be sent.
+    Committing,
+    /// A call is out.
+    Calling,
+    /// Goes on at a time of its own.
+    Resting(Millis),
+}
+
+/// Effects under way, and what takes hold when they are done.
+pub struct OpenStep<H: Handler + ?Sized> {
+    pub id: StepId,
+    /// In order; the last one is what the effects are for, the ones before were coalesced into it.
+    pub items: Vec<Item<H::Event>>,
+    pub effects: Vec<Planned<H::Effect>>,
+    /// Effects before this one are done.
+    pub next: usize,
+    /// Takes hold when the last effect is done.
+    pub staged: Staged,
+    pub state: StepState,
+    /// Failed calls of the current effect that count.
+    pub attempts: u32,
+    /// Look-ups in a row that found nothing.
+    pub absences: u32,
+    /// Whether people can see a row of the current intent.
+    pub shown: bool,
+    pub since: Millis,
+    /// The step's live event was let past a parked head that waits for it.
+    pub passing: bool,
+}
+
+impl<H: Handler + ?Sized> OpenStep<H> {
+    pub fn receipts(&self) -> BTreeMap<String, Receipt> {
+        self.effects.iter().filter_map(|planned| Some((planned.row.key.clone(), planned.receipt.clone()?))).collect()
+    }
+
+    /// Receipts as they are stored with a parked record.
+    pub fn stored_receipts(&self) -> BTreeMap<String, String> {
+        self.effects.iter().filter_map(|planned| Some((planned.row.key.clone(), planned.row.receipt.clone()?))).collect()
+    }
+}

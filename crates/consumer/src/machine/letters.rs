@@ -1,0 +1,196 @@
+//! Dead letters: the original key, value and headers byte for byte, plus `dlq.*` headers that say what happened.
+//! Headers stay inside a byte budget; a value that no topic takes stays in the ledger and the letter refers to it.
+
+use super::io::Settings;
+use events::{Headers, Record};
+use failure::Failure;
+use ledger::{Millis, NewOutgoing};
+use sha2::{Digest, Sha256};
+
+/// Where a failed record came from, in the words of its letter.
+pub struct Letter<'a> {
+    pub service: &'a str,
+    pub slice: i32,
+    pub sequence: &'a str,
+    pub no: i64,
+    pub record: &'a Record,
+    pub failure: &'a Failure,
+    pub attempts: i32,
+    pub now: Millis,
+}
+
+/// Header that says where the value is when the letter does not carry it: `<service>/<slice>/<sequence>/<no>` in the ledger.
+pub const CLAIM_CHECK: &str = "dlq.claim_check";
+
+impl Letter<'_> {
+    /// The letter as an event of `dlq.<service>`, in the partition of its key.
+    #[must_use]
+    pub fn outgoing(&self, settings: &Settings) -> NewOutgoing {
+        let topic = format!("dlq.{}", self.service);
+        let partitions = settings.partitions.get(&topic).copied().unwrap_or(1).max(1);
+        let key = self.record.key.clone();
+        let partition = match &key {
+            Some(key) => events::partition::partition_for_key(key, partitions),
+            None => self.slice.rem_euclid(partitions),
+        };
+        let fits = self.record.value.as_ref().is_none_or(|value| value.len() <= settings.letter_max_bytes);
+        let value = if fits { self.record.value.clone() } else { None };
+        let headers = self.headers(fits, settings);
+        NewOutgoing { topic, partition, key, value, headers, timestamp_ms: self.now }
+    }
+
+    fn headers(&self, carries_value: bool, settings: &Settings) -> Headers {
+        let mut ours = Headers::default();
+        let failure = self.failure;
+        ours.push("dlq.id", format!("{}/{}/{}/{}", self.record.topic, self.record.partition, self.record.offset, self.service));
+        ours.push("dlq.class", failure.class.as_str());
+        ours.push("dlq.code", failure.code.as_bytes().to_vec());
+        ours.push("dlq.fingerprint", fingerprint(self.service, failure));
+        ours.push("dlq.reason", truncated(&failure.reason, 512).as_bytes().to_vec());
+        if let Some(field) = &failure.field {
+            ours.push("dlq.field", truncated(field, 128).as_bytes().to_vec());
+        }
+        if let Some(owner) = &failure.owner {
+            ours.push("dlq.owner", truncated(owner, 128).as_bytes().to_vec());
+        }
+        ours.push("dlq.original.topic", self.record.topic.as_bytes().to_vec());
+        ours.push("dlq.original.partition", self.record.partition.to_string());
+        ours.push("dlq.original.offset", self.record.offset.to_string());
+        ours.push("dlq.original.timestamp", self.record.timestamp_ms.to_string());
+        ours.push("dlq.consumer", self.service.as_bytes().to_vec());
+        ours.push("dlq.service.version", settings.version);
+        ours.push("dlq.attempts", self.attempts.to_string());
+        ours.push("dlq.failed_at", self.now.to_string());
+        if !carries_value {
+            ours.push(CLAIM_CHECK, format!("{}/{}/{}/{}", self.service, self.slice, self.sequence, self.no));
+            ours.push("dlq.value_bytes", self.record.value.as_ref().map_or(0, |value| value.len()).to_string());
+        }
+        with_originals(&self.record.headers, ours, settings.letter_header_bytes)
+    }
+}
+
+/// The original headers in front, as many as the budget allows; what is left out is counted in a header of its own
+/// (the ledger keeps all of them).
+fn with_originals(originals: &Headers, ours: Headers, budget: usize) -> Headers {
+    let mut room = budget.saturating_sub(ours.size_bytes());
+    let mut kept = Vec::new();
+    for (name, value) in &originals.0 {
+        let size = name.len() + value.as_ref().map_or(0, |value| value.len());
+        if size <= room {
+            room -= size;
+            kept.push((name.clone(), value.clone()));
+        }
+    }
+    let dropped = originals.0.len() - kept.len();
+    kept.extend(ours.0);
+    let mut headers = Headers(kept);
+    if dropped > 0 {
+        headers.push("dlq.headers_dropped", dropped.to_string());
+    }
+    headers
+}
+
+/// Groups letters of one cause: service, class, code and the reason without its numbers and quoted parts. Version 1.
+#[must_use]
+pub fn fingerprint(service: &str, failure: &Failure) -> String {
+    let mut hasher = Sha256::new();
+    for part in [service, failure.class.as_str(), &failure.code, &normalised(&failure.reason)] {
+        hasher.update(part.as_bytes());
+        hasher.update([0]);
+    }
+    let digest = hasher.finalize();
+    let hex: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("v1:{hex}")
+}
+
+fn normalised(reason: &str) -> String {
+    let mut quoted = false;
+    let mut template = String::with_capacity(reason.len());
+    for character in reason.chars() {
+        match character {
+            '`' => {
+                quoted = !quoted;
+                template.push('`');
+            }
+            _ if quoted => {}
+            '0'..='9' => {
+                if !template.ends_with('#') {
+                    template.push('#');
+                }
+            }
+            other => template.push(other),
+        }
+    }
+    template
+}
+
+fn truncated(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn record(value: usize, headers: Headers) -> Record {
+        Record {
+            topic: "invoice.posted.v1".into(),
+            partition: 3,
+            offset: 42,
+            timestamp_ms: 7,
+            key: Some(Bytes::from_static(b"acct-1")),
+            value: Some(Bytes::from(vec![7; value])),
+            headers,
+        }
+    }
+
+    fn letter(record: &Record, settings: &Settings) -> NewOutgoing {
+        let failure = Failure::poison("BYTES_NOT_AVRO", "the first byte is `9`");
+        Letter { service: "erp-sync", slice: 3, sequence: "acct-1", no: 1, record, failure: &failure, attempts: 1, now: 9 }
+            .outgoing(settings)
+    }
+
+    #[test]
+    fn a_letter_equals_its_source_byte_for_byte_and_says_where_it_came_from() {
+        let mut headers = Headers::default();
+        headers.push("ce_id", "1");
+        headers.0.push(("odd".into(), None));
+        let source = record(10, headers.clone());
+        let letter = letter(&source, &Settings::default());
+        assert_eq!((letter.key, letter.value), (source.key, source.value));
+        assert_eq!(letter.headers.0[..2], headers.0[..]);
+        assert_eq!(letter.headers.text("dlq.original.offset"), Some("42"));
+        assert_eq!(letter.headers.text("dlq.class"), Some("poison"));
+    }
+
+    #[test]
+    fn a_value_too_large_for_the_topic_stays_in_the_ledger_and_is_referred_to() {
+        let settings = Settings { letter_max_bytes: 100, ..Settings::default() };
+        let letter = letter(&record(101, Headers::default()), &settings);
+        assert_eq!(letter.value, None);
+        assert_eq!(letter.headers.text(CLAIM_CHECK), Some("erp-sync/3/acct-1/1"));
+    }
+
+    #[test]
+    fn headers_stay_inside_their_budget_and_say_how_many_are_missing() {
+        let mut headers = Headers::default();
+        (0..10_000).for_each(|n| headers.push(format!("h{n}"), vec![1u8; 100]));
+        let settings = Settings::default();
+        let letter = letter(&record(1, headers), &settings);
+        assert!(letter.headers.size_bytes() <= settings.letter_header_bytes + 64);
+        assert!(letter.headers.text("dlq.headers_dropped").is_some());
+    }
+
+    #[test]
+    fn letters_of_one_cause_share_a_fingerprint_whatever_the_numbers() {
+        let a = Failure::contract("SUM_MISMATCH", "lines of `INV-1` add up to 12, total is 13");
+        let b = Failure::contract("SUM_MISMATCH", "lines of `INV-2` add up to 4, total is 999");
+        assert_eq!(fingerprint("s", &a), fingerprint("s", &b));
+        assert_ne!(fingerprint("s", &a), fingerprint("t", &a));
+    }
+}

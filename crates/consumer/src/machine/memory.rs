@@ -1,0 +1,168 @@
+//! What a slice remembers in memory: identities it has seen and documents it has loaded. Both are bounded and both are exact:
+//! only what is durable may be forgotten.
+
+use crate::handler::Document;
+use events::{PayloadHash, Uid};
+use ledger::DocumentKey;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+/// Identities of records that are under way (never forgotten) and of the newest decided ones.
+#[derive(Debug)]
+pub struct Seen {
+    known: HashMap<Uid, PayloadHash>,
+    decided: VecDeque<Uid>,
+    capacity: usize,
+    /// True while memory holds every identity this slice has ever seen: then the ledger need not be asked.
+    complete: bool,
+}
+
+impl Seen {
+    pub fn new(capacity: usize, complete: bool) -> Self {
+        Self { known: HashMap::new(), decided: VecDeque::new(), capacity, complete }
+    }
+
+    pub fn get(&self, uid: &Uid) -> Option<PayloadHash> {
+        self.known.get(uid).copied()
+    }
+
+    /// Whether only the ledger can tell if this identity was seen before.
+    pub fn must_ask(&self, uid: &Uid) -> bool {
+        !self.complete && !self.known.contains_key(uid)
+    }
+
+    /// The record is under way: from here on a second one is a duplicate.
+    pub fn enter(&mut self, uid: Uid, hash: PayloadHash) {
+        self.known.insert(uid, hash);
+    }
+
+    /// The record is decided and its identity goes into the same transaction.
+    pub fn decide(&mut self, uid: Uid) {
+        self.decided.push_back(uid);
+        while self.decided.len() > self.capacity {
+            if let Some(oldest) = self.decided.pop_front() {
+                self.known.remove(&oldest);
+                self.complete = false;
+            }
+        }
+    }
+}
+
+struct Cached<D> {
+    document: Option<Arc<D>>,
+    bytes: usize,
+    used: u64,
+    /// The entry that makes this state durable: until then it must not be forgotten.
+    entry: i64,
+}
+
+/// The documents of a slice, as of the last decision. While the epoch holds nobody else writes them, so a cached one is the truth.
+pub struct Cache<D> {
+    documents: HashMap<DocumentKey, Cached<D>>,
+    bytes: usize,
+    capacity: usize,
+    clock: u64,
+}
+
+impl<D: Document> Cache<D> {
+    pub fn new(capacity: usize) -> Self {
+        Self { documents: HashMap::new(), bytes: 0, capacity, clock: 0 }
+    }
+
+    pub fn contains(&self, key: &DocumentKey) -> bool {
+        self.documents.contains_key(key)
+    }
+
+    pub fn get(&mut self, key: &DocumentKey) -> Option<Arc<D>> {
+        self.clock += 1;
+        let cached = self.documents.get_mut(key)?;
+        cached.used = self.clock;
+        cached.document.clone()
+    }
+
+    /// `bytes`: length of the stored form. `entry`: what makes it durable; 0 for one that was loaded.
+    pub fn put(&mut self, key: DocumentKey, document: Option<Arc<D>>, bytes: usize, entry: i64) {
+        self.clock += 1;
+        let bytes = bytes * 2 + 200;
+        self.bytes += bytes;
+        let cached = Cached { document, bytes, used: self.clock, entry };
+        if let Some(old) = self.documents.insert(key, cached) {
+            self.bytes -= old.bytes;
+        }
+    }
+
+    /// Forgets the longest unused tenth when over the bound; only what `durable_entry` has made safe.
+    pub fn trim(&mut self, durable_entry: i64) {
+        if self.bytes <= self.capacity {
+            return;
+        }
+        let mut by_age: BTreeMap<u64, DocumentKey> = BTreeMap::new();
+        for (key, cached) in self.documents.iter().filter(|(_, cached)| cached.entry <= durable_entry) {
+            by_age.insert(cached.used, key.clone());
+        }
+        for key in by_age.into_values() {
+            if self.bytes <= self.capacity / 10 * 9 {
+                break;
+            }
+            if let Some(old) = self.documents.remove(&key) {
+                self.bytes -= old.bytes;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Note;
+
+    impl Document for Note {
+        fn status(&self) -> &str {
+            "there"
+        }
+        fn account_id(&self) -> &str {
+            "a"
+        }
+    }
+
+    fn uid(n: u8) -> Uid {
+        Uid([n; 16])
+    }
+
+    #[test]
+    fn identities_under_way_are_never_forgotten() {
+        let mut seen = Seen::new(2, true);
+        seen.enter(uid(0), PayloadHash(0));
+        for n in 1..10 {
+            seen.enter(uid(n), PayloadHash(0));
+            seen.decide(uid(n));
+        }
+        assert!(seen.get(&uid(0)).is_some());
+        assert!(seen.get(&uid(1)).is_none() && seen.must_ask(&uid(1)));
+    }
+
+    #[test]
+    fn a_fresh_slice_answers_from_memory_until_it_forgets_something() {
+        let mut seen = Seen::new(1, true);
+        assert!(!seen.must_ask(&uid(1)));
+        for n in 0..2 {
+            seen.enter(uid(n), PayloadHash(0));
+            seen.decide(uid(n));
+        }
+        assert!(seen.must_ask(&uid(9)));
+    }
+
+    #[test]
+    fn an_uncommitted_document_is_never_forgotten() {
+        let mut cache = Cache::new(1_000);
+        let key = |n: i64| DocumentKey::new("note", n.to_string());
+        (1..=20).for_each(|n| cache.put(key(n), Some(Arc::new(Note)), 100, n));
+        cache.trim(10);
+        assert!((11..=20).all(|n| cache.contains(&key(n))));
+        assert!(!cache.contains(&key(1)));
+    }
+}

@@ -1,1 +1,15 @@
+//! Business capabilities of outside systems as traits, and one module per vendor that has them.
+//!
+//! A service names what it wants done ([`capability`]); only the vendor module knows how. Every call ends in one of four ways,
+//! and [`Error`] keeps them apart because exactly-once rests on it: done, refused, certainly not sent, or **unknown**.
 
+mod adaptive;
+pub mod capability;
+mod error;
+mod http;
+pub mod netsuite;
+mod text;
+
+pub use adaptive::AdaptiveLimit;
+pub use capability::*;
+pub use error::{Error, queue};

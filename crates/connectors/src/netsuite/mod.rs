@@ -1,0 +1,174 @@
+//! NetSuite over SuiteTalk REST. The README of this crate says what is sent, how answers are read, and why a document can
+//! come to be only once.
+
+mod answer;
+mod body;
+mod call;
+mod create;
+mod external_id;
+mod find;
+mod key;
+mod token;
+
+pub use external_id::Scheme;
+pub use key::{CertificateId, Credentials};
+
+use crate::{
+    AcceptOrder, AdaptiveLimit, ApplyPayment, Cause, ContactChange, CreateCustomer, Erp, Error, FindByExternalId,
+    IssueCreditMemo, NewCreditMemo, NewCustomer, NewInvoice, NewOrder, NewPayment, Object, PostInvoice, Recorded,
+    UpdateContact,
+    http::{Http, check_address},
+};
+use async_trait::async_trait;
+use create::Wanted;
+use std::{fmt, sync::Arc};
+use token::TokenSource;
+use url::Url;
+
+pub use crate::http::Bounds;
+
+const SYSTEM: &str = "NetSuite";
+
+/// How to reach one NetSuite account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// `https://<account>.suitetalk.api.netsuite.com`.
+    pub base_url: String,
+    pub credentials: Credentials,
+    /// Prefix of all external ids, such as `tl-`. Never change it once records exist: they would be made again.
+    pub external_id_prefix: String,
+    /// Concurrency limit that the account gives this integration.
+    pub concurrency: usize,
+    pub bounds: Bounds,
+    /// Lets credentials travel over plain http to another machine. For closed test networks only.
+    pub allow_plain_http: bool,
+}
+
+/// One NetSuite account.
+pub struct NetSuite {
+    http: Arc<Http>,
+    /// `<base>/services/rest/`.
+    rest: Url,
+    scheme: Scheme,
+    tokens: TokenSource,
+    limit: AdaptiveLimit,
+}
+
+impl fmt::Debug for NetSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetSuite").field("rest", &self.rest.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl NetSuite {
+    /// Connects nothing yet: the first call asks for a token.
+    ///
+    /// # Errors
+    /// Every option that cannot be used, each with what to do about it.
+    pub fn try_new(options: Options) -> Result<Self, Vec<String>> {
+        let mut problems = Vec::new();
+        let mut keep = |problem: String| problems.push(problem);
+        let rest = rest_url(&options.base_url, options.allow_plain_http).map_err(&mut keep).ok();
+        let scheme = Scheme::try_new(&options.external_id_prefix).map_err(&mut keep).ok();
+        let http = Http::try_new(options.bounds).map_err(&mut keep).ok();
+        if options.concurrency == 0 {
+            keep("concurrency: must be at least 1".into());
+        }
+        if options.credentials.client_id.trim().is_empty() {
+            keep("client_id: must not be empty; it is the client id of the integration record".into());
+        }
+        let (Some((rest, token_url)), Some(scheme), Some(http), true) = (rest, scheme, http, problems.is_empty())
+        else {
+            return Err(problems);
+        };
+        let http = Arc::new(http);
+        let tokens = TokenSource::new(http.clone(), token_url, options.credentials);
+        Ok(Self { http, rest, scheme, tokens, limit: AdaptiveLimit::new(options.concurrency) })
+    }
+}
+
+fn rest_url(base: &str, allow_plain_http: bool) -> Result<(Url, Url), String> {
+    let example = "use https://<account>.suitetalk.api.netsuite.com";
+    let base = Url::parse(base).map_err(|error| format!("base_url `{base}`: {error}; {example}"))?;
+    check_address(&base, allow_plain_http).map_err(|reason| format!("base_url {reason}"))?;
+    let join = |path: &str| base.join(path).map_err(|error| format!("base_url `{base}`: {error}; {example}"));
+    Ok((join("/services/rest/")?, join("/services/rest/auth/oauth2/v1/token")?))
+}
+
+#[async_trait]
+impl CreateCustomer for NetSuite {
+    async fn create_customer(&self, cause: &Cause, customer: &NewCustomer) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::Customer, ours: &customer.account_id, number: None };
+        self.create(cause, wanted, &body::Customer::new(&self.scheme, cause, customer)).await
+    }
+}
+
+#[async_trait]
+impl UpdateContact for NetSuite {
+    async fn update_contact(&self, cause: &Cause, change: &ContactChange) -> Result<Recorded, Error> {
+        self.upsert(cause, Object::Customer, &change.account_id, &body::Customer::contact(change)).await
+    }
+
+    async fn find_contact(&self, cause: &Cause, change: &ContactChange) -> Result<Option<Recorded>, Error> {
+        let found = self.by_external_id(cause, Object::Customer, &change.account_id).await?;
+        let found = found.filter(|found| found.has(&change.contact));
+        found.map(|found| found.made_by(cause, Object::Customer)).transpose()
+    }
+}
+
+#[async_trait]
+impl AcceptOrder for NetSuite {
+    async fn accept_order(&self, cause: &Cause, order: &NewOrder) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::Order, ours: &order.contract_id, number: None };
+        self.create(cause, wanted, &body::Transaction::order(&self.scheme, cause, order)).await
+    }
+}
+
+#[async_trait]
+impl PostInvoice for NetSuite {
+    async fn post_invoice(&self, cause: &Cause, invoice: &NewInvoice) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::Invoice, ours: &invoice.invoice_id, number: Some(&invoice.number) };
+        self.create(cause, wanted, &body::Transaction::invoice(&self.scheme, cause, invoice)).await
+    }
+}
+
+#[async_trait]
+impl IssueCreditMemo for NetSuite {
+    async fn issue_credit_memo(&self, cause: &Cause, memo: &NewCreditMemo) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::CreditMemo, ours: &memo.credit_note_id, number: Some(&memo.number) };
+        self.create(cause, wanted, &body::Transaction::credit_memo(&self.scheme, cause, memo)).await
+    }
+}
+
+#[async_trait]
+impl ApplyPayment for NetSuite {
+    async fn apply_payment(&self, cause: &Cause, payment: &NewPayment) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::Payment, ours: &payment.payment_id, number: None };
+        self.create(cause, wanted, &body::CustomerPayment::new(&self.scheme, cause, payment)).await
+    }
+}
+
+#[async_trait]
+impl FindByExternalId for NetSuite {
+    async fn find(&self, cause: &Cause, object: Object, ours: &str) -> Result<Option<Recorded>, Error> {
+        let found = self.by_external_id(cause, object, ours).await?;
+        found.map(|found| found.made_by(cause, object)).transpose()
+    }
+}
+
+impl Erp for NetSuite {
+    fn concurrency(&self) -> usize {
+        self.limit.current()
+    }
+}
+
+/// The REST name of a kind of record.
+const fn record_type(object: Object) -> &'static str {
+    match object {
+        Object::Customer => "customer",
+        Object::Order => "salesOrder",
+        Object::Invoice => "invoice",
+        Object::CreditMemo => "creditMemo",
+        Object::Payment => "customerPayment",
+    }
+}

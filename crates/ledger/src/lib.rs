@@ -5,6 +5,7 @@
 
 mod audit;
 mod batch;
+pub mod codec;
 pub mod faulty;
 mod horizon;
 pub mod journal;

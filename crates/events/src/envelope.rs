@@ -1,0 +1,197 @@
+//! The CloudEvents 1.0 envelope: headers in binary mode, attributes of the JSON object in structured mode.
+
+use crate::{Headers, Uid};
+use failure::Failure;
+use serde_json::{Map, Value, json};
+
+/// Longer attributes are no identity but an attack on whoever keeps them.
+const MAX_ATTRIBUTE_BYTES: usize = 1024;
+
+/// Who says what happened, and when. Identity is (`source`, `id`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Envelope {
+    pub id: String,
+    pub source: String,
+    pub event_type: String,
+    /// When it happened, milliseconds since the epoch.
+    pub time_ms: i64,
+    /// What the event is about: the contract, invoice, … itself.
+    pub subject: Option<String>,
+    pub correlation_id: Option<String>,
+    pub causation_id: Option<String>,
+    pub sequence: Option<String>,
+    pub dataschema: Option<String>,
+    /// W3C trace context of the hop, from the plain header.
+    pub traceparent: Option<String>,
+}
+
+impl Envelope {
+    /// Reads the `ce_` headers of binary mode.
+    ///
+    /// # Errors
+    /// `HEADER_MISSING`, `HEADER_INVALID`, with the header as field.
+    pub fn from_headers(headers: &Headers) -> Result<Self, Failure> {
+        let mut envelope = Self::read(|name| header(headers, &format!("ce_{name}")), "ce_")?;
+        envelope.traceparent = traceparent(headers);
+        Ok(envelope)
+    }
+
+    /// Headers of binary mode with an Avro value.
+    #[must_use]
+    pub fn to_headers(&self) -> Headers {
+        let mut headers = Headers::default();
+        headers.push("ce_specversion", "1.0");
+        headers.push("ce_id", self.id.clone());
+        headers.push("ce_source", self.source.clone());
+        headers.push("ce_type", self.event_type.clone());
+        headers.push("ce_time", rfc3339(self.time_ms));
+        for (name, value) in self.optional() {
+            if let Some(value) = value {
+                headers.push(format!("ce_{name}"), value.clone());
+            }
+        }
+        headers.push("content-type", "application/avro");
+        if let Some(traceparent) = &self.traceparent {
+            headers.push("traceparent", traceparent.clone());
+        }
+        headers
+    }
+
+    /// Reads a structured-mode event; returns its `data` too.
+    ///
+    /// # Errors
+    /// `JSON_INVALID` if it is no object or has no `data`; `HEADER_MISSING`, `HEADER_INVALID` with the attribute as field.
+    pub fn from_structured(event: &Value) -> Result<(Self, &Value), Failure> {
+        let invalid = |reason: &str| Failure::poison("JSON_INVALID", reason.to_owned());
+        let object = event.as_object().ok_or_else(|| invalid("a structured event is a JSON object"))?;
+        let attribute = |name: &str| match object.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(Failure::poison("HEADER_INVALID", format!("`{name}` is not a text")).at_field(name)),
+        };
+        let mut envelope = Self::read(attribute, "")?;
+        envelope.traceparent = attribute("traceparent")?;
+        if object.contains_key("data_base64") {
+            return Err(invalid("`data_base64` is not supported; put the event into `data`"));
+        }
+        if let Some(kind) = attribute("datacontenttype")?
+            && !is_json(&kind)
+        {
+            return Err(invalid("`datacontenttype` of a structured event is application/json"));
+        }
+        let data = object.get("data").ok_or_else(|| invalid("`data` is missing").at_field("data"))?;
+        Ok((envelope, data))
+    }
+
+    /// The structured form, as `throughline publish` reads it line by line.
+    #[must_use]
+    pub fn to_structured(&self, data: Value) -> Value {
+        let mut event = Map::new();
+        let mut put = |name: &str, value: &str| event.insert(name.to_owned(), json!(value));
+        put("specversion", "1.0");
+        put("id", &self.id);
+        put("source", &self.source);
+        put("type", &self.event_type);
+        put("time", &rfc3339(self.time_ms));
+        for (name, value) in self.optional() {
+            if let Some(value) = value {
+                put(name, value);
+            }
+        }
+        if let Some(traceparent) = &self.traceparent {
+            put("traceparent", traceparent);
+        }
+        put("datacontenttype", "application/json");
+        event.insert("data".to_owned(), data);
+        Value::Object(event)
+    }
+
+    /// Identity of the event.
+    #[must_use]
+    pub fn uid(&self) -> Uid {
+        Uid::derive(&self.source, &self.id)
+    }
+
+    fn optional(&self) -> [(&'static str, &Option<String>); 5] {
+        [
+            ("subject", &self.subject),
+            ("correlationid", &self.correlation_id),
+            ("causationid", &self.causation_id),
+            ("sequence", &self.sequence),
+            ("dataschema", &self.dataschema),
+        ]
+    }
+
+    fn read(attribute: impl Fn(&str) -> Result<Option<String>, Failure>, prefix: &str) -> Result<Self, Failure> {
+        let get = |name: &str| match attribute(name)? {
+            Some(text) => valid(text, &format!("{prefix}{name}")).map(Some),
+            None => Ok(None),
+        };
+        let required = |name: &str| {
+            let field = format!("{prefix}{name}");
+            get(name)?.ok_or_else(|| Failure::poison("HEADER_MISSING", format!("`{field}` is missing")).at_field(field))
+        };
+        let version = required("specversion")?;
+        if version != "1.0" {
+            return Err(invalid(&format!("{prefix}specversion"), "must be 1.0"));
+        }
+        let time = required("time")?;
+        let time: jiff::Timestamp =
+            time.parse().map_err(|_| invalid(&format!("{prefix}time"), "is not an RFC 3339 time such as 2026-01-31T12:00:00Z"))?;
+        Ok(Self {
+            id: required("id")?,
+            source: required("source")?,
+            event_type: required("type")?,
+            time_ms: time.as_millisecond(),
+            subject: get("subject")?,
+            correlation_id: get("correlationid")?,
+            causation_id: get("causationid")?,
+            sequence: get("sequence")?,
+            dataschema: get("dataschema")?,
+            traceparent: None,
+        })
+    }
+}
+
+fn invalid(field: &str, reason: &str) -> Failure {
+    Failure::poison("HEADER_INVALID", format!("`{field}` {reason}")).at_field(field)
+}
+
+fn valid(text: String, field: &str) -> Result<String, Failure> {
+    if text.is_empty() {
+        return Err(invalid(field, "is empty"));
+    }
+    if text.len() > MAX_ATTRIBUTE_BYTES {
+        return Err(invalid(field, "is longer than 1024 bytes"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(invalid(field, "has control characters"));
+    }
+    Ok(text)
+}
+
+fn header(headers: &Headers, name: &str) -> Result<Option<String>, Failure> {
+    match headers.get(name) {
+        None => Ok(None),
+        Some(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(_) => Err(invalid(name, "is not UTF-8")),
+        },
+    }
+}
+
+/// A malformed trace context is dropped, as W3C asks: it must never cost an event.
+fn traceparent(headers: &Headers) -> Option<String> {
+    let text = headers.text("traceparent")?;
+    let form = text.len() == 55 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    form.then(|| text.to_owned())
+}
+
+pub(crate) fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json") || kind.eq_ignore_ascii_case("text/json")
+}
+
+fn rfc3339(time_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(time_ms).unwrap_or_default().to_string()
+}

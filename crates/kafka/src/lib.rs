@@ -3,13 +3,16 @@
 //! The only crate that names `rdkafka`. A consumer that is never blocked, an idempotent producer, topics declared in one file,
 //! a registry client that remembers no failure, and an in-process broker for tests and demos.
 
+mod admin;
 pub mod config;
+pub mod consumer;
 mod context;
 mod error;
 pub mod mock;
 mod native;
 pub mod producer;
 
+pub use admin::{ActualTopic, Admin, TopicSpec};
 pub use config::ClientConfig;
 pub use error::{Error, Result};
 pub use producer::{Ack, Outgoing, Producer, ProducerConfig};

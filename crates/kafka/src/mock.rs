@@ -4,12 +4,20 @@
 //! no compaction, an empty fetch sleeps the full wait. Use [`crate::consumer::GroupProtocol::Consumer`] on it: a join takes
 //! 0.1 s instead of 3 s.
 
-use crate::{ClientConfig, Error, Result};
+use crate::context::LogContext;
+use crate::{ClientConfig, Error, Result, native};
+use rdkafka::admin::AdminClient;
+use rdkafka::error::KafkaResult;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// How long a group (of protocol `consumer`) believes in a member that is silent. The library's own 30 s would make every
+/// crash in a test or demo that long.
+const GROUP_SESSION: Duration = Duration::from_secs(3);
+const GROUP_HEARTBEAT: Duration = Duration::from_millis(300);
 
 /// A running broker; it stops when this is dropped. The cluster lives on a thread of its own, because it may not move.
 pub struct MockBroker {
@@ -38,7 +46,8 @@ pub enum Fault {
     StaleEpoch,
 }
 
-type Job = Box<dyn FnOnce(&MockCluster<'static, rdkafka::producer::DefaultProducerContext>) -> Result<()> + Send>;
+type Cluster<'a> = MockCluster<'a, LogContext>;
+type Job = Box<dyn FnOnce(&Cluster<'_>) -> Result<()> + Send>;
 
 struct Command {
     job: Job,
@@ -55,15 +64,7 @@ impl MockBroker {
     pub fn with_brokers(count: i32) -> Result<Self> {
         let (commands, inbox) = mpsc::channel::<Command>();
         let (started, start) = mpsc::channel();
-        let serve = move || match MockCluster::new(count) {
-            Err(error) => drop(started.send(Err(error.to_string()))),
-            Ok(cluster) => {
-                drop(started.send(Ok(cluster.bootstrap_servers())));
-                for command in inbox {
-                    drop(command.answer.send((command.job)(&cluster)));
-                }
-            }
-        };
+        let serve = move || serve(count, &started, inbox);
         let thread = std::thread::Builder::new().name("mock-broker".to_owned()).spawn(serve);
         let thread = thread.map_err(|error| Error::Fatal { reason: format!("cannot start a thread: {error}") })?;
         let bootstrap = start.recv().unwrap_or_else(|_| Err("the broker's thread died".to_owned()));
@@ -120,13 +121,31 @@ impl MockBroker {
 
     fn run<J>(&self, doing: &'static str, job: J) -> Result<()>
     where
-        J: FnOnce(&MockCluster<'static, rdkafka::producer::DefaultProducerContext>) -> rdkafka::error::KafkaResult<()>,
-        J: Send + 'static,
+        J: FnOnce(&Cluster<'_>) -> KafkaResult<()> + Send + 'static,
     {
         let (answer, result) = mpsc::channel();
         let job: Job = Box::new(move |cluster| job(cluster).map_err(|error| Error::from_client(doing, &error)));
         self.commands.send(Command { job, answer }).map_err(|_| Error::Closed)?;
         result.recv().unwrap_or(Err(Error::Closed))
+    }
+}
+
+/// The broker's thread: starts it, does what is asked, and stops it when nobody can ask any more.
+fn serve(count: i32, started: &mpsc::Sender<std::result::Result<String, String>>, inbox: mpsc::Receiver<Command>) {
+    let mut native = rdkafka::ClientConfig::new();
+    native.set("test.mock.num.brokers", count.to_string());
+    let owner = native.create_with_context::<_, AdminClient<LogContext>>(LogContext);
+    let owner = match owner {
+        Ok(owner) => owner,
+        Err(error) => return drop(started.send(Err(error.to_string()))),
+    };
+    let Some(cluster) = owner.inner().mock_cluster() else {
+        return drop(started.send(Err("librdkafka was built without it".to_owned())));
+    };
+    native::set_mock_group_times(owner.inner(), GROUP_SESSION, GROUP_HEARTBEAT);
+    drop(started.send(Ok(cluster.bootstrap_servers())));
+    for command in inbox {
+        drop(command.answer.send((command.job)(&cluster)));
     }
 }
 

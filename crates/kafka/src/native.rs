@@ -56,7 +56,23 @@ pub(crate) fn die<C: ConsumerContext>(consumer: BaseConsumer<C>) {
     let native = consumer.client().native_ptr();
     std::mem::forget(consumer);
     // SAFETY: the owner was forgotten above, so this is the only destruction, and nothing uses the pointer afterwards.
-    unsafe { sys::rd_kafka_destroy_flags(native, sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as i32) };
+    unsafe { sys::rd_kafka_destroy_flags(native, sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) };
+}
+
+/// Times of the in-process broker's groups that the library offers no other way to set. `client` must be the one that
+/// started the broker; another one changes nothing.
+pub(crate) fn set_mock_group_times<C: ClientContext>(client: &Client<C>, session: Duration, heartbeat: Duration) {
+    let millis = |time: Duration| i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the cluster belongs to the client and lives as long; a client without one gives null, which is not passed on.
+    unsafe {
+        let cluster = sys::rd_kafka_handle_mock_cluster(client.native_ptr());
+        if cluster.is_null() {
+            return;
+        }
+        sys::rd_kafka_mock_set_group_consumer_session_timeout_ms(cluster, millis(session));
+        sys::rd_kafka_mock_set_group_consumer_heartbeat_interval_ms(cluster, millis(heartbeat));
+        sys::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
+    }
 }
 
 /// Kafka's ids of the topics, in order; `None` where the broker tells none. Blocks up to `timeout`.

@@ -1,0 +1,83 @@
+//! Bytes delivered and not yet released, counted in all and per partition, and the way to wake the poll thread.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+
+/// Wakes the poll thread, from any thread, as often as one likes.
+#[derive(Default)]
+pub(super) struct Waker(OnceLock<Thread>);
+
+impl Waker {
+    /// Names the thread to wake: the caller.
+    pub(super) fn claim(&self) {
+        drop(self.0.set(std::thread::current()));
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
+        }
+    }
+}
+
+pub(super) struct Backlog {
+    total: AtomicUsize,
+    /// Set while the thread waits for bytes to be released.
+    hungry: AtomicBool,
+    waker: Arc<Waker>,
+}
+
+impl Backlog {
+    pub(super) const fn new(waker: Arc<Waker>) -> Self {
+        Self { total: AtomicUsize::new(0), hungry: AtomicBool::new(false), waker }
+    }
+
+    pub(super) fn total(&self) -> usize {
+        self.total.load(Ordering::Acquire)
+    }
+
+    pub(super) const fn waker(&self) -> &Arc<Waker> {
+        &self.waker
+    }
+
+    pub(super) fn set_hungry(&self, hungry: bool) {
+        self.hungry.store(hungry, Ordering::Release);
+    }
+
+    pub(super) fn lease(self: &Arc<Self>, held: &Arc<AtomicUsize>, bytes: usize) -> Lease {
+        self.total.fetch_add(bytes, Ordering::AcqRel);
+        held.fetch_add(bytes, Ordering::AcqRel);
+        Lease { backlog: self.clone(), held: held.clone(), bytes }
+    }
+}
+
+/// Counts a batch against the bound until it is dropped: keep it as long as the records are kept in memory.
+pub struct Lease {
+    backlog: Arc<Backlog>,
+    held: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Lease {
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.backlog.total.fetch_sub(self.bytes, Ordering::AcqRel);
+        if self.backlog.hungry.load(Ordering::Acquire) {
+            self.backlog.waker.wake();
+        }
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lease({} bytes)", self.bytes)
+    }
+}

@@ -56,5 +56,9 @@ fn not_negative(field: &str, amount: i64) -> Result<(), Failure> {
 }
 
 fn ordered(field: &str, start: jiff::civil::Date, end: jiff::civil::Date) -> Result<(), Failure> {
-    if start < end { Ok(()) } else { Err(invalid(field, "ends before or when it starts; the end is the day after the last one")) }
+    if start < end {
+        Ok(())
+    } else {
+        Err(invalid(field, "ends before or when it starts; the end is the day after the last one"))
+    }
 }

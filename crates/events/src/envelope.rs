@@ -136,8 +136,9 @@ impl Envelope {
             return Err(invalid(&format!("{prefix}specversion"), "must be 1.0"));
         }
         let time = required("time")?;
-        let time: jiff::Timestamp =
-            time.parse().map_err(|_| invalid(&format!("{prefix}time"), "is not an RFC 3339 time such as 2026-01-31T12:00:00Z"))?;
+        let time: jiff::Timestamp = time
+            .parse()
+            .map_err(|_| invalid(&format!("{prefix}time"), "is not an RFC 3339 time such as 2026-01-31T12:00:00Z"))?;
         Ok(Self {
             id: required("id")?,
             source: required("source")?,

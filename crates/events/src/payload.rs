@@ -7,7 +7,9 @@ use serde_json::Value;
 use std::fmt::Debug;
 
 /// One event type: what its schema guarantees.
-pub trait Payload: Encode + Check + Serialize + DeserializeOwned + Clone + Debug + PartialEq + Send + Sync + 'static {
+pub trait Payload:
+    Encode + Check + Serialize + DeserializeOwned + Clone + Debug + PartialEq + Send + Sync + 'static
+{
     const TOPIC: &'static str;
     /// The team that publishes it.
     const OWNER: &'static str;

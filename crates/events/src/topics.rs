@@ -80,7 +80,12 @@ mod tests {
     fn a_type_names_its_topic_behind_any_prefix() {
         assert_eq!(of_type(&event_type(INVOICE_POSTED)).map(|s| s.topic), Some(INVOICE_POSTED));
         assert_eq!(of_type("org.acme.billing.throughline.invoice.posted.v1").map(|s| s.topic), Some(INVOICE_POSTED));
-        for wrong in ["invoice.posted.v1", "com.acme.invoice.posted.v1", "xthroughline.invoice.posted.v1", "throughline.invoice.posted.v2"] {
+        for wrong in [
+            "invoice.posted.v1",
+            "com.acme.invoice.posted.v1",
+            "xthroughline.invoice.posted.v1",
+            "throughline.invoice.posted.v2",
+        ] {
             assert!(of_type(wrong).is_none(), "{wrong}");
         }
     }

@@ -58,7 +58,7 @@ pub fn parse(record: &Record, limits: &Limits) -> Result<Parsed, Failure> {
     }
     key(record)?;
     let value = record.value.as_ref().ok_or_else(|| Failure::poison("NULL_VALUE", "the record has no value"))?;
-    let content_type = record.headers.text("content-type").unwrap_or_default();
+    let content_type = content_type(record)?;
     if starts_with(content_type, "application/cloudevents") {
         return structured(value, content_type, limits);
     }
@@ -120,8 +120,15 @@ pub fn check_identity<E: EventSet>(record: &Record, envelope: &Envelope, event: 
     Ok(())
 }
 
+fn content_type(record: &Record) -> Result<&str, Failure> {
+    let bytes = record.headers.get("content-type").map_or(&[][..], |bytes| bytes);
+    std::str::from_utf8(bytes)
+        .map_err(|_| Failure::poison("HEADER_INVALID", "`content-type` is not UTF-8").at_field("content-type"))
+}
+
 fn structured(value: &Bytes, content_type: &str, limits: &Limits) -> Result<Parsed, Failure> {
-    if starts_with(content_type, "application/cloudevents-batch") || !content_type.to_ascii_lowercase().contains("json") {
+    if starts_with(content_type, "application/cloudevents-batch") || !content_type.to_ascii_lowercase().contains("json")
+    {
         let reason = "of structured events only application/cloudevents+json is read";
         return Err(Failure::poison("HEADER_INVALID", reason).at_field("content-type"));
     }

@@ -4,39 +4,22 @@ use crate::{
     history::golden_path,
     model::{Definition, Record, Type},
     output::Output,
-    source::{Event, Library},
+    source::{Event, Library, Version},
 };
 use anyhow::{Context, Result, bail};
-use apache_avro::{Schema, types::Value as Avro};
+use apache_avro::{Schema, types::Value as Avro, writer::datum::GenericDatumWriter};
 use serde_json::{Map, Value as Json, json};
 use std::{fs, path::Path};
 
-/// Plans the golden files of versions that have none yet; those that exist are kept as they are.
+/// Plans the golden files of versions that are new; those of recorded versions are kept as they are.
 pub fn plan(library: &Library, schemas: &Path, output: &mut Output) -> Result<()> {
     for event in &library.events {
         for version in &event.versions {
-            let exists = |extension| schemas.join(golden_path(event, version.minor, extension)).exists();
-            if exists("avsc") && exists("avro") && exists("json") {
-                continue;
-            }
-            let Some(text) = &version.inlined else {
-                bail!("the golden record of {} v{}.{} is gone: restore it", event.name, event.major, version.minor);
-            };
-            let (avro, json) = sample_record(&event.record, library)?;
-            let schema = Schema::parse_str(text)?;
-            let datum = apache_avro::to_avro_datum(&schema, avro).with_context(|| format!("golden record of {}", event.name))?;
-            add(event, version.minor, "avsc", format!("{text}\n").into_bytes(), output);
-            add(event, version.minor, "avro", datum, output);
-            add(event, version.minor, "json", format!("{:#}\n", Json::Object(json)).into_bytes(), output);
-        }
-    }
-    // Compared as they are, so that an edited golden file is noticed by the history and by the tests that decode it.
-    for event in &library.events {
-        for version in &event.versions {
-            for extension in ["avsc", "avro", "json"] {
-                let path = golden_path(event, version.minor, extension);
-                if let Ok(found) = fs::read(schemas.join(&path)) {
-                    output.add(format!("schemas/{path}"), found);
+            match (is_complete(event, version, schemas), &version.inlined) {
+                (true, _) => {}
+                (false, Some(text)) => create(event, version.minor, text, library, output)?,
+                (false, None) => {
+                    bail!("the golden record of {} v{}.{} is gone: restore it", event.name, event.major, version.minor)
                 }
             }
         }
@@ -44,8 +27,25 @@ pub fn plan(library: &Library, schemas: &Path, output: &mut Output) -> Result<()
     Ok(())
 }
 
-fn add(event: &Event, minor: u32, extension: &str, content: Vec<u8>, output: &mut Output) {
-    output.add(format!("schemas/{}", golden_path(event, minor, extension)), content);
+/// Whether all three files are there, for the schema as it is. (That a recorded schema never changes is the history's task.)
+fn is_complete(event: &Event, version: &Version, schemas: &Path) -> bool {
+    let path = |extension| schemas.join(golden_path(event, version.minor, extension));
+    let recorded = fs::read_to_string(path("avsc")).unwrap_or_default();
+    let same = version.inlined.as_ref().is_none_or(|text| recorded.trim_end() == text);
+    !recorded.is_empty() && same && path("avro").exists() && path("json").exists()
+}
+
+fn create(event: &Event, minor: u32, text: &str, library: &Library, output: &mut Output) -> Result<()> {
+    let (avro, json) = sample_record(&event.record, library)?;
+    let schema = Schema::parse_str(text)?;
+    let writer = GenericDatumWriter::builder(&schema).build()?;
+    let datum = writer.write_value_to_vec(avro).with_context(|| format!("golden record of {}", event.name))?;
+    let mut add =
+        |extension, content: Vec<u8>| output.add(format!("schemas/{}", golden_path(event, minor, extension)), content);
+    add("avsc", format!("{text}\n").into_bytes());
+    add("avro", datum);
+    add("json", format!("{:#}\n", Json::Object(json)).into_bytes());
+    Ok(())
 }
 
 fn sample_record(record: &Record, library: &Library) -> Result<(Avro, Map<String, Json>)> {

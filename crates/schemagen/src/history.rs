@@ -64,9 +64,13 @@ impl History {
         for (name, versions) in &self.0 {
             for number in versions.keys() {
                 let known = library.events.iter().any(|event| {
-                    event.name == *name && event.versions.iter().any(|v| *number == format!("{}.{}", event.major, v.minor))
+                    event.name == *name
+                        && event.versions.iter().any(|v| *number == format!("{}.{}", event.major, v.minor))
                 });
-                ensure!(known, "schemas/{name}/v{number}.avsc is recorded but gone; old records must decode for ever: restore it");
+                ensure!(
+                    known,
+                    "schemas/{name}/v{number}.avsc is recorded but gone; old records must decode for ever: restore it"
+                );
             }
         }
         Ok(())

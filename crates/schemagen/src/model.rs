@@ -13,7 +13,10 @@ pub enum Type {
     String,
     Date,
     TimestampMicros,
-    Decimal { precision: u32, scale: u32 },
+    Decimal {
+        precision: u32,
+        scale: u32,
+    },
     /// A shared type of `schemas/common`, by its full name.
     Named(String),
     Array(Box<Type>),
@@ -53,15 +56,6 @@ pub enum Definition {
     Enumeration(Enumeration),
 }
 
-impl Definition {
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Record(record) => &record.name,
-            Self::Enumeration(enumeration) => &enumeration.name,
-        }
-    }
-}
-
 impl Record {
     pub fn parse(json: &Value) -> Result<Self> {
         let name = text(json, "name")?;
@@ -82,7 +76,8 @@ impl Enumeration {
         let symbols = json.get("symbols").and_then(Value::as_array).context("`symbols` is missing")?;
         let symbols: Vec<String> = symbols.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         ensure!(
-            json.get("default").and_then(Value::as_str) == Some("unknown") && symbols.first().is_some_and(|s| s == "unknown"),
+            json.get("default").and_then(Value::as_str) == Some("unknown")
+                && symbols.first().is_some_and(|s| s == "unknown"),
             "an enum starts with the symbol `unknown` and has it as default, so that new symbols stay readable"
         );
         Ok(Self { name: text(json, "name")?, doc: documentation(json)?, symbols })
@@ -98,7 +93,8 @@ impl Field {
         }
         let pii = json.get("pii").and_then(Value::as_str).map(str::to_owned);
         if pii.is_some() {
-            let plain = matches!(&kind, Type::String) || matches!(&kind, Type::Nullable(inner) if **inner == Type::String);
+            let plain =
+                matches!(&kind, Type::String) || matches!(&kind, Type::Nullable(inner) if **inner == Type::String);
             ensure!(plain, "only a string can be tagged as personal data");
             ensure!(json.get("confluent:tags").is_some(), "personal data also needs `\"confluent:tags\": [\"PII\"]`");
         }

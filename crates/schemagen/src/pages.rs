@@ -55,7 +55,11 @@ fn common_page(library: &Library) -> String {
             Definition::Enumeration(enumeration) => {
                 let _ = writeln!(page, "## {}\n\n{}\n", enumeration.name, enumeration.doc);
                 let symbols: Vec<String> = enumeration.symbols.iter().map(|symbol| format!("`{symbol}`")).collect();
-                let _ = writeln!(page, "One of {}. A symbol that a reader does not know reads as `unknown`.", symbols.join(", "));
+                let _ = writeln!(
+                    page,
+                    "One of {}. A symbol that a reader does not know reads as `unknown`.",
+                    symbols.join(", ")
+                );
             }
         }
         page.push('\n');
@@ -67,7 +71,8 @@ fn index(library: &Library) -> String {
     let mut page = format!("{NOTE}# Events\n\n| topic | meaning | subject | published by |\n|---|---|---|---|\n");
     for event in &library.events {
         let topic = event.topic();
-        let _ = writeln!(page, "| [{topic}]({topic}.md) | {} | `{}` | {} |", event.doc, event.subject_field, event.owner);
+        let _ =
+            writeln!(page, "| [{topic}]({topic}.md) | {} | `{}` | {} |", event.doc, event.subject_field, event.owner);
     }
     page.push_str("\nShared types: [common.md](common.md). How to publish: [../publish.md](../publish.md).\n");
     page

@@ -122,11 +122,15 @@ fn read_event(folder: &Path, name: &str, common: &BTreeMap<String, Value>, event
         let stem = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".avsc")).unwrap_or_default();
         let version = stem.strip_prefix('v').and_then(|v| v.split_once('.'));
         let numbers = version.and_then(|(major, minor)| Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?)));
-        let (major, minor) = numbers.with_context(|| format!("{}: a file is named v<major>.<minor>.avsc", path.display()))?;
+        let (major, minor) =
+            numbers.with_context(|| format!("{}: a file is named v<major>.<minor>.avsc", path.display()))?;
         majors.entry(major).or_default().insert(minor, fs::read_to_string(&path)?);
     }
     for (major, minors) in majors {
-        ensure!(minors.keys().copied().eq(0..minors.len() as u32), "the minors of v{major} must be 0, 1, 2, … without gaps");
+        ensure!(
+            minors.keys().copied().eq(0..minors.len() as u32),
+            "the minors of v{major} must be 0, 1, 2, … without gaps"
+        );
         events.push(build(name, major, minors, common).with_context(|| format!("v{major}"))?);
     }
     Ok(())
@@ -143,7 +147,9 @@ fn build(name: &str, major: u32, minors: BTreeMap<u32, String>, common: &BTreeMa
     ensure!(namespace == format!("throughline.v{major}"), "the namespace is throughline.v{major}");
     let record = Record::parse(&json)?;
     let subject_field = text(&json, "subject_field")?;
-    for required in ["account_id", "entity_version", "effective_at", "recorded_at", "legal_entity_id", subject_field.as_str()] {
+    for required in
+        ["account_id", "entity_version", "effective_at", "recorded_at", "legal_entity_id", subject_field.as_str()]
+    {
         ensure!(record.fields.iter().any(|field| field.name == required), "the field `{required}` is missing");
     }
     let kind = match text(&json, "kind")?.as_str() {

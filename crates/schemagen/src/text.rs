@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn an_unknown_shared_type_is_named() {
-        let event = json!({"type": "record", "name": "E", "fields": [{"name": "a", "type": "throughline.common.Nope"}]});
+        let event =
+            json!({"type": "record", "name": "E", "fields": [{"name": "a", "type": "throughline.common.Nope"}]});
         let error = inline(&event, &BTreeMap::new()).expect_err("there is no such type").to_string();
         assert!(error.contains("throughline.common.Nope"), "{error}");
     }

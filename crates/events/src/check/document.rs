@@ -27,7 +27,12 @@ pub fn sums(lines: &[LineItem], breakdown: &[TaxLine], totals: &Totals) -> Resul
         return Err(invalid("lines", "a document has at least one line"));
     }
     each_line(lines)?;
-    equal("totals.line_net_minor", "the sum of the lines", sum(lines.iter().map(|line| line.net_minor))?, totals.line_net_minor)?;
+    equal(
+        "totals.line_net_minor",
+        "the sum of the lines",
+        sum(lines.iter().map(|line| line.net_minor))?,
+        totals.line_net_minor,
+    )?;
     let exclusive = sum([totals.line_net_minor, negated(totals.allowance_minor)?, totals.charge_minor])?;
     equal("totals.tax_exclusive_minor", "line_net − allowance + charge", exclusive, totals.tax_exclusive_minor)?;
     let (tax, whence) = if breakdown.is_empty() {

@@ -6,8 +6,8 @@ use super::{
     filled, invalid, not_negative, zone,
 };
 use crate::{
-    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, InvoicePosted, PaymentFailed, PaymentReceived,
-    SubscriptionRenewalAccepted, UsageRated, UsageThresholdExceeded,
+    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, InvoicePosted, PaymentFailed,
+    PaymentReceived, SubscriptionRenewalAccepted, UsageRated, UsageThresholdExceeded,
     common::{ContractLine, ThresholdType},
 };
 use failure::Failure;
@@ -103,7 +103,8 @@ impl Check for PaymentReceived {
         if let Some(settlement) = &self.settlement {
             active("settlement.amount.currency", &settlement.amount.currency)?;
         }
-        let split = sum(self.allocations.iter().map(|allocation| allocation.amount_minor).chain([self.unapplied_minor]))?;
+        let split =
+            sum(self.allocations.iter().map(|allocation| allocation.amount_minor).chain([self.unapplied_minor]))?;
         equal("amount_minor", "the sum of the allocations and unapplied_minor", split, self.amount_minor)
     }
 }

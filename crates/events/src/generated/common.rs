@@ -37,19 +37,19 @@ impl codec::Encode for Address {
 }
 
 codec::symbols! {
-/// What an amendment does.
-pub enum AmendmentType {
-Unknown = "unknown",
-Add = "add",
-Remove = "remove",
-Quantity = "quantity",
-Price = "price",
-PlanChange = "plan_change",
-TermExtension = "term_extension",
-OwnerTransfer = "owner_transfer",
-Suspend = "suspend",
-Resume = "resume",
-}
+    /// What an amendment does.
+    pub enum AmendmentType {
+        Unknown = "unknown",
+        Add = "add",
+        Remove = "remove",
+        Quantity = "quantity",
+        Price = "price",
+        PlanChange = "plan_change",
+        TermExtension = "term_extension",
+        OwnerTransfer = "owner_transfer",
+        Suspend = "suspend",
+        Resume = "resume",
+    }
 }
 
 /// Who approved something, and under which rule.
@@ -78,16 +78,16 @@ impl codec::Encode for Approval {
 }
 
 codec::symbols! {
-/// How often a contract is billed.
-pub enum BillingFrequency {
-Unknown = "unknown",
-Monthly = "monthly",
-Quarterly = "quarterly",
-Semiannual = "semiannual",
-Annual = "annual",
-OneTime = "one_time",
-Usage = "usage",
-}
+    /// How often a contract is billed.
+    pub enum BillingFrequency {
+        Unknown = "unknown",
+        Monthly = "monthly",
+        Quarterly = "quarterly",
+        Semiannual = "semiannual",
+        Annual = "annual",
+        OneTime = "one_time",
+        Usage = "usage",
+    }
 }
 
 /// When invoices are made.
@@ -134,25 +134,25 @@ fn default_billing_schedule_in_advance() -> bool {
 }
 
 codec::symbols! {
-/// When a cancellation takes hold.
-pub enum CancellationMode {
-Unknown = "unknown",
-Immediate = "immediate",
-EndOfTerm = "end_of_term",
-}
+    /// When a cancellation takes hold.
+    pub enum CancellationMode {
+        Unknown = "unknown",
+        Immediate = "immediate",
+        EndOfTerm = "end_of_term",
+    }
 }
 
 codec::symbols! {
-/// What a line charges for.
-pub enum ChargeType {
-Unknown = "unknown",
-Recurring = "recurring",
-OneTime = "one_time",
-Usage = "usage",
-Discount = "discount",
-Credit = "credit",
-Proration = "proration",
-}
+    /// What a line charges for.
+    pub enum ChargeType {
+        Unknown = "unknown",
+        Recurring = "recurring",
+        OneTime = "one_time",
+        Usage = "usage",
+        Discount = "discount",
+        Credit = "credit",
+        Proration = "proration",
+    }
 }
 
 /// One product of a contract.
@@ -385,12 +385,12 @@ impl codec::Encode for ExternalId {
 }
 
 codec::symbols! {
-/// Whether trying again can help.
-pub enum FailureCategory {
-Unknown = "unknown",
-Soft = "soft",
-Hard = "hard",
-}
+    /// Whether trying again can help.
+    pub enum FailureCategory {
+        Unknown = "unknown",
+        Soft = "soft",
+        Hard = "hard",
+    }
 }
 
 /// An earlier invoice.
@@ -575,17 +575,17 @@ impl codec::Encode for PaymentAllocation {
 }
 
 codec::symbols! {
-/// How money moves.
-pub enum PaymentMethod {
-Unknown = "unknown",
-Card = "card",
-BankTransfer = "bank_transfer",
-DirectDebit = "direct_debit",
-Cheque = "cheque",
-Cash = "cash",
-Wallet = "wallet",
-Other = "other",
-}
+    /// How money moves.
+    pub enum PaymentMethod {
+        Unknown = "unknown",
+        Card = "card",
+        BankTransfer = "bank_transfer",
+        DirectDebit = "direct_debit",
+        Cheque = "cheque",
+        Cash = "cash",
+        Wallet = "wallet",
+        Other = "other",
+    }
 }
 
 /// When an invoice is due.
@@ -664,25 +664,25 @@ impl codec::Encode for Reason {
 }
 
 codec::symbols! {
-/// How revenue is recognised.
-pub enum RecognitionMethod {
-Unknown = "unknown",
-StraightLineDaily = "straight_line_daily",
-StraightLineEven = "straight_line_even",
-PointInTime = "point_in_time",
-Usage = "usage",
-PercentComplete = "percent_complete",
-}
+    /// How revenue is recognised.
+    pub enum RecognitionMethod {
+        Unknown = "unknown",
+        StraightLineDaily = "straight_line_daily",
+        StraightLineEven = "straight_line_even",
+        PointInTime = "point_in_time",
+        Usage = "usage",
+        PercentComplete = "percent_complete",
+    }
 }
 
 codec::symbols! {
-/// How an amendment is treated for revenue.
-pub enum RevenueModification {
-Unknown = "unknown",
-Prospective = "prospective",
-Retrospective = "retrospective",
-SeparateContract = "separate_contract",
-}
+    /// How an amendment is treated for revenue.
+    pub enum RevenueModification {
+        Unknown = "unknown",
+        Prospective = "prospective",
+        Retrospective = "retrospective",
+        SeparateContract = "separate_contract",
+    }
 }
 
 /// One performance obligation of a contract (ASC 606, IFRS 15).
@@ -784,13 +784,13 @@ impl codec::Encode for SourceRecord {
 }
 
 codec::symbols! {
-/// Whether and why a customer pays no tax.
-pub enum TaxExemption {
-Unknown = "unknown",
-None = "none",
-Exempt = "exempt",
-ReverseCharge = "reverse_charge",
-}
+    /// Whether and why a customer pays no tax.
+    pub enum TaxExemption {
+        Unknown = "unknown",
+        None = "none",
+        Exempt = "exempt",
+        ReverseCharge = "reverse_charge",
+    }
 }
 
 /// A tax registration of a party.
@@ -878,23 +878,23 @@ impl codec::Encode for Term {
 }
 
 codec::symbols! {
-/// What happens when it is crossed.
-pub enum ThresholdAction {
-Unknown = "unknown",
-Notify = "notify",
-Invoice = "invoice",
-Throttle = "throttle",
-}
+    /// What happens when it is crossed.
+    pub enum ThresholdAction {
+        Unknown = "unknown",
+        Notify = "notify",
+        Invoice = "invoice",
+        Throttle = "throttle",
+    }
 }
 
 codec::symbols! {
-/// What a threshold is measured in.
-pub enum ThresholdType {
-Unknown = "unknown",
-Absolute = "absolute",
-Percent = "percent",
-Spend = "spend",
-}
+    /// What a threshold is measured in.
+    pub enum ThresholdType {
+        Unknown = "unknown",
+        Absolute = "absolute",
+        Percent = "percent",
+        Spend = "spend",
+    }
 }
 
 /// Totals of a document in minor units of its currency. tax_exclusive = line_net − allowance + charge; tax_inclusive = tax_exclusive + tax; payable = tax_inclusive − prepaid + rounding.

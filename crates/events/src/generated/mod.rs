@@ -27,26 +27,26 @@ pub use usage_rated::UsageRated;
 pub use usage_threshold_exceeded::UsageThresholdExceeded;
 
 crate::payload::event_enum! {
-/// A contract took effect: the customer may be billed and served.
-ContractActivated(contract_activated::ContractActivated) on CONTRACT_ACTIVATED,
-/// A contract in force was changed.
-ContractAmended(contract_amended::ContractAmended) on CONTRACT_AMENDED,
-/// A contract was cancelled, at once or for the end of its term.
-ContractCancelled(contract_cancelled::ContractCancelled) on CONTRACT_CANCELLED,
-/// A credit was given, against an invoice or open on the account. All amounts are positive credits.
-CreditNoteIssued(credit_note_issued::CreditNoteIssued) on CREDIT_NOTE_ISSUED,
-/// An invoice was issued and posted. It is never edited: corrections are credit notes.
-InvoicePosted(invoice_posted::InvoicePosted) on INVOICE_POSTED,
-/// An attempt to collect money failed.
-PaymentFailed(payment_failed::PaymentFailed) on PAYMENT_FAILED,
-/// Money arrived from a customer.
-PaymentReceived(payment_received::PaymentReceived) on PAYMENT_RECEIVED,
-/// The customer accepted a renewal: the contract runs on.
-SubscriptionRenewalAccepted(subscription_renewal_accepted::SubscriptionRenewalAccepted) on SUBSCRIPTION_RENEWAL_ACCEPTED,
-/// The usage of a period was priced.
-UsageRated(usage_rated::UsageRated) on USAGE_RATED,
-/// The usage of a contract crossed a threshold.
-UsageThresholdExceeded(usage_threshold_exceeded::UsageThresholdExceeded) on USAGE_THRESHOLD_EXCEEDED,
+    /// A contract took effect: the customer may be billed and served.
+    ContractActivated(contract_activated::ContractActivated) on CONTRACT_ACTIVATED,
+    /// A contract in force was changed.
+    ContractAmended(contract_amended::ContractAmended) on CONTRACT_AMENDED,
+    /// A contract was cancelled, at once or for the end of its term.
+    ContractCancelled(contract_cancelled::ContractCancelled) on CONTRACT_CANCELLED,
+    /// A credit was given, against an invoice or open on the account. All amounts are positive credits.
+    CreditNoteIssued(credit_note_issued::CreditNoteIssued) on CREDIT_NOTE_ISSUED,
+    /// An invoice was issued and posted. It is never edited: corrections are credit notes.
+    InvoicePosted(invoice_posted::InvoicePosted) on INVOICE_POSTED,
+    /// An attempt to collect money failed.
+    PaymentFailed(payment_failed::PaymentFailed) on PAYMENT_FAILED,
+    /// Money arrived from a customer.
+    PaymentReceived(payment_received::PaymentReceived) on PAYMENT_RECEIVED,
+    /// The customer accepted a renewal: the contract runs on.
+    SubscriptionRenewalAccepted(subscription_renewal_accepted::SubscriptionRenewalAccepted) on SUBSCRIPTION_RENEWAL_ACCEPTED,
+    /// The usage of a period was priced.
+    UsageRated(usage_rated::UsageRated) on USAGE_RATED,
+    /// The usage of a contract crossed a threshold.
+    UsageThresholdExceeded(usage_threshold_exceeded::UsageThresholdExceeded) on USAGE_THRESHOLD_EXCEEDED,
 }
 
 /// A contract took effect: the customer may be billed and served.

@@ -64,7 +64,9 @@ fn check(shape: &Shape, id: NodeId, value: &Value, path: &mut String) -> Result<
             let number = value.as_str().and_then(decimal::parse);
             number.is_some_and(|number| decimal::fits(&number, *precision, *scale))
         }
-        Node::Null | Node::Float | Node::Double | Node::Bytes | Node::Fixed(_) | Node::Map(_) | Node::Other(..) => false,
+        Node::Null | Node::Float | Node::Double | Node::Bytes | Node::Fixed(_) | Node::Map(_) | Node::Other(..) => {
+            false
+        }
     };
     if fits { Ok(()) } else { Err(fault(path, expected(&form(node), value))) }
 }
@@ -98,7 +100,10 @@ fn form(node: &Node) -> String {
         Node::Date => "a date as text, such as \"2026-01-31\"".to_owned(),
         Node::TimestampMicros => "a time as text with an offset, such as \"2026-01-31T12:00:00Z\"".to_owned(),
         Node::Decimal { precision, scale } => {
-            format!("a decimal as text, such as \"12.50\", with at most {} digits before and {scale} after the point", precision - scale)
+            format!(
+                "a decimal as text, such as \"12.50\", with at most {} digits before and {scale} after the point",
+                precision - scale
+            )
         }
         Node::Int | Node::Long => "a whole number".to_owned(),
         other => format!("a {}", describe(other)),
@@ -114,5 +119,8 @@ fn expected(form: &str, value: &Value) -> String {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     };
-    format!("expected {form}, found {found}{}", if value.is_string() && !form.contains("string") { " of another form" } else { "" })
+    format!(
+        "expected {form}, found {found}{}",
+        if value.is_string() && !form.contains("string") { " of another form" } else { "" }
+    )
 }

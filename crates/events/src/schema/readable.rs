@@ -109,7 +109,10 @@ mod tests {
             (r#""string""#, r#"["null","string"]"#),
             (r#"["string","null"]"#, r#"["null","string"]"#),
             (r#"{"type":"string","logicalType":"uuid"}"#, r#""string""#),
-            (r#"{"type":"enum","name":"K","symbols":["x","new"]}"#, r#"{"type":"enum","name":"K","symbols":["unknown","x"]}"#),
+            (
+                r#"{"type":"enum","name":"K","symbols":["x","new"]}"#,
+                r#"{"type":"enum","name":"K","symbols":["unknown","x"]}"#,
+            ),
         ] {
             assert_eq!(verdict(writer, reader), Ok(()), "{writer} as {reader}");
         }
@@ -121,7 +124,10 @@ mod tests {
             (r#""long""#, r#""int""#),
             (r#"["null","string"]"#, r#""string""#),
             (r#"["null","string","long"]"#, r#"["null","string"]"#),
-            (r#"{"type":"long","logicalType":"timestamp-millis"}"#, r#"{"type":"long","logicalType":"timestamp-micros"}"#),
+            (
+                r#"{"type":"long","logicalType":"timestamp-millis"}"#,
+                r#"{"type":"long","logicalType":"timestamp-micros"}"#,
+            ),
             (r#""double""#, r#"{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}"#),
             (
                 r#"{"type":"bytes","logicalType":"decimal","precision":9,"scale":4}"#,

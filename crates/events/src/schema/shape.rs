@@ -25,7 +25,10 @@ pub enum Node {
     Record(Vec<Field>),
     Date,
     TimestampMicros,
-    Decimal { precision: u32, scale: u32 },
+    Decimal {
+        precision: u32,
+        scale: u32,
+    },
     /// A logical type that we do not use, such as timestamp-millis, with the plain type below.
     Other(String, Box<Node>),
 }

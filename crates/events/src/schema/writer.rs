@@ -89,13 +89,15 @@ impl WriterSchema {
             }
             None => {
                 let from = self.subject_hint.as_ref().map(|hint| format!(" of subject {hint}")).unwrap_or_default();
-                Err(self.incompatible(topic, &format!("record `{}`{from} is not `{}`", self.full_name, wanted.full_name)))
+                Err(self
+                    .incompatible(topic, &format!("record `{}`{from} is not `{}`", self.full_name, wanted.full_name)))
             }
         }
     }
 
     fn incompatible(&self, topic: &str, reason: &str) -> Failure {
-        let failure = Failure::contract("SCHEMA_INCOMPATIBLE", format!("schema {} cannot be read as {topic}: {reason}", self.id));
+        let failure =
+            Failure::contract("SCHEMA_INCOMPATIBLE", format!("schema {} cannot be read as {topic}: {reason}", self.id));
         match topics::find(topic) {
             Some(subject) => failure.owned_by(subject.owner),
             None => failure,
@@ -129,7 +131,10 @@ fn own_subject(full_name: &str) -> Option<&'static Subject> {
 
 fn classify(error: &DeError, budget: &Budget) -> Failure {
     let text = error.to_string();
-    let ended = error.io_error().is_some() || text.starts_with("Unexpected end") || text.contains("Reached EOF") || text.contains("skip");
+    let ended = error.io_error().is_some()
+        || text.starts_with("Unexpected end")
+        || text.contains("Reached EOF")
+        || text.contains("skip");
     if budget.exceeded() || text.starts_with("Exceeding max sequence size") {
         Failure::poison("ALLOCATION_LIMIT", "a count in the datum asks for more items than a record may have")
     } else if ended {

@@ -20,7 +20,7 @@ struct Arguments {
     /// Folder that keeps the schemas; without it they are lost at exit
     #[arg(long)]
     data: Option<PathBuf>,
-    /// File to write `{"pid":…,"http":"http://…"}` to once requests are answered
+    /// File to write its URL to once requests are answered
     #[arg(long)]
     ready_file: Option<PathBuf>,
     /// Ask callers for this user (basic authentication); the password comes from THROUGHLINE_REGISTRY_PASSWORD

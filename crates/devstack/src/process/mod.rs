@@ -19,7 +19,7 @@ use nix::sys::signal::Signal;
 use tokio::{process::Child, time::Instant};
 
 pub use identity::Identity;
-pub use ready::{Ready, read_ready_file, write_atomically, write_ready_file};
+pub use ready::{read_ready_file, write_atomically, write_ready_file};
 
 /// Why a process could not be started or watched.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +136,12 @@ impl Process {
 
     /// SIGTERM, then SIGKILL when `grace` is over. Ends when the process is gone.
     pub async fn stop(&mut self, grace: Duration) -> Result<ExitStatus, Error> {
-        self.signal(Signal::SIGTERM);
+        self.stop_with(Signal::SIGTERM, grace).await
+    }
+
+    /// `signal`, then SIGKILL when `grace` is over.
+    pub async fn stop_with(&mut self, signal: Signal, grace: Duration) -> Result<ExitStatus, Error> {
+        self.signal(signal);
         if let Ok(status) = tokio::time::timeout(grace, self.wait()).await {
             return status;
         }

@@ -1,32 +1,22 @@
-//! How a process says that it is ready: it writes a file, whole, when it answers requests.
+//! How a process says that it answers: it writes its URL into a file, whole. Every binary of ours does it this way.
 
 use std::{
     io::Write,
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::Error;
 
-/// What a ready file says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ready {
-    pub pid: u32,
-    /// Where it answers HTTP, e.g. `http://127.0.0.1:40123`.
-    pub http: String,
+/// Writes a ready file: where this process answers HTTP, e.g. `http://127.0.0.1:40123`.
+pub fn write_ready_file(path: &Path, url: &str) -> Result<(), Error> {
+    write_atomically(path, format!("{url}\n").as_bytes())
 }
 
-/// Writes this process's ready file.
-pub fn write_ready_file(path: &Path, http: &str) -> Result<(), Error> {
-    let ready = Ready { pid: std::process::id(), http: http.to_owned() };
-    write_atomically(path, &serde_json::to_vec(&ready).expect("two plain fields become JSON"))
-}
-
-/// The ready file, once it is there and whole.
+/// The URL of a ready file, once it is there and whole.
 #[must_use]
-pub fn read_ready_file(path: &Path) -> Option<Ready> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+pub fn read_ready_file(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.strip_suffix('\n').filter(|url| !url.is_empty()).map(str::to_owned)
 }
 
 /// Writes a file so that readers see the old or the new content, never half of it.

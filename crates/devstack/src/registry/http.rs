@@ -376,7 +376,7 @@ async fn level(registry: Registry, subject: Option<String>, flags: Flags) -> Ans
         let state = catalog.state();
         match (subject, flags.default_to_global) {
             (Some(subject), false) => {
-                state.own_level(Some(&subject)).ok_or_else(|| Error::NoSubjectCompatibility(subject))
+                state.own_level(Some(&subject)).ok_or(Error::NoSubjectCompatibility(subject))
             }
             (subject, _) => Ok(state.level(subject.as_deref())),
         }
@@ -410,7 +410,7 @@ async fn mode(registry: Registry, subject: Option<String>, flags: Flags) -> Answ
     let mode = with(registry, move |catalog| {
         let state = catalog.state();
         match (subject, flags.default_to_global) {
-            (Some(subject), false) => state.own_mode(Some(&subject)).ok_or_else(|| Error::NoSubjectMode(subject)),
+            (Some(subject), false) => state.own_mode(Some(&subject)).ok_or(Error::NoSubjectMode(subject)),
             (subject, _) => Ok(state.mode(subject.as_deref())),
         }
     });

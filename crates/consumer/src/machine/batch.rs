@@ -127,11 +127,6 @@ impl Batch {
     }
 
     #[must_use]
-    pub fn steps_opened(&self) -> usize {
-        self.body.steps.len()
-    }
-
-    #[must_use]
     pub fn outgoing_events(&self) -> &[Outgoing] {
         &self.body.outgoing
     }

@@ -6,7 +6,6 @@ use super::{
     lane::{Item, Lane, Work},
 };
 use crate::handler::{Change, Context, Decision, Document, Documents, Effect, Handler, Input, Publish, TimerChange};
-use events::EventSet;
 use failure::Failure;
 use ledger::{Disposition, DocumentChange, DocumentKey, Millis, NewOutgoing, ParkedState, Staged, TimerRow};
 use std::{
@@ -119,7 +118,11 @@ impl<H: Handler> Machine<H> {
         if !group.items.is_empty() {
             self.open_step(name, &mut lane, group, now);
         }
-        self.page_done(name, &mut lane, now);
+        self.park_behind(name, &mut lane, now);
+        if lane.step.is_none() && !lane.passing.is_empty() {
+            self.make_runnable(name);
+        }
+        self.page_done(name, &mut lane);
         if !lane.is_idle() {
             self.lanes.insert(name.clone(), lane);
         }
@@ -206,7 +209,7 @@ impl<H: Handler> Machine<H> {
             Work::Live(arrived) => {
                 self.dispose_first(&arrived, disposition);
                 if lane.parked.is_some() {
-                    self.try_soon(name, lane, now);
+                    Self::try_soon(&mut self.due, name, lane, now);
                 }
             }
             Work::Parked { no, fate, .. } => {
@@ -249,6 +252,9 @@ impl<H: Handler> Machine<H> {
             let bytes = change.body.as_ref().map_or(0, String::len);
             match change.body.as_deref().map(serde_json::from_str::<H::Document>).transpose() {
                 Ok(document) => {
+                    if self.loading {
+                        self.changed_while_loading.insert(change.key.clone());
+                    }
                     self.cache.put(change.key.clone(), document.map(Arc::new), bytes, self.batch.entry);
                     self.batch.document(change);
                 }

@@ -258,7 +258,7 @@ impl<H: Handler> Machine<H> {
             }
         }
         if step.passing {
-            self.try_soon(&name, lane, now);
+            Self::try_soon(&mut self.due, &name, lane, now);
         }
     }
 

@@ -13,7 +13,8 @@ use std::{
 #[derive(Debug)]
 pub struct Seen {
     known: HashMap<Uid, PayloadHash>,
-    decided: VecDeque<Uid>,
+    /// In the order of their decisions, with the entry that makes each durable.
+    decided: VecDeque<(Uid, i64)>,
     capacity: usize,
     /// True while memory holds every identity this slice has ever seen: then the ledger need not be asked.
     complete: bool,
@@ -38,11 +39,15 @@ impl Seen {
         self.known.insert(uid, hash);
     }
 
-    /// The record is decided and its identity goes into the same transaction.
-    pub fn decide(&mut self, uid: Uid) {
-        self.decided.push_back(uid);
-        while self.decided.len() > self.capacity {
-            if let Some(oldest) = self.decided.pop_front() {
+    /// The record is decided; `entry` makes its identity durable.
+    pub fn decide(&mut self, uid: Uid, entry: i64) {
+        self.decided.push_back((uid, entry));
+    }
+
+    /// Forgets the oldest beyond the bound; only what `durable_entry` has made safe, or a duplicate could slip in between.
+    pub fn trim(&mut self, durable_entry: i64) {
+        while self.decided.len() > self.capacity && self.decided.front().is_some_and(|(_, entry)| *entry <= durable_entry) {
+            if let Some((oldest, _)) = self.decided.pop_front() {
                 self.known.remove(&oldest);
                 self.complete = false;
             }
@@ -139,10 +144,12 @@ mod tests {
         seen.enter(uid(0), PayloadHash(0));
         for n in 1..10 {
             seen.enter(uid(n), PayloadHash(0));
-            seen.decide(uid(n));
+            seen.decide(uid(n), i64::from(n));
         }
+        seen.trim(5);
         assert!(seen.get(&uid(0)).is_some());
         assert!(seen.get(&uid(1)).is_none() && seen.must_ask(&uid(1)));
+        assert!(seen.get(&uid(6)).is_some(), "not durable yet");
     }
 
     #[test]
@@ -151,8 +158,9 @@ mod tests {
         assert!(!seen.must_ask(&uid(1)));
         for n in 0..2 {
             seen.enter(uid(n), PayloadHash(0));
-            seen.decide(uid(n));
+            seen.decide(uid(n), 1);
         }
+        seen.trim(1);
         assert!(seen.must_ask(&uid(9)));
     }
 

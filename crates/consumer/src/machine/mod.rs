@@ -24,11 +24,11 @@ pub use restore::{Decoder, InputTopic, Prepared, parked_as_record};
 
 use crate::handler::Handler;
 use batch::{Batch, Outbox, Tail};
-use events::{EventSet, PayloadHash, Uid};
+use events::{PayloadHash, Uid};
 use frontier::Frontier;
 use inbox::Inbox;
 use lane::{Item, Lane, Work};
-use ledger::{Disposition, LoadRequest, Loaded, Millis, Outgoing, ParkedFate, Position, PublishedMark, StepId, TimerRow};
+use ledger::{Disposition, DocumentKey, LoadRequest, Loaded, Millis, Outgoing, ParkedFate, Position, PublishedMark, StepId, TimerRow};
 use memory::{Cache, Seen};
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -90,6 +90,7 @@ pub struct Machine<H: Handler> {
     known: HashMap<Uid, Option<PayloadHash>>,
     loading: bool,
     asked: LoadRequest,
+    changed_while_loading: HashSet<DocumentKey>,
     lanes: HashMap<Arc<str>, Lane<H>>,
     runnable: VecDeque<Arc<str>>,
     is_runnable: HashSet<Arc<str>>,
@@ -140,7 +141,7 @@ impl<H: Handler> Machine<H> {
             Input::Gate { closed } => self.gate_closed = closed,
             Input::Tick => {}
             Input::Drain => self.draining = true,
-            Input::Retry { sequence } => self.due.push_back(sequence),
+            Input::Retry { sequence } => self.retry_now(&sequence, now),
         }
         if !self.halted {
             self.wake(now);
@@ -153,7 +154,8 @@ impl<H: Handler> Machine<H> {
     #[must_use]
     pub fn next_wake(&self) -> Option<Millis> {
         let wake = self.wakes.keys().next().copied();
-        let merge = if self.may_decide() { self.inbox.wake_at() } else { None };
+        let takes = self.may_decide() && self.pending.is_empty() && self.held < self.settings.waiting_records;
+        let merge = if takes { self.inbox.wake_at() } else { None };
         [wake, merge, self.marks_due].into_iter().flatten().min()
     }
 
@@ -271,7 +273,7 @@ impl<H: Handler> Machine<H> {
 
     fn decide_what_can_be(&mut self, now: Millis) {
         while !self.loading && self.may_decide() {
-            self.ask_due_pages();
+            self.ask_due_pages(now);
             self.take_pending(now);
             let request = self.wanted();
             if !request.uids.is_empty() || !request.documents.is_empty() {
@@ -343,8 +345,13 @@ impl<H: Handler> Machine<H> {
         for uid in asked.uids {
             self.known.insert(uid, loaded.identities.get(&uid).copied());
         }
+        let changed = std::mem::take(&mut self.changed_while_loading);
         for key in asked.documents {
             let row = loaded.documents.remove(&key);
+            if changed.contains(&key) {
+                // What was read may be older than what was decided meanwhile.
+                continue;
+            }
             match row.as_ref().map(|row| serde_json::from_str::<H::Document>(&row.body)).transpose() {
                 Ok(document) => {
                     let bytes = row.map_or(0, |row| row.body.len());
@@ -435,6 +442,7 @@ impl<H: Handler> Machine<H> {
         let Some(done) = self.committing.take() else { return };
         self.durable = done.entry;
         self.cache.trim(self.durable);
+        self.seen.trim(self.durable);
         if let Some((code, reason)) = self.stopping.take_if(|_| self.batch.stopped.is_none()) {
             self.halted = true;
             self.out.push(Output::Stopped { code, reason });
@@ -474,7 +482,7 @@ impl<H: Handler> Machine<H> {
     fn dispose_first(&mut self, arrived: &Arrived<H::Event>, disposition: Disposition) {
         if let Some(uid) = arrived.uid {
             self.batch.identity(uid, arrived.hash);
-            self.seen.decide(uid);
+            self.seen.decide(uid, self.batch.entry);
         }
         self.dispose(arrived, disposition);
     }

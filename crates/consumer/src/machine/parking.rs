@@ -287,11 +287,16 @@ impl<H: Handler> Machine<H> {
         if no == sequence.head_no {
             sequence.head_no = no + 1;
         }
+        // Whoever owns the slice goes on with the next row at once.
+        sequence.next_attempt_ms = Some(now);
         self.batch.put_sequence(name, sequence);
+        if lane.page.is_none() {
+            self.due.push_back(name.clone());
+        }
     }
 
     /// After a try: everything done unparks the sequence, a finished page asks for the next.
-    pub(super) fn page_done(&mut self, name: &Arc<str>, lane: &mut Lane<H>, _now: Millis) {
+    pub(super) fn page_done(&mut self, name: &Arc<str>, lane: &mut Lane<H>) {
         let Some(sequence) = &lane.parked else { return };
         if lane.step.is_some() || !lane.passing.is_empty() {
             return;
@@ -311,19 +316,28 @@ impl<H: Handler> Machine<H> {
     }
 
     /// What the head waited for is there.
-    pub(super) fn try_soon(&mut self, name: &Arc<str>, lane: &Lane<H>, _now: Millis) {
-        if lane.page.is_none() {
-            self.due.push_back(name.clone());
+    pub(super) fn try_soon(due: &mut VecDeque<Arc<str>>, name: &Arc<str>, lane: &mut Lane<H>, now: Millis) {
+        if let Some(sequence) = lane.parked.as_mut() {
+            sequence.next_attempt_ms = Some(now);
+            due.push_back(name.clone());
+        }
+    }
+
+    /// An operator or a rule says so: also where nothing would be tried by itself.
+    pub(super) fn retry_now(&mut self, name: &Arc<str>, now: Millis) {
+        if let Some(lane) = self.lanes.get_mut(name) {
+            Self::try_soon(&mut self.due, name, lane, now);
         }
     }
 
     /// Asks for the rows of sequences whose try is due, once everything they must hold is durable.
-    pub(super) fn ask_due_pages(&mut self) {
+    pub(super) fn ask_due_pages(&mut self, now: Millis) {
         for _ in 0..self.due.len() {
             let Some(name) = self.due.pop_front() else { break };
             let Some(lane) = self.lanes.get_mut(&name) else { continue };
             let Some(sequence) = &lane.parked else { continue };
-            if lane.page_asked || lane.page.is_some() || lane.step.is_some() {
+            let is_due = sequence.next_attempt_ms.is_some_and(|at| at <= now);
+            if !is_due || lane.page_asked || lane.page.is_some() || lane.step.is_some() {
                 continue;
             }
             if lane.last_insert > self.durable {

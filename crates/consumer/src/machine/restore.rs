@@ -196,6 +196,7 @@ impl<H: Handler> Machine<H> {
             known: HashMap::new(),
             loading: false,
             asked: LoadRequest::default(),
+            changed_while_loading: HashSet::new(),
             lanes: HashMap::new(),
             runnable: VecDeque::new(),
             is_runnable: HashSet::new(),

@@ -1,0 +1,81 @@
+//! One owner of the slice: the real machine, and what it asked for that is not done yet.
+
+use consumer::{
+    Handler,
+    machine::{Arrived, Call, Input, Machine, Output},
+};
+use ledger::{LoadRequest, Outgoing, SliceCommit};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+pub struct Member<H: Handler> {
+    pub machine: Machine<H>,
+    pub load: Option<LoadRequest>,
+    pub pages: Vec<(Arc<str>, i64, usize)>,
+    pub commit: Option<SliceCommit>,
+    pub calls: Vec<Call<H::Effect>>,
+    pub publish: VecDeque<Outgoing>,
+    /// Next offset to deliver, per topic.
+    pub fetch: BTreeMap<Arc<str>, usize>,
+    pub paused: BTreeSet<Arc<str>>,
+    /// Set when the machine will do no more, with the reason if it stopped by itself.
+    pub over: Option<Option<String>>,
+}
+
+impl<H: Handler> Member<H> {
+    pub fn new(machine: Machine<H>, fetch: BTreeMap<Arc<str>, usize>) -> Self {
+        Self {
+            machine,
+            load: None,
+            pages: Vec::new(),
+            commit: None,
+            calls: Vec::new(),
+            publish: VecDeque::new(),
+            fetch,
+            paused: BTreeSet::new(),
+            over: None,
+        }
+    }
+
+    pub fn step(&mut self, now: i64, input: Input<H::Event>) {
+        for output in self.machine.step(now, input) {
+            match output {
+                Output::Load(request) => {
+                    assert!(self.load.replace(request).is_none(), "a second load while one is outstanding");
+                }
+                Output::LoadParked { sequence, from_no, limit } => self.pages.push((sequence, from_no, limit)),
+                Output::Commit(commit) => {
+                    assert!(self.commit.replace(*commit).is_none(), "a second commit while one is outstanding");
+                }
+                Output::Call(call) => self.calls.push(call),
+                Output::Publish(outgoing) => self.publish.extend(outgoing),
+                Output::Pause { topic } => {
+                    self.paused.insert(topic);
+                }
+                Output::Resume { topic } => {
+                    self.paused.remove(&topic);
+                }
+                Output::Stopped { code, reason } => self.over = Some(Some(format!("{code}: {reason}"))),
+                Output::Drained => self.over = Some(None),
+            }
+        }
+    }
+
+    /// Records in the log from where this member reads, at most `most`.
+    pub fn take<E: Clone>(&mut self, topic: &Arc<str>, log: &[Arrived<E>], most: usize) -> Vec<Arrived<E>> {
+        let from = self.fetch.get(topic).copied().unwrap_or(0);
+        let to = (from + most).min(log.len());
+        self.fetch.insert(topic.clone(), to);
+        log[from..to].to_vec()
+    }
+
+    pub fn has_read_all<E>(&self, log: &BTreeMap<Arc<str>, Vec<Arrived<E>>>) -> bool {
+        log.iter().all(|(topic, records)| self.fetch.get(topic).copied().unwrap_or(0) >= records.len())
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.load.is_some() || !self.pages.is_empty() || self.commit.is_some() || !self.calls.is_empty() || !self.publish.is_empty()
+    }
+}

@@ -6,13 +6,17 @@
 mod audit;
 mod batch;
 pub mod codec;
+mod columns;
+mod config;
 pub mod faulty;
 mod horizon;
 pub mod journal;
 pub mod memory;
+pub mod postgres;
 pub mod types;
 
 pub use audit::verify_audit;
+pub use config::{Config, open};
 pub use journal::*;
 pub use types::*;
 

@@ -135,6 +135,9 @@ pub struct LoadRequest {
 pub struct Loaded {
     pub identities: HashMap<Uid, PayloadHash>,
     pub documents: HashMap<DocumentKey, DocumentRow>,
+    /// The floor, read after the identities: an absent timed identity older than this may have been dropped, so it ends
+    /// `outside_horizon`. Newer than the one of the take-over if somebody pruned since.
+    pub floor_ms: Millis,
 }
 
 /// Why a sequence waits, and until when. Its records are rows of [`ParkedRecord`].

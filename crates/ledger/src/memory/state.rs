@@ -193,6 +193,7 @@ impl State {
         Loaded {
             identities: request.uids.iter().filter_map(known).collect(),
             documents: request.documents.iter().filter_map(found).collect(),
+            floor_ms: self.floor_ms,
         }
     }
 

@@ -11,8 +11,11 @@ mod error;
 pub mod mock;
 mod native;
 pub mod producer;
+pub mod registry;
 
 pub use admin::{ActualTopic, Admin, TopicSpec};
 pub use config::ClientConfig;
+pub use consumer::{Consumer, ConsumerConfig, GroupProtocol, TopicPartition};
 pub use error::{Error, Result};
 pub use producer::{Ack, Outgoing, Producer, ProducerConfig};
+pub use registry::{Lookup, Registry, RegistryConfig, RegistryError};

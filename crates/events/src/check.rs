@@ -54,11 +54,3 @@ fn zone(field: &str, name: &str) -> Result<(), Failure> {
 fn not_negative(field: &str, amount: i64) -> Result<(), Failure> {
     if amount < 0 { Err(invalid(field, "must not be negative")) } else { Ok(()) }
 }
-
-fn ordered(field: &str, start: jiff::civil::Date, end: jiff::civil::Date) -> Result<(), Failure> {
-    if start < end {
-        Ok(())
-    } else {
-        Err(invalid(field, "ends before or when it starts; the end is the day after the last one"))
-    }
-}

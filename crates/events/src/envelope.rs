@@ -31,7 +31,14 @@ impl Envelope {
     /// # Errors
     /// `HEADER_MISSING`, `HEADER_INVALID`, with the header as field.
     pub fn from_headers(headers: &Headers) -> Result<Self, Failure> {
-        let mut envelope = Self::read(|name| header(headers, &format!("ce_{name}")), "ce_")?;
+        let mut attributes = Attributes { values: [None; NAMES.len()], prefix: "ce_" };
+        for (name, value) in &headers.0 {
+            let Some(at) = name.strip_prefix("ce_").and_then(position) else { continue };
+            let Some(bytes) = value else { continue };
+            let text = std::str::from_utf8(bytes).map_err(|_| invalid(name, "is not UTF-8"))?;
+            attributes.values[at] = Some(text);
+        }
+        let mut envelope = attributes.envelope()?;
         envelope.traceparent = traceparent(headers);
         Ok(envelope)
     }
@@ -62,24 +69,28 @@ impl Envelope {
     /// # Errors
     /// `JSON_INVALID` if it is no object or has no `data`; `HEADER_MISSING`, `HEADER_INVALID` with the attribute as field.
     pub fn from_structured(event: &Value) -> Result<(Self, &Value), Failure> {
-        let invalid = |reason: &str| Failure::poison("JSON_INVALID", reason.to_owned());
-        let object = event.as_object().ok_or_else(|| invalid("a structured event is a JSON object"))?;
+        let malformed = |reason: &str| Failure::poison("JSON_INVALID", reason.to_owned());
+        let object = event.as_object().ok_or_else(|| malformed("a structured event is a JSON object"))?;
         let attribute = |name: &str| match object.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(Failure::poison("HEADER_INVALID", format!("`{name}` is not a text")).at_field(name)),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(invalid(name, "is not a text")),
         };
-        let mut envelope = Self::read(attribute, "")?;
-        envelope.traceparent = attribute("traceparent")?;
+        let mut attributes = Attributes { values: [None; NAMES.len()], prefix: "" };
+        for (value, name) in attributes.values.iter_mut().zip(NAMES) {
+            *value = attribute(name)?;
+        }
+        let mut envelope = attributes.envelope()?;
+        envelope.traceparent = attribute("traceparent")?.map(str::to_owned);
         if object.contains_key("data_base64") {
-            return Err(invalid("`data_base64` is not supported; put the event into `data`"));
+            return Err(malformed("`data_base64` is not supported; put the event into `data`"));
         }
         if let Some(kind) = attribute("datacontenttype")?
-            && !is_json(&kind)
+            && !is_json(kind)
         {
-            return Err(invalid("`datacontenttype` of a structured event is application/json"));
+            return Err(malformed("`datacontenttype` of a structured event is application/json"));
         }
-        let data = object.get("data").ok_or_else(|| invalid("`data` is missing").at_field("data"))?;
+        let data = object.get("data").ok_or_else(|| malformed("`data` is missing").at_field("data"))?;
         Ok((envelope, data))
     }
 
@@ -121,36 +132,74 @@ impl Envelope {
             ("dataschema", &self.dataschema),
         ]
     }
+}
 
-    fn read(attribute: impl Fn(&str) -> Result<Option<String>, Failure>, prefix: &str) -> Result<Self, Failure> {
-        let get = |name: &str| match attribute(name)? {
-            Some(text) => valid(text, &format!("{prefix}{name}")).map(Some),
-            None => Ok(None),
-        };
-        let required = |name: &str| {
-            let field = format!("{prefix}{name}");
-            get(name)?.ok_or_else(|| Failure::poison("HEADER_MISSING", format!("`{field}` is missing")).at_field(field))
-        };
-        let version = required("specversion")?;
-        if version != "1.0" {
-            return Err(invalid(&format!("{prefix}specversion"), "must be 1.0"));
+/// Names without prefix, in the order of [`Attributes::values`].
+const NAMES: [&str; 10] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "subject",
+    "correlationid",
+    "causationid",
+    "sequence",
+    "dataschema",
+];
+
+fn position(name: &str) -> Option<usize> {
+    NAMES.iter().position(|known| *known == name)
+}
+
+/// The attributes as they came, before they are checked and copied.
+struct Attributes<'a> {
+    values: [Option<&'a str>; NAMES.len()],
+    /// `ce_` in headers: messages name what the publisher wrote.
+    prefix: &'static str,
+}
+
+impl Attributes<'_> {
+    fn envelope(&self) -> Result<Envelope, Failure> {
+        if self.required(0)? != "1.0" {
+            return Err(invalid(&self.name(0), "must be 1.0"));
         }
-        let time = required("time")?;
-        let time: jiff::Timestamp = time
+        let (id, source, event_type) = (self.required(1)?, self.required(2)?, self.required(3)?);
+        let time: jiff::Timestamp = self
+            .required(4)?
             .parse()
-            .map_err(|_| invalid(&format!("{prefix}time"), "is not an RFC 3339 time such as 2026-01-31T12:00:00Z"))?;
-        Ok(Self {
-            id: required("id")?,
-            source: required("source")?,
-            event_type: required("type")?,
+            .map_err(|_| invalid(&self.name(4), "is not an RFC 3339 time such as 2026-01-31T12:00:00Z"))?;
+        Ok(Envelope {
+            id,
+            source,
+            event_type,
             time_ms: time.as_millisecond(),
-            subject: get("subject")?,
-            correlation_id: get("correlationid")?,
-            causation_id: get("causationid")?,
-            sequence: get("sequence")?,
-            dataschema: get("dataschema")?,
+            subject: self.get(5)?,
+            correlation_id: self.get(6)?,
+            causation_id: self.get(7)?,
+            sequence: self.get(8)?,
+            dataschema: self.get(9)?,
             traceparent: None,
         })
+    }
+
+    fn name(&self, at: usize) -> String {
+        format!("{}{}", self.prefix, NAMES[at])
+    }
+
+    fn required(&self, at: usize) -> Result<String, Failure> {
+        self.get(at)?.ok_or_else(|| {
+            let field = self.name(at);
+            Failure::poison("HEADER_MISSING", format!("`{field}` is missing")).at_field(field)
+        })
+    }
+
+    fn get(&self, at: usize) -> Result<Option<String>, Failure> {
+        let Some(text) = self.values[at] else { return Ok(None) };
+        match fault(text) {
+            None => Ok(Some(text.to_owned())),
+            Some(reason) => Err(invalid(&self.name(at), reason)),
+        }
     }
 }
 
@@ -158,26 +207,15 @@ fn invalid(field: &str, reason: &str) -> Failure {
     Failure::poison("HEADER_INVALID", format!("`{field}` {reason}")).at_field(field)
 }
 
-fn valid(text: String, field: &str) -> Result<String, Failure> {
+fn fault(text: &str) -> Option<&'static str> {
     if text.is_empty() {
-        return Err(invalid(field, "is empty"));
-    }
-    if text.len() > MAX_ATTRIBUTE_BYTES {
-        return Err(invalid(field, "is longer than 1024 bytes"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(invalid(field, "has control characters"));
-    }
-    Ok(text)
-}
-
-fn header(headers: &Headers, name: &str) -> Result<Option<String>, Failure> {
-    match headers.get(name) {
-        None => Ok(None),
-        Some(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text.to_owned())),
-            Err(_) => Err(invalid(name, "is not UTF-8")),
-        },
+        Some("is empty")
+    } else if text.len() > MAX_ATTRIBUTE_BYTES {
+        Some("is longer than 1024 bytes")
+    } else if text.chars().any(char::is_control) {
+        Some("has control characters")
+    } else {
+        None
     }
 }
 

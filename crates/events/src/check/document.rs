@@ -1,23 +1,32 @@
 //! Invoices and credit notes: each line is rounded, then summed, and every total follows from the lines.
 
-use super::{invalid, mismatch, ordered, zone};
+use super::{invalid, mismatch, zone};
 use crate::{
     common::{LineItem, Period, TaxLine, Term, Totals},
     money,
+    period::is_zone,
 };
 use failure::Failure;
+use jiff::civil::Date;
 use std::collections::HashSet;
 
 pub fn period(field: &str, period: &Period) -> Result<(), Failure> {
-    zone(&format!("{field}.timezone"), &period.timezone)?;
-    ordered(field, period.start_on, period.end_on)
+    span(field, &period.timezone, period.start_on, Some(period.end_on))
 }
 
 pub fn term(field: &str, term: &Term) -> Result<(), Failure> {
-    zone(&format!("{field}.timezone"), &term.timezone)?;
-    match term.end_on {
-        Some(end) => ordered(field, term.start_on, end),
-        None => Ok(()),
+    span(field, &term.timezone, term.start_on, term.end_on)
+}
+
+fn span(field: &str, timezone: &str, start: Date, end: Option<Date>) -> Result<(), Failure> {
+    if !is_zone(timezone) {
+        return zone(&format!("{field}.timezone"), timezone);
+    }
+    match end {
+        Some(end) if end <= start => {
+            Err(invalid(field, "ends before or when it starts; the end is the day after the last one"))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -94,8 +94,12 @@ impl Check for PaymentReceived {
         not_negative("unapplied_minor", self.unapplied_minor)?;
         let mut invoices = HashSet::new();
         for (index, allocation) in self.allocations.iter().enumerate() {
-            filled(&format!("allocations[{index}].invoice_id"), &allocation.invoice_id)?;
-            not_negative(&format!("allocations[{index}].amount_minor"), allocation.amount_minor)?;
+            if allocation.invoice_id.trim().is_empty() {
+                return Err(invalid(format!("allocations[{index}].invoice_id"), "must not be empty"));
+            }
+            if allocation.amount_minor < 0 {
+                return Err(invalid(format!("allocations[{index}].amount_minor"), "must not be negative"));
+            }
             if !invoices.insert(allocation.invoice_id.as_str()) {
                 return Err(invalid(format!("allocations[{index}].invoice_id"), "is paid twice by this payment"));
             }

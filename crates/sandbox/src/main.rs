@@ -1,0 +1,94 @@
+//! `throughline-sandbox`: the NetSuite stand-in as a process of its own.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::Parser;
+use sandbox::{Certificate, Config, Seed, Settings};
+
+/// A stateful stand-in for NetSuite's SuiteTalk REST API, for development and tests.
+#[derive(Parser)]
+#[command(name = "throughline-sandbox", version)]
+struct Arguments {
+    /// Address to listen on; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Folder for state and credentials; without it everything is lost at exit.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// File to write the URL to when the sandbox is ready.
+    #[arg(long)]
+    ready_file: Option<PathBuf>,
+    /// File with the token that /__admin asks for; required beyond loopback.
+    #[arg(long)]
+    admin_token_file: Option<PathBuf>,
+    /// Set-up data (JSON in the form of the crate's seed.json) instead of the standard one.
+    #[arg(long)]
+    seed: Option<PathBuf>,
+    /// PEM public key of a further certificate; needs --certificate-id and --client-id.
+    #[arg(long, requires_all = ["certificate_id", "client_id"])]
+    public_key: Option<PathBuf>,
+    /// Id (`kid`) of that certificate.
+    #[arg(long)]
+    certificate_id: Option<String>,
+    /// Client (`iss`) that certificate belongs to.
+    #[arg(long)]
+    client_id: Option<String>,
+    /// Requests that may be in progress at once.
+    #[arg(long, default_value_t = Settings::default().concurrency_limit)]
+    concurrency_limit: usize,
+    /// Milliseconds every record and query request takes.
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let arguments = Arguments::parse();
+    let ready_file = arguments.ready_file.clone();
+    let sandbox = sandbox::start(config(arguments)?).await?;
+    let url = sandbox.url();
+    println!("{url}");
+    if let Some(path) = &ready_file {
+        // Written aside and moved, so that a waiting reader never sees half of it.
+        let aside = path.with_extension("tmp");
+        std::fs::write(&aside, &url).with_context(|| format!("write {}", aside.display()))?;
+        std::fs::rename(&aside, path).with_context(|| format!("write {}", path.display()))?;
+    }
+    asked_to_stop().await?;
+    sandbox.stop().await.context("stop")
+}
+
+fn config(arguments: Arguments) -> anyhow::Result<Config> {
+    let mut config = Config { listen: arguments.listen, data: arguments.data, ..Config::default() };
+    config.settings.concurrency_limit = arguments.concurrency_limit;
+    config.settings.latency_ms = arguments.latency_ms;
+    if let Some(path) = arguments.admin_token_file {
+        config.admin_token = Some(read(&path)?.trim().to_owned().into());
+    }
+    if let Some(path) = arguments.seed {
+        config.seed =
+            serde_json::from_str::<Seed>(&read(&path)?).with_context(|| format!("read {}", path.display()))?;
+    }
+    if let (Some(path), Some(certificate_id), Some(client_id)) =
+        (arguments.public_key, arguments.certificate_id, arguments.client_id)
+    {
+        config.certificates.push(Certificate { certificate_id, client_id, public_key_pem: read(&path)? });
+    }
+    Ok(config)
+}
+
+fn read(path: &std::path::Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+}
+
+/// Returns on SIGINT or SIGTERM.
+async fn asked_to_stop() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("listen for SIGINT"),
+        _ = terminate.recv() => Ok(()),
+    }
+}

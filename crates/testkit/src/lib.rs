@@ -4,6 +4,7 @@
 pub mod business;
 pub mod cloudevent;
 mod eventually;
+pub mod retail;
 pub mod scratch;
 
 pub use eventually::{NotInTime, eventually};

@@ -1,1 +1,16 @@
+#![doc = include_str!("../README.md")]
 
+pub mod config;
+pub mod document;
+pub mod effect;
+pub mod handler;
+pub mod mapping;
+pub mod plan;
+pub mod target;
+#[cfg(test)]
+mod testing;
+
+pub use config::ErpConfig;
+pub use handler::ErpSync;
+pub use mapping::Mapping;
+pub use target::ErpTarget;

@@ -63,6 +63,8 @@ pub const CODES: &[Explanation] = &[
     entry("CREDIT_HOLD", Class::Business, "The customer is on credit hold in the ERP.", "Credit control releases the hold; then retry."),
     entry("ITEM_UNKNOWN", Class::Business, "The ERP does not know the item that the mapping names.", "Create the item or mend the mapping; then retry."),
     entry("REFERENCE_UNKNOWN", Class::Business, "The ERP does not know a record that the request refers to.", "Mend the master data; then retry."),
+    entry("PERIOD_DIFFERS", Class::Business, "The posting period is not the month of the document's date.", "Finance decides in which period the document belongs; the publisher sends it so."),
+    entry("CURRENCY_DIFFERS", Class::Business, "A payment or credit is in another currency than the invoice it settles.", "Finance decides how it is to be settled."),
     entry("DOCUMENT_NUMBER_TAKEN", Class::Business, "Another document in the ERP already has this number.", "Finance decides which one is right."),
     entry("REFUSED_BY_ERP", Class::Business, "The ERP refused the content of the request.", "See the field and the vendor's own words in the reason."),
     entry("FIELD_PROTECTED", Class::Business, "The change touches a field that the ERP owns.", "The owner decides; upstream must not send it."),

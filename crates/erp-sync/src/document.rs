@@ -1,0 +1,191 @@
+//! What erp-sync remembers of each thing: enough to keep versions in order, to refer to the ERP's records, and to know how much
+//! of an invoice is still open. No personal data.
+
+use consumer::Documents;
+use ledger::DocumentKey;
+use serde::{Deserialize, Serialize};
+
+/// One document. The serde names are stored: add, never rename.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ErpDocument {
+    Account(Account),
+    Contract(Contract),
+    Invoice(Invoice),
+    CreditNote(CreditNote),
+    Payment(Payment),
+}
+
+/// The ERP's record of a thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErpRecord {
+    /// The ERP's own id.
+    pub id: String,
+    /// The id under which we made it.
+    pub external_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+}
+
+/// A customer of the ERP. Created once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    pub account_id: String,
+    /// Fingerprint of the contact data sent last, so that a change is seen without keeping the data.
+    pub contact_digest: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp: Option<ErpRecord>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContractState {
+    /// Events of it were seen, but not its activation.
+    Announced,
+    Active,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    pub account_id: String,
+    pub entity_version: i64,
+    pub state: ContractState,
+    /// The sales order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp: Option<ErpRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoice {
+    pub account_id: String,
+    pub entity_version: i64,
+    pub currency: String,
+    /// What was posted, with tax.
+    pub total_minor: i64,
+    /// What payments and credits have not settled yet.
+    pub open_minor: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp: Option<ErpRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditNote {
+    pub account_id: String,
+    pub entity_version: i64,
+    pub currency: String,
+    pub total_minor: i64,
+    /// What is not set against an invoice.
+    pub unapplied_minor: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp: Option<ErpRecord>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentState {
+    Failed,
+    Received,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub account_id: String,
+    pub entity_version: i64,
+    pub state: PaymentState,
+    pub currency: String,
+    pub amount_minor: i64,
+    /// What is left over on the account.
+    pub unapplied_minor: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp: Option<ErpRecord>,
+}
+
+pub mod kind {
+    pub const ACCOUNT: &str = "account";
+    pub const CONTRACT: &str = "contract";
+    pub const INVOICE: &str = "invoice";
+    pub const CREDIT_NOTE: &str = "credit_note";
+    pub const PAYMENT: &str = "payment";
+}
+
+impl ErpDocument {
+    /// Notes the ERP's record of the thing.
+    #[must_use]
+    pub fn recorded(mut self, record: ErpRecord) -> Self {
+        let erp = match &mut self {
+            Self::Account(account) => &mut account.erp,
+            Self::Contract(contract) => &mut contract.erp,
+            Self::Invoice(invoice) => &mut invoice.erp,
+            Self::CreditNote(credit_note) => &mut credit_note.erp,
+            Self::Payment(payment) => &mut payment.erp,
+        };
+        *erp = Some(record);
+        self
+    }
+}
+
+impl consumer::Document for ErpDocument {
+    fn status(&self) -> &str {
+        match self {
+            Self::Account(_) => "created",
+            Self::Contract(contract) => match contract.state {
+                ContractState::Announced => "announced",
+                ContractState::Active => "active",
+                ContractState::Cancelled => "cancelled",
+            },
+            Self::Invoice(invoice) if invoice.open_minor <= 0 => "settled",
+            Self::Invoice(invoice) if invoice.open_minor < invoice.total_minor => "partly_settled",
+            Self::Invoice(_) => "posted",
+            Self::CreditNote(credit_note) if credit_note.unapplied_minor > 0 => "open",
+            Self::CreditNote(_) => "applied",
+            Self::Payment(payment) => match payment.state {
+                PaymentState::Failed => "failed",
+                PaymentState::Received if payment.unapplied_minor > 0 => "partly_applied",
+                PaymentState::Received => "applied",
+            },
+        }
+    }
+
+    fn account_id(&self) -> &str {
+        match self {
+            Self::Account(account) => &account.account_id,
+            Self::Contract(contract) => &contract.account_id,
+            Self::Invoice(invoice) => &invoice.account_id,
+            Self::CreditNote(credit_note) => &credit_note.account_id,
+            Self::Payment(payment) => &payment.account_id,
+        }
+    }
+}
+
+/// The documents of a decision, by what they are.
+#[derive(Clone, Copy)]
+pub struct Known<'a>(pub &'a Documents<'a, ErpDocument>);
+
+macro_rules! known {
+    ($($name:ident: $variant:ident of $kind:ident,)*) => {
+        impl<'a> Known<'a> {
+            $(#[must_use]
+            pub fn $name(self, key: &str) -> Option<&'a $variant> {
+                match self.0.get(kind::$kind, key) {
+                    Some(ErpDocument::$variant(found)) => Some(found),
+                    Some(_) | None => None,
+                }
+            })*
+        }
+    };
+}
+
+known! {
+    account: Account of ACCOUNT,
+    contract: Contract of CONTRACT,
+    invoice: Invoice of INVOICE,
+    credit_note: CreditNote of CREDIT_NOTE,
+    payment: Payment of PAYMENT,
+}
+
+/// Key of a document.
+#[must_use]
+pub fn key(kind: &str, id: &str) -> DocumentKey {
+    DocumentKey::new(kind, id)
+}

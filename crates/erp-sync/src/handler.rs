@@ -1,0 +1,97 @@
+//! What erp-sync does with each event: which documents it looks at, and which plan decides. Readable alone; the plans say how.
+//!
+//! Events of one account stay in order. Every effect is made once: its key, and the ERP's external id, follow from the event.
+
+use crate::{
+    document::{ErpDocument, Known, key, kind},
+    effect::ErpEffect,
+    mapping::Mapping,
+    plan::{self, activation, credit, invoice, payment, skipped},
+};
+use consumer::{Context, Decision, Documents, Handler, Input};
+use events::Event;
+use failure::Failure;
+use ledger::DocumentKey;
+
+#[derive(Debug)]
+pub struct ErpSync {
+    mapping: Mapping,
+}
+
+impl ErpSync {
+    #[must_use]
+    pub const fn new(mapping: Mapping) -> Self {
+        Self { mapping }
+    }
+}
+
+impl Handler for ErpSync {
+    type Event = Event;
+    type Document = ErpDocument;
+    type Effect = ErpEffect;
+
+    fn name(&self) -> &'static str {
+        "erp-sync"
+    }
+
+    fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
+        match input {
+            Input::Event(event) | Input::Outcome { of: Some(event), .. } => reads(event),
+            Input::Outcome { of: None, .. } | Input::Timer { .. } => Vec::new(),
+        }
+    }
+
+    fn decide(
+        &self,
+        documents: &Documents<'_, ErpDocument>,
+        input: &Input<'_, Self>,
+        _context: &Context<'_>,
+    ) -> Result<Decision<Self>, Failure> {
+        match input {
+            Input::Event(event) => self.plan(Known(documents), event),
+            Input::Outcome { of: Some(event), receipts } => Ok(plan::recorded(documents, event, receipts)),
+            Input::Outcome { of: None, .. } | Input::Timer { .. } => Ok(Decision::new()),
+        }
+    }
+}
+
+impl ErpSync {
+    fn plan(&self, known: Known<'_>, event: &Event) -> Result<Decision<Self>, Failure> {
+        match event {
+            Event::ContractActivated(event) => activation::plan(&self.mapping, known, event),
+            Event::InvoicePosted(event) => invoice::plan(&self.mapping, known, event),
+            Event::CreditNoteIssued(event) => credit::plan(&self.mapping, known, event),
+            Event::PaymentReceived(event) => payment::plan(&self.mapping, known, event),
+            Event::PaymentFailed(event) => skipped::payment_failed(known, event),
+            Event::ContractAmended(event) => {
+                let rule = "amendments are billed by their invoices; the ERP's order does not follow them yet";
+                skipped::contract(known, &**event, &event.contract_id, false, rule)
+            }
+            Event::ContractCancelled(event) => {
+                let rule = "cancellations end billing; the ERP's order does not follow them yet";
+                skipped::contract(known, &**event, &event.contract_id, true, rule)
+            }
+            Event::SubscriptionRenewalAccepted(event) => {
+                let rule = "renewals are billed by their invoices; the ERP's order does not follow them yet";
+                skipped::contract(known, &**event, &event.contract_id, false, rule)
+            }
+            Event::UsageRated(_) => Ok(Decision::skip("usage reaches the ERP with the invoice that bills it")),
+            Event::UsageThresholdExceeded(_) => Ok(Decision::skip("thresholds book nothing in the ERP")),
+        }
+    }
+}
+
+fn reads(event: &Event) -> Vec<DocumentKey> {
+    let contract = |contract_id: &str| vec![key(kind::CONTRACT, contract_id)];
+    match event {
+        Event::ContractActivated(event) => activation::reads(event),
+        Event::InvoicePosted(event) => invoice::reads(event),
+        Event::CreditNoteIssued(event) => credit::reads(event),
+        Event::PaymentReceived(event) => payment::reads(event),
+        Event::PaymentFailed(event) => vec![key(kind::PAYMENT, &event.payment_id)],
+        Event::ContractAmended(event) => contract(&event.contract_id),
+        Event::ContractCancelled(event) => contract(&event.contract_id),
+        Event::SubscriptionRenewalAccepted(event) => contract(&event.contract_id),
+        Event::UsageRated(_) | Event::UsageThresholdExceeded(_) => Vec::new(),
+    }
+}

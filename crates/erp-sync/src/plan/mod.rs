@@ -1,0 +1,81 @@
+//! Event and known state to effects: pure functions, one file an event type.
+//!
+//! A plan looks the version up first, then what must be there before, then builds the request with the mapping. So the reason
+//! people see is the first thing to mend.
+
+pub mod activation;
+pub mod credit;
+pub mod invoice;
+mod lines;
+mod outcome;
+pub mod payment;
+pub mod skipped;
+mod tax;
+mod version;
+
+pub use outcome::recorded;
+pub(crate) use outcome::{EXTERNAL_ID, NUMBER};
+
+use crate::{document::ErpRecord, handler::ErpSync, mapping::Mapping};
+use failure::Failure;
+use jiff::civil::Date;
+
+/// What is to be done about one event.
+pub type Decision = consumer::Decision<ErpSync>;
+
+/// The ERP's id in a document, which is there as soon as the effect that made the record was done.
+fn erp_id<'a>(what: &str, id: &str, erp: Option<&'a ErpRecord>) -> Result<&'a str, Failure> {
+    erp.map(|record| record.id.as_str())
+        .ok_or_else(|| Failure::bug("INVARIANT_BROKEN", format!("{what} `{id}` is known, but not its id in the ERP")))
+}
+
+/// A document is booked on its own date; another posting period is for people to decide.
+fn posting_period(stated: Option<&str>, dated: Date) -> Result<(), Failure> {
+    let month = dated.strftime("%Y-%m").to_string();
+    match stated {
+        Some(period) if period != month => {
+            let reason = format!("posting period {period} is not the month of the document's date, {dated}");
+            Err(Failure::business("PERIOD_DIFFERS", connectors::queue::FINANCE, reason).at_field("posting_period"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What settles an invoice is in the invoice's currency.
+fn same_currency(field: &str, invoice_id: &str, invoice: &str, other: &str) -> Result<(), Failure> {
+    if invoice == other {
+        return Ok(());
+    }
+    let reason = format!("invoice `{invoice_id}` is in {invoice}, this is in {other}");
+    Err(Failure::business("CURRENCY_DIFFERS", connectors::queue::FINANCE, reason).at_field(field))
+}
+
+/// Amounts that leave 64 bits are refused long before this.
+fn overflow() -> Failure {
+    Failure::contract("FIELD_INVALID", "the amounts do not fit into 64 bits").at_field("totals")
+}
+
+/// Parts of a header that every document has.
+struct Place<'a> {
+    mapping: &'a Mapping,
+    entity: &'a crate::mapping::Entity,
+    currency: connectors::Currency,
+}
+
+impl<'a> Place<'a> {
+    fn find(mapping: &'a Mapping, legal_entity_id: &str, currency: &str) -> Result<Self, Failure> {
+        let entity = mapping.entity(legal_entity_id)?;
+        Ok(Self { mapping, entity, currency: mapping.currency("currency", currency)? })
+    }
+
+    fn header(&self, account_id: &str, contract_id: Option<&str>, dated: Date, memo: String) -> connectors::Header {
+        connectors::Header {
+            account_id: account_id.to_owned(),
+            contract_id: contract_id.map(str::to_owned),
+            subsidiary: self.entity.subsidiary.clone(),
+            currency: self.currency.clone(),
+            dated,
+            memo,
+        }
+    }
+}

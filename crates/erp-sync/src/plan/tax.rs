@@ -1,0 +1,127 @@
+//! Tax on the lines of a document, exactly as it was invoiced.
+//!
+//! Events state tax by line, for the document, or both, and the two may differ by a rounding unit. The document's figures are
+//! what the customer owes, so they win: what the lines do not add up to is spread over the lines it was computed on, by the
+//! largest remainder, so that nothing is lost and no line is off by more than one unit.
+
+use super::overflow;
+use crate::mapping::Mapping;
+use connectors::{Line, Tax};
+use events::common::{LineItem, TaxLine};
+use failure::Failure;
+
+/// Puts `total_minor` of tax on `lines`, the first of which belong to `items`.
+pub(super) fn spread(
+    mapping: &Mapping,
+    lines: &mut [Line],
+    items: &[LineItem],
+    breakdown: &[TaxLine],
+    total_minor: i64,
+) -> Result<(), Failure> {
+    if by_line(mapping, lines, items, breakdown)? == total_minor {
+        return Ok(());
+    }
+    lines.iter_mut().for_each(|line| line.taxes.clear());
+    for (index, tax) in breakdown.iter().enumerate() {
+        let code =
+            mapping.tax_code(&format!("tax_breakdown[{index}]"), tax.jurisdiction.as_deref(), &tax.category_code)?;
+        let weights = weights(lines, items, tax);
+        let amounts = largest_remainder(tax.tax_minor, &weights);
+        let bases = largest_remainder(tax.taxable_minor, &weights);
+        for ((line, amount_minor), basis_minor) in lines.iter_mut().zip(amounts).zip(bases) {
+            if amount_minor != 0 || basis_minor != 0 {
+                line.taxes.push(Tax { code: code.clone(), rate_percent: tax.rate_percent, basis_minor, amount_minor });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The lines' own tax, put on them; the answer is its sum.
+fn by_line(mapping: &Mapping, lines: &mut [Line], items: &[LineItem], breakdown: &[TaxLine]) -> Result<i64, Failure> {
+    let mut sum = 0_i64;
+    for (index, (line, item)) in lines.iter_mut().zip(items).enumerate() {
+        sum = sum.checked_add(item.tax_minor).ok_or_else(overflow)?;
+        for tax in &item.taxes {
+            let field = format!("lines[{index}].taxes");
+            let code = mapping.tax_code(&field, tax.jurisdiction.as_deref(), &tax.category_code)?;
+            let (rate_percent, basis_minor) = (tax.rate_percent, tax.taxable_minor);
+            line.taxes.push(Tax { code, rate_percent, basis_minor, amount_minor: tax.tax_minor });
+        }
+        if item.taxes.is_empty() && item.tax_minor != 0 {
+            // The line does not say which tax it is: the document does, or it is the standard one.
+            let (place, category) =
+                breakdown.first().map_or((None, "S"), |tax| (tax.jurisdiction.as_deref(), &*tax.category_code));
+            let code = mapping.tax_code(&format!("lines[{index}].tax_minor"), place, category)?;
+            let rate_percent = breakdown.first().map(|tax| tax.rate_percent).unwrap_or_default();
+            line.taxes.push(Tax { code, rate_percent, basis_minor: item.net_minor, amount_minor: item.tax_minor });
+        }
+    }
+    Ok(sum)
+}
+
+/// What each line weighs in a tax of the document: the base the line states for it; failing that, its amount.
+fn weights(lines: &[Line], items: &[LineItem], tax: &TaxLine) -> Vec<u64> {
+    let same = |own: &&TaxLine| own.category_code == tax.category_code && own.rate_percent == tax.rate_percent;
+    let stated =
+        |item: &LineItem| item.taxes.iter().filter(same).map(|own| own.taxable_minor.unsigned_abs()).sum::<u64>();
+    let stated: Vec<u64> = items.iter().map(stated).chain(std::iter::repeat(0)).take(lines.len()).collect();
+    if stated.iter().any(|weight| *weight > 0) {
+        return stated;
+    }
+    lines.iter().map(|line| line.amount_minor.unsigned_abs()).collect()
+}
+
+/// Shares of `total` by weight that add up to it: rounded towards zero, the rest to the largest remainders. Without any weight
+/// all of it goes to the first.
+fn largest_remainder(total: i64, weights: &[u64]) -> Vec<i64> {
+    let sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+    let mut shares = vec![0_i64; weights.len()];
+    if sum == 0 {
+        if let Some(first) = shares.first_mut() {
+            *first = total;
+        }
+        return shares;
+    }
+    let size = u128::from(total.unsigned_abs());
+    let mut given = 0;
+    let mut remainders = Vec::with_capacity(weights.len());
+    for (index, weight) in weights.iter().enumerate() {
+        let exact = size * u128::from(*weight);
+        let share = exact / sum;
+        given += share;
+        shares[index] = i64::try_from(share).unwrap_or(i64::MAX);
+        remainders.push((exact % sum, index));
+    }
+    remainders.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    let left = usize::try_from(size - given).unwrap_or(0);
+    for (_, index) in remainders.into_iter().take(left) {
+        shares[index] += 1;
+    }
+    if total < 0 {
+        shares.iter_mut().for_each(|share| *share = -*share);
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn shares_are_fair_to_the_unit() {
+        assert_eq!(largest_remainder(100, &[1, 1, 1]), [34, 33, 33]);
+        assert_eq!(largest_remainder(-5, &[1, 1]), [-3, -2]);
+        assert_eq!(largest_remainder(7, &[0, 0]), [7, 0]);
+        assert_eq!(largest_remainder(7, &[0, 3]), [0, 7]);
+    }
+
+    proptest! {
+        #[test]
+        fn shares_always_add_up(total: i32, weights in prop::collection::vec(0u64..1 << 60, 1..50)) {
+            let shares = largest_remainder(i64::from(total), &weights);
+            prop_assert_eq!(shares.iter().sum::<i64>(), i64::from(total));
+        }
+    }
+}

@@ -5,8 +5,8 @@
 use crate::context::LogContext;
 use crate::{ClientConfig, Error, Result, native};
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
-    TopicReplication, TopicResult,
+    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, OwnedResourceSpecifier,
+    ResourceSpecifier, TopicReplication, TopicResult,
 };
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
@@ -29,7 +29,7 @@ pub struct ActualTopic {
     pub name: String,
     pub partitions: i32,
     pub replication: i32,
-    /// Settings that differ from the broker's defaults.
+    /// Settings of its own; the broker's defaults are left out.
     pub settings: BTreeMap<String, String>,
 }
 
@@ -112,9 +112,12 @@ impl Admin {
         .await
     }
 
-    /// The topics of these names that exist, with their settings.
+    /// The topics of these names that exist, with their settings (which the in-process broker does not tell).
     pub async fn describe(&self, names: &[&str]) -> Result<Vec<ActualTopic>> {
         let existing = self.shapes(names).await?;
+        if self.embedded || existing.is_empty() {
+            return Ok(existing);
+        }
         let specifiers: Vec<_> = existing.iter().map(|t| ResourceSpecifier::Topic(&t.name)).collect();
         let described = self.client.describe_configs(&specifiers, &options()).await;
         let described = described.map_err(|error| Error::from_client("describe topics", &error))?;
@@ -123,7 +126,7 @@ impl Admin {
             let resource = resource.map_err(|code| Error::from_code("describe topics", code))?;
             let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
             if let Some(topic) = topics.iter_mut().find(|t| t.name == *name) {
-                let own = resource.entries.into_iter().filter(|entry| !entry.is_default);
+                let own = resource.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
                 topic.settings = own.filter_map(|entry| Some((entry.name, entry.value?))).collect();
             }
         }

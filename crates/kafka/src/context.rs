@@ -1,6 +1,7 @@
 //! What librdkafka says goes to `tracing`, whichever client it comes from.
 
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, Statistics};
 
@@ -19,6 +20,8 @@ impl ClientContext for LogContext {
 
     fn stats(&self, _statistics: Statistics) {}
 }
+
+impl ConsumerContext for LogContext {}
 
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {

@@ -7,15 +7,18 @@ mod admin;
 pub mod config;
 pub mod consumer;
 mod context;
+pub mod drain;
 mod error;
 pub mod mock;
 mod native;
 pub mod producer;
 pub mod registry;
+pub mod topics;
 
 pub use admin::{ActualTopic, Admin, TopicSpec};
 pub use config::ClientConfig;
 pub use consumer::{Consumer, ConsumerConfig, GroupProtocol, TopicPartition};
+pub use drain::Drain;
 pub use error::{Error, Result};
 pub use producer::{Ack, Outgoing, Producer, ProducerConfig};
 pub use registry::{Lookup, Registry, RegistryConfig, RegistryError};

@@ -9,7 +9,7 @@
 //! Call it from one task per slice: clone [`Consumer`] freely, hand each slice its batches and a clone of `Done`.
 
 mod backlog;
-mod batch;
+pub(crate) mod batch;
 mod config;
 mod context;
 mod events;

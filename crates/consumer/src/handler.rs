@@ -53,10 +53,16 @@ pub trait Handler: Send + Sync + 'static {
 pub enum Input<'a, H: Handler + ?Sized> {
     Event(&'a H::Event),
     /// A timer that an earlier decision set: its id and payload.
-    Timer { id: &'a str, payload: &'a serde_json::Value },
+    Timer {
+        id: &'a str,
+        payload: &'a serde_json::Value,
+    },
     /// All effects of the decision about `of` are done: `receipts` by effect key. Called only if
     /// [`Effect::reports`] says so of one of them; what it decides is added to the staged decision.
-    Outcome { of: Option<&'a H::Event>, receipts: &'a BTreeMap<String, Receipt> },
+    Outcome {
+        of: Option<&'a H::Event>,
+        receipts: &'a BTreeMap<String, Receipt>,
+    },
 }
 
 /// What is known about an input besides its content. `now` is the time of the decision, the same in a replayed simulation.

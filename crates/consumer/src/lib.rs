@@ -1,5 +1,8 @@
-//! The runtime: one sans-I/O machine per slice, thin drivers around it. A service writes a [`Handler`] and a [`Target`].
+//! The runtime: one sans-I/O machine per slice, thin drivers around it. A service writes a [`Handler`] and a [`Target`];
+//! [`runtime::run`] does the rest.
 
-pub mod handler;
-pub use handler::*;
+mod handler;
 pub mod machine;
+pub mod runtime;
+
+pub use handler::*;

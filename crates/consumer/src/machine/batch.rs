@@ -4,9 +4,9 @@
 use crate::machine::io::Settings;
 use events::{PayloadHash, Uid};
 use ledger::{
-    Disposition, DocumentChange, DocumentKey, EffectResult, Entry, EntryRecord, IdentityRow, IntentChange, IntentRow, Millis,
-    NewOutgoing, Outcome, Outgoing, ParkedChange, ParkedFate, ParkedRecord, ParkedSequence, PublishedMark, SequenceChange,
-    SliceCommit, Step, StepId, TimerChange,
+    Disposition, DocumentChange, DocumentKey, EffectResult, Entry, EntryRecord, IdentityRow, IntentChange, IntentRow,
+    Millis, NewOutgoing, Outcome, Outgoing, ParkedChange, ParkedFate, ParkedRecord, ParkedSequence, PublishedMark,
+    SequenceChange, SliceCommit, Step, StepId, TimerChange,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -51,7 +51,14 @@ impl Batch {
             && self.stopped.is_none()
     }
 
-    pub fn record(&mut self, topic: &Arc<str>, offset: i64, uid: Option<Uid>, hash: PayloadHash, disposition: Disposition) {
+    pub fn record(
+        &mut self,
+        topic: &Arc<str>,
+        offset: i64,
+        uid: Option<Uid>,
+        hash: PayloadHash,
+        disposition: Disposition,
+    ) {
         let index = match self.body.topics.iter().position(|known| **known == **topic) {
             Some(index) => index,
             None => {
@@ -255,7 +262,14 @@ mod tests {
     use events::Headers;
 
     fn event(partition: i32) -> NewOutgoing {
-        NewOutgoing { topic: "out.v1".into(), partition, key: None, value: None, headers: Headers::default(), timestamp_ms: 0 }
+        NewOutgoing {
+            topic: "out.v1".into(),
+            partition,
+            key: None,
+            value: None,
+            headers: Headers::default(),
+            timestamp_ms: 0,
+        }
     }
 
     fn mark(partition: i32, number: i64) -> PublishedMark {

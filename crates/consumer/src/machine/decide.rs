@@ -101,7 +101,9 @@ impl<H: Handler> Machine<H> {
             let decided = self.decide(&item, &group, now);
             let live_and_free = lane.parked.is_none();
             match decided {
-                Ok(decision) if live_and_free && group.takes(&decision) => self.add_to_group(name, &mut group, item, decision),
+                Ok(decision) if live_and_free && group.takes(&decision) => {
+                    self.add_to_group(name, &mut group, item, decision)
+                }
                 _ if !group.items.is_empty() => {
                     lane.put_back(item);
                     break;
@@ -157,7 +159,9 @@ impl<H: Handler> Machine<H> {
             key: arrived.map_or("", Arrived::key),
         };
         let input = match &item.work {
-            Work::Live(arrived) | Work::Parked { arrived, .. } => Input::Event(arrived.event.as_ref().map_err(Clone::clone)?),
+            Work::Live(arrived) | Work::Parked { arrived, .. } => {
+                Input::Event(arrived.event.as_ref().map_err(Clone::clone)?)
+            }
             Work::Timer { row, payload } => Input::Timer { id: &row.id, payload },
         };
         let decision = self.ask(&found, &input, &context)?;
@@ -172,8 +176,9 @@ impl<H: Handler> Machine<H> {
         context: &Context<'_>,
     ) -> Result<Decision<H>, Failure> {
         let decide = || self.handler.decide(&Documents::new(found), input, context);
-        catch_unwind(AssertUnwindSafe(decide))
-            .unwrap_or_else(|panic| Err(Failure::bug("PANIC", format!("`decide` panicked: {}", panic_text(panic.as_ref())))))
+        catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|panic| {
+            Err(Failure::bug("PANIC", format!("`decide` panicked: {}", panic_text(panic.as_ref()))))
+        })
     }
 
     /// Rules that keep a service author from getting it wrong.
@@ -200,7 +205,14 @@ impl<H: Handler> Machine<H> {
     }
 
     /// A decision without effects becomes part of the batch at once.
-    fn take_hold(&mut self, name: &Arc<str>, lane: &mut Lane<H>, item: Item<H::Event>, decision: Decision<H>, now: Millis) {
+    fn take_hold(
+        &mut self,
+        name: &Arc<str>,
+        lane: &mut Lane<H>,
+        item: Item<H::Event>,
+        decision: Decision<H>,
+        now: Millis,
+    ) {
         let disposition = if decision.skipped.is_some() { Disposition::Skipped } else { Disposition::Applied };
         let staged = self.staged(name, decision.documents, decision.publish, decision.timers);
         self.apply_staged(staged);
@@ -213,7 +225,8 @@ impl<H: Handler> Machine<H> {
                 }
             }
             Work::Parked { no, fate, .. } => {
-                let state = if disposition == Disposition::Skipped { ParkedState::Skipped } else { ParkedState::Applied };
+                let state =
+                    if disposition == Disposition::Skipped { ParkedState::Skipped } else { ParkedState::Applied };
                 self.end_parked(name, lane, no, fate, state, now);
             }
             Work::Timer { row, .. } => self.batch.timer(ledger::TimerChange::Clear { id: row.id }),
@@ -297,7 +310,8 @@ impl<H: Handler> Machine<H> {
 }
 
 fn stored_document<D: Document>(change: Change<D>) -> DocumentChange {
-    let text = |read: fn(&D) -> &str| change.document.as_ref().map_or_else(String::new, |document| read(document).to_owned());
+    let text =
+        |read: fn(&D) -> &str| change.document.as_ref().map_or_else(String::new, |document| read(document).to_owned());
     DocumentChange {
         status: text(D::status),
         account_id: text(D::account_id),
@@ -310,13 +324,20 @@ fn stored_document<D: Document>(change: Change<D>) -> DocumentChange {
 
 fn stored_timer(sequence: &str, timer: TimerChange) -> ledger::TimerChange {
     match timer {
-        TimerChange::Set { id, due_ms, payload } => {
-            ledger::TimerChange::Set(TimerRow { id, due_ms, sequence: sequence.to_owned(), payload: payload.to_string() })
-        }
+        TimerChange::Set { id, due_ms, payload } => ledger::TimerChange::Set(TimerRow {
+            id,
+            due_ms,
+            sequence: sequence.to_owned(),
+            payload: payload.to_string(),
+        }),
         TimerChange::Clear { id } => ledger::TimerChange::Clear { id },
     }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }

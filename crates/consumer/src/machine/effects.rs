@@ -61,7 +61,13 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Journals a step of the current batch.
-    fn open(&mut self, name: &Arc<str>, items: &[Item<H::Event>], effects: &[Planned<H::Effect>], staged: &Staged) -> StepId {
+    fn open(
+        &mut self,
+        name: &Arc<str>,
+        items: &[Item<H::Event>],
+        effects: &[Planned<H::Effect>],
+        staged: &Staged,
+    ) -> StepId {
         let id = self.batch.step(Step {
             sequence: name.to_string(),
             causes: items.iter().map(|item| cause(&item.work)).collect(),
@@ -81,14 +87,21 @@ impl<H: Handler> Machine<H> {
     pub(super) fn resume_step(&mut self, id: StepId, now: Millis) {
         let Some(name) = self.steps.get(&id).cloned() else { return };
         self.with_step(id, &name, now, |machine, lane, now| {
-            let due = lane.step.as_ref().is_some_and(|step| matches!(step.state, StepState::Resting(until) if until <= now));
+            let due =
+                lane.step.as_ref().is_some_and(|step| matches!(step.state, StepState::Resting(until) if until <= now));
             if due {
                 machine.advance(lane, now);
             }
         });
     }
 
-    fn with_step(&mut self, id: StepId, name: &Arc<str>, now: Millis, act: impl FnOnce(&mut Self, &mut Lane<H>, Millis)) {
+    fn with_step(
+        &mut self,
+        id: StepId,
+        name: &Arc<str>,
+        now: Millis,
+        act: impl FnOnce(&mut Self, &mut Lane<H>, Millis),
+    ) {
         let Some(mut lane) = self.lanes.remove(name) else { return };
         if lane.step.as_ref().is_some_and(|step| step.id == id) {
             act(self, &mut lane, now);
@@ -113,7 +126,8 @@ impl<H: Handler> Machine<H> {
             step.state = StepState::Resting(Millis::MAX);
             return;
         }
-        let envelope = step.items.last().and_then(|item| item.work.arrived()).and_then(|arrived| arrived.envelope.as_ref());
+        let envelope =
+            step.items.last().and_then(|item| item.work.arrived()).and_then(|arrived| arrived.envelope.as_ref());
         let intent = Intent {
             effect: planned.effect.clone(),
             attempts: step.attempts,
@@ -133,7 +147,10 @@ impl<H: Handler> Machine<H> {
         self.calls_out = self.calls_out.saturating_sub(1);
         let Some(name) = self.steps.get(&returned.call.step).cloned() else { return };
         self.with_step(returned.call.step, &name, now, |machine, lane, now| {
-            let expected = lane.step.as_ref().is_some_and(|step| step.next == returned.call.effect && step.state == StepState::Calling);
+            let expected = lane
+                .step
+                .as_ref()
+                .is_some_and(|step| step.next == returned.call.effect && step.state == StepState::Calling);
             if expected {
                 machine.outcome(lane, returned, now);
             }
@@ -147,7 +164,9 @@ impl<H: Handler> Machine<H> {
             CallResult::Applied(Err(failure)) => match failure.class {
                 Class::Dependency => self.again(lane, failure, returned.counts, now),
                 Class::Unknown => self.unknown(lane, &failure, now),
-                Class::Business | Class::NotYet | Class::Poison | Class::Contract | Class::Bug => self.refused(lane, failure, now),
+                Class::Business | Class::NotYet | Class::Poison | Class::Contract | Class::Bug => {
+                    self.refused(lane, failure, now)
+                }
             },
             CallResult::LookedUp(Err(failure)) => match failure.class {
                 Class::Dependency | Class::Unknown => self.again(lane, failure, returned.counts, now),
@@ -160,7 +179,8 @@ impl<H: Handler> Machine<H> {
 
     fn done(&mut self, lane: &mut Lane<H>, receipt: Receipt, now: Millis) {
         let Some(step) = lane.step.as_mut() else { return };
-        let stored = serde_json::to_string(&receipt).expect("a receipt is strings: serialising it to memory cannot fail");
+        let stored =
+            serde_json::to_string(&receipt).expect("a receipt is strings: serialising it to memory cannot fail");
         self.batch.outcome(step.id, step.next, EffectResult::Done { receipt: stored.clone() });
         let planned = &mut step.effects[step.next];
         planned.receipt = Some(receipt);
@@ -271,7 +291,12 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Shows the handler the receipts; what it adds takes hold with the rest, further effects make a follow-up step.
-    fn report(&mut self, name: &Arc<str>, step: &mut OpenStep<H>, now: Millis) -> Result<Option<Vec<H::Effect>>, Failure> {
+    fn report(
+        &mut self,
+        name: &Arc<str>,
+        step: &mut OpenStep<H>,
+        now: Millis,
+    ) -> Result<Option<Vec<H::Effect>>, Failure> {
         let receipts = step.receipts();
         let arrived = step.items.last().and_then(|item| item.work.arrived());
         let input = Input::Outcome { of: arrived.and_then(|arrived| arrived.event.as_ref().ok()), receipts: &receipts };
@@ -290,7 +315,9 @@ impl<H: Handler> Machine<H> {
                 Ok(None) => {
                     found.remove(&change.key);
                 }
-                Err(error) => return Err(Failure::bug("INVARIANT_BROKEN", format!("a document does not read back: {error}"))),
+                Err(error) => {
+                    return Err(Failure::bug("INVARIANT_BROKEN", format!("a document does not read back: {error}")));
+                }
             }
         }
         let envelope = arrived.and_then(|arrived| arrived.envelope.as_ref());
@@ -331,7 +358,15 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    fn show_row(&mut self, step: &OpenStep<H>, effect_key: String, entity: String, state: &str, failure: &Failure, name: &str) {
+    fn show_row(
+        &mut self,
+        step: &OpenStep<H>,
+        effect_key: String,
+        entity: String,
+        state: &str,
+        failure: &Failure,
+        name: &str,
+    ) {
         // A refused intent is over: the parked record tells the story from here on.
         if state == "refused" {
             if step.shown {
@@ -392,5 +427,8 @@ fn cause<E>(work: &Work<E>) -> Cause {
 }
 
 fn still_unknown(failure: &Failure) -> Failure {
-    Failure::unknown("STILL_UNKNOWN", format!("look-ups could not tell whether the call took effect: {}", failure.reason))
+    Failure::unknown(
+        "STILL_UNKNOWN",
+        format!("look-ups could not tell whether the call took effect: {}", failure.reason),
+    )
 }

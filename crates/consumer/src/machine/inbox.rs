@@ -27,7 +27,12 @@ pub struct Inbox<E> {
 }
 
 impl<E> Inbox<E> {
-    pub fn new(topics: impl IntoIterator<Item = Arc<str>>, max_records: usize, max_bytes: usize, merge_wait: Millis) -> Self {
+    pub fn new(
+        topics: impl IntoIterator<Item = Arc<str>>,
+        max_records: usize,
+        max_bytes: usize,
+        merge_wait: Millis,
+    ) -> Self {
         let queue = || Queue { records: VecDeque::new(), bytes: 0, paused: false, at_end: false };
         let queues = topics.into_iter().map(|topic| (topic, queue())).collect();
         Self { queues, max_records, max_bytes, merge_wait, waiting_since: None }

@@ -95,16 +95,27 @@ pub struct Call<F> {
 pub enum Output<F> {
     /// At most one is outstanding.
     Load(LoadRequest),
-    LoadParked { sequence: Arc<str>, from_no: i64, limit: usize },
+    LoadParked {
+        sequence: Arc<str>,
+        from_no: i64,
+        limit: usize,
+    },
     /// At most one is outstanding; repeated by the driver until it is durable or fenced.
     Commit(Box<SliceCommit>),
     Call(Call<F>),
     /// To be sent in this order; all of them are durable in the journal.
     Publish(Vec<Outgoing>),
-    Pause { topic: Arc<str> },
-    Resume { topic: Arc<str> },
+    Pause {
+        topic: Arc<str>,
+    },
+    Resume {
+        topic: Arc<str>,
+    },
     /// The slice stops until an operator acts; the reason is in the ledger too.
-    Stopped { code: &'static str, reason: String },
+    Stopped {
+        code: &'static str,
+        reason: String,
+    },
     /// Answer to [`Input::Drain`]: nothing is under way any more.
     Drained,
 }

@@ -159,6 +159,9 @@ impl<H: Handler + ?Sized> OpenStep<H> {
 
     /// Receipts as they are stored with a parked record.
     pub fn stored_receipts(&self) -> BTreeMap<String, String> {
-        self.effects.iter().filter_map(|planned| Some((planned.row.key.clone(), planned.row.receipt.clone()?))).collect()
+        self.effects
+            .iter()
+            .filter_map(|planned| Some((planned.row.key.clone(), planned.row.receipt.clone()?)))
+            .collect()
     }
 }

@@ -42,7 +42,10 @@ impl Letter<'_> {
     fn headers(&self, carries_value: bool, settings: &Settings) -> Headers {
         let mut ours = Headers::default();
         let failure = self.failure;
-        ours.push("dlq.id", format!("{}/{}/{}/{}", self.record.topic, self.record.partition, self.record.offset, self.service));
+        ours.push(
+            "dlq.id",
+            format!("{}/{}/{}/{}", self.record.topic, self.record.partition, self.record.offset, self.service),
+        );
         ours.push("dlq.class", failure.class.as_str());
         ours.push("dlq.code", failure.code.as_bytes().to_vec());
         ours.push("dlq.fingerprint", fingerprint(self.service, failure));
@@ -151,8 +154,17 @@ mod tests {
 
     fn letter(record: &Record, settings: &Settings) -> NewOutgoing {
         let failure = Failure::poison("BYTES_NOT_AVRO", "the first byte is `9`");
-        Letter { service: "erp-sync", slice: 3, sequence: "acct-1", no: 1, record, failure: &failure, attempts: 1, now: 9 }
-            .outgoing(settings)
+        Letter {
+            service: "erp-sync",
+            slice: 3,
+            sequence: "acct-1",
+            no: 1,
+            record,
+            failure: &failure,
+            attempts: 1,
+            now: 9,
+        }
+        .outgoing(settings)
     }
 
     #[test]

@@ -46,7 +46,9 @@ impl Seen {
 
     /// Forgets the oldest beyond the bound; only what `durable_entry` has made safe, or a duplicate could slip in between.
     pub fn trim(&mut self, durable_entry: i64) {
-        while self.decided.len() > self.capacity && self.decided.front().is_some_and(|(_, entry)| *entry <= durable_entry) {
+        while self.decided.len() > self.capacity
+            && self.decided.front().is_some_and(|(_, entry)| *entry <= durable_entry)
+        {
             if let Some((oldest, _)) = self.decided.pop_front() {
                 self.known.remove(&oldest);
                 self.complete = false;

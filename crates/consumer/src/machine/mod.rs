@@ -18,6 +18,7 @@ mod memory;
 mod parking;
 mod restore;
 
+pub(crate) use io::millis as millis_of;
 pub use io::*;
 pub use letters::{CLAIM_CHECK, fingerprint};
 pub use restore::{Decoder, InputTopic, Prepared, parked_as_record};
@@ -28,7 +29,10 @@ use events::{PayloadHash, Uid};
 use frontier::Frontier;
 use inbox::Inbox;
 use lane::{Item, Lane, Work};
-use ledger::{Disposition, DocumentKey, LoadRequest, Loaded, Millis, Outgoing, ParkedFate, Position, PublishedMark, StepId, TimerRow};
+use ledger::{
+    Disposition, DocumentKey, LoadRequest, Loaded, Millis, Outgoing, ParkedFate, Position, PublishedMark, StepId,
+    TimerRow,
+};
 use memory::{Cache, Seen};
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -357,7 +361,9 @@ impl<H: Handler> Machine<H> {
                     let bytes = row.map_or(0, |row| row.body.len());
                     self.cache.put(key, document.map(Arc::new), bytes, 0);
                 }
-                Err(error) => self.stop("INVARIANT_BROKEN", format!("document {}/{} is damaged: {error}", key.kind, key.key)),
+                Err(error) => {
+                    self.stop("INVARIANT_BROKEN", format!("document {}/{} is damaged: {error}", key.kind, key.key))
+                }
             }
         }
     }
@@ -426,9 +432,10 @@ impl<H: Handler> Machine<H> {
         let before = self.closed;
         while let Some(entry) = self.entries.first_entry() {
             let open = entry.get();
-            let passed = open.highest.iter().all(|(topic, offset)| {
-                self.frontiers.get(topic).is_none_or(|frontier| frontier.position() > *offset)
-            });
+            let passed = open
+                .highest
+                .iter()
+                .all(|(topic, offset)| self.frontiers.get(topic).is_none_or(|frontier| frontier.position() > *offset));
             if open.steps > 0 || open.outgoing > 0 || !passed {
                 break;
             }

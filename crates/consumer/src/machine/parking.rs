@@ -59,7 +59,14 @@ impl<H: Handler> Machine<H> {
     }
 
     /// A verdict on one item: it becomes (or stays) the head of its parked sequence.
-    pub(super) fn failed(&mut self, name: &Arc<str>, lane: &mut Lane<H>, item: Item<H::Event>, failure: Failure, now: Millis) {
+    pub(super) fn failed(
+        &mut self,
+        name: &Arc<str>,
+        lane: &mut Lane<H>,
+        item: Item<H::Event>,
+        failure: Failure,
+        now: Millis,
+    ) {
         match item.work {
             Work::Live(arrived) => {
                 let state = self.letter_state(&failure);
@@ -92,10 +99,14 @@ impl<H: Handler> Machine<H> {
     ) {
         let awaited = failure.awaits.as_deref().filter(|_| failure.class == Class::NotYet);
         if let Some(page) = lane.page.as_mut()
-            && let Some(index) = page.iter().position(|item| item.work.event().map(EventSet::subject) == awaited && awaited.is_some())
+            && let Some(index) =
+                page.iter().position(|item| item.work.event().map(EventSet::subject) == awaited && awaited.is_some())
             && let Some(overtaker) = page.remove(index)
         {
-            let reads = arrived.event.as_ref().map_or_else(|_| Vec::new(), |event| self.handler.reads(&crate::Input::Event(event)));
+            let reads = arrived
+                .event
+                .as_ref()
+                .map_or_else(|_| Vec::new(), |event| self.handler.reads(&crate::Input::Event(event)));
             page.push_front(Item { work: Work::Parked { no, fate: old, arrived }, reads });
             page.push_front(overtaker);
             return;
@@ -166,7 +177,15 @@ impl<H: Handler> Machine<H> {
         Some(now + millis(delay))
     }
 
-    fn send_letter(&mut self, name: &Arc<str>, no: i64, arrived: &Arrived<H::Event>, failure: &Failure, attempts: i32, now: Millis) {
+    fn send_letter(
+        &mut self,
+        name: &Arc<str>,
+        no: i64,
+        arrived: &Arrived<H::Event>,
+        failure: &Failure,
+        attempts: i32,
+        now: Millis,
+    ) {
         let service = self.handler.name();
         let record = &arrived.record;
         let letter = Letter { service, slice: self.slice, sequence: name, no, record, failure, attempts, now };
@@ -224,7 +243,15 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Adds a row; the first one of a sequence parks it.
-    fn insert(&mut self, name: &Arc<str>, lane: &mut Lane<H>, arrived: &Arrived<H::Event>, place: Place, fate: ParkedFate, now: Millis) -> i64 {
+    fn insert(
+        &mut self,
+        name: &Arc<str>,
+        lane: &mut Lane<H>,
+        arrived: &Arrived<H::Event>,
+        place: Place,
+        fate: ParkedFate,
+        now: Millis,
+    ) -> i64 {
         let sequence = lane.parked.get_or_insert_with(|| self.new_sequence(name, now));
         let no = match place {
             Place::Behind => sequence.tail_no,
@@ -278,7 +305,15 @@ impl<H: Handler> Machine<H> {
     }
 
     /// A parked record ended: took effect, was superseded or skipped.
-    pub(super) fn end_parked(&mut self, name: &Arc<str>, lane: &mut Lane<H>, no: i64, fate: ParkedFate, state: ParkedState, now: Millis) {
+    pub(super) fn end_parked(
+        &mut self,
+        name: &Arc<str>,
+        lane: &mut Lane<H>,
+        no: i64,
+        fate: ParkedFate,
+        state: ParkedState,
+        now: Millis,
+    ) {
         self.letters.remove(&(name.clone(), no));
         self.batch.fate(name, no, ParkedFate { state, changed_ms: now, ..fate });
         lane.ended.insert(no);

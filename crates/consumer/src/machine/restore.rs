@@ -12,8 +12,8 @@ use crate::handler::{Handler, Receipt};
 use async_trait::async_trait;
 use events::Record;
 use ledger::{
-    Cause, EffectResult, Error, Ledger, LoadRequest, Millis, Outgoing, ParkedFate, ParkedRecord, SourceRecord, Step, StepId,
-    Takeover,
+    Cause, EffectResult, Error, Ledger, LoadRequest, Millis, Outgoing, ParkedFate, ParkedRecord, SourceRecord, Step,
+    StepId, Takeover,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
@@ -88,7 +88,8 @@ impl<E> Prepared<E> {
         let mut offsets = BTreeSet::new();
         for entry in &self.takeover.open_entries {
             let records = entry.body.records.iter();
-            let here = records.filter(|record| entry.body.topics.get(usize::from(record.topic)).is_some_and(|t| **t == *topic.name));
+            let here = records
+                .filter(|record| entry.body.topics.get(usize::from(record.topic)).is_some_and(|t| **t == *topic.name));
             offsets.extend(here.map(|record| record.offset).filter(|offset| *offset >= start));
         }
         offsets
@@ -121,7 +122,13 @@ fn open_steps(takeover: &Takeover) -> Vec<(StepId, Step)> {
     steps.into_iter().filter(|(_, step)| step.effects.iter().any(|effect| effect.receipt.is_none())).collect()
 }
 
-async fn work<E>(ledger: &dyn Ledger, decoder: &dyn Decoder<E>, slice: i32, step: &Step, cause: &Cause) -> Result<Work<E>, Error> {
+async fn work<E>(
+    ledger: &dyn Ledger,
+    decoder: &dyn Decoder<E>,
+    slice: i32,
+    step: &Step,
+    cause: &Cause,
+) -> Result<Work<E>, Error> {
     match cause {
         Cause::Record(source) => {
             let partition = source.partition;
@@ -129,13 +136,20 @@ async fn work<E>(ledger: &dyn Ledger, decoder: &dyn Decoder<E>, slice: i32, step
             Ok(Work::Live(Box::new(arrived)))
         }
         Cause::Parked { no } => {
-            let missing = || Error::Corrupt(format!("step of `{}` refers to parked record {no}, which is not there", step.sequence));
+            let missing = || {
+                Error::Corrupt(format!("step of `{}` refers to parked record {no}, which is not there", step.sequence))
+            };
             let row = parked_row(ledger, slice, &step.sequence, *no).await?.ok_or_else(missing)?;
             let arrived = decoder.decode(parked_as_record(&row)).await;
             Ok(Work::Parked { no: row.no, fate: row.fate, arrived: Box::new(arrived) })
         }
         Cause::Timer { id, payload } => {
-            let row = ledger::TimerRow { id: id.clone(), due_ms: 0, sequence: step.sequence.clone(), payload: payload.clone() };
+            let row = ledger::TimerRow {
+                id: id.clone(),
+                due_ms: 0,
+                sequence: step.sequence.clone(),
+                payload: payload.clone(),
+            };
             let payload = serde_json::from_str(payload).unwrap_or(serde_json::Value::Null);
             Ok(Work::Timer { row, payload })
         }
@@ -176,9 +190,10 @@ pub fn parked_as_record(row: &ParkedRecord) -> Record {
 impl<H: Handler> Machine<H> {
     /// The machine of a slice that was just taken over. Events that may not be published yet are in [`Machine::unpublished`].
     pub fn new(handler: Arc<H>, settings: Settings, slice: i32, prepared: Prepared<H::Event>, now: Millis) -> Self {
-        let frontiers = prepared.topics.iter().map(|topic| {
-            (topic.name.clone(), Frontier::new(prepared.start_of(topic), prepared.decided_above(topic)))
-        });
+        let frontiers = prepared
+            .topics
+            .iter()
+            .map(|topic| (topic.name.clone(), Frontier::new(prepared.start_of(topic), prepared.decided_above(topic))));
         let frontiers: BTreeMap<_, _> = frontiers.collect();
         let takeover = &prepared.takeover;
         let names = prepared.topics.iter().map(|topic| topic.name.clone());
@@ -288,8 +303,19 @@ impl<H: Handler> Machine<H> {
         let state = StepState::Resting(until);
         let next = effects.iter().take_while(|planned| planned.receipt.is_some()).count();
         let staged = step.staged;
-        lane.step =
-            Some(OpenStep { id, items, effects, next, staged, state, attempts: 0, absences: 0, shown: false, since: now, passing });
+        lane.step = Some(OpenStep {
+            id,
+            items,
+            effects,
+            next,
+            staged,
+            state,
+            attempts: 0,
+            absences: 0,
+            shown: false,
+            since: now,
+            passing,
+        });
         self.steps.insert(id, name);
         self.wake_at(until, Wake::Step(id));
     }

@@ -1,0 +1,19 @@
+//! The drivers around the machine: poll thread (in `kafka`), one task a slice, committers, caller, relay. They wait and retry; they
+//! decide nothing.
+
+mod caller;
+mod committer;
+mod config;
+mod decode;
+mod governor;
+mod member;
+mod observe;
+mod relay;
+mod slice;
+
+pub use config::{Kafka, Runtime, RuntimeConfig};
+pub use decode::RegistryDecoder;
+pub use governor::{Governor, Signal, Start};
+pub use member::{Error, Service, run};
+pub use observe::Observer;
+pub use relay::NUMBER_HEADER;

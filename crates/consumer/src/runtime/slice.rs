@@ -1,0 +1,471 @@
+//! One owned slice: takes it over, runs its machine, and carries what the machine asks for to the shared drivers. Ends when the slice
+//! is drained, fenced or lost; whatever is unfinished then is in the ledger.
+
+use super::{
+    caller::{Job, Request, now_ms},
+    committer::{CommitRequest, retrying},
+    decode::RegistryDecoder,
+    member::Shared,
+    relay::Relay,
+};
+use crate::{
+    handler::Handler,
+    machine::{Arrived, Decoder, Input, InputTopic, Machine, Output, Prepared, Returned, parked_as_record},
+};
+use kafka::{
+    TopicPartition,
+    consumer::{Batch, Done},
+};
+use ledger::{Loaded, NewAudit, Outgoing, ParkedRecord, PublishedMark, Takeover};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::mpsc;
+
+/// Answers and events for one slice.
+pub enum SliceInput {
+    Loaded(Loaded),
+    Committed,
+    Fenced,
+    /// The ledger cannot go on; the slice must not either.
+    Broken(String),
+    Returned(Vec<Returned>),
+    Published(Vec<PublishedMark>),
+    Gate {
+        source: &'static str,
+        closed: bool,
+    },
+    Drain(Option<Done>),
+}
+
+/// What Kafka delivers of a slice's partitions. Ends keep their place among the records: an end that overtook records would move
+/// the position past them.
+pub enum Delivery {
+    Batch(Batch),
+    End { topic: Arc<str>, offset: i64, generation: u64 },
+}
+
+/// Where a slice's answers go. Unbounded, because what can be in it is bounded by what the machine asked for.
+#[derive(Clone)]
+pub struct Inbox(pub mpsc::UnboundedSender<SliceInput>);
+
+impl Inbox {
+    pub fn send(&self, input: SliceInput) {
+        // A slice that has gone needs no answer.
+        drop(self.0.send(input));
+    }
+}
+
+/// How the member reaches a slice.
+pub struct SliceHandle {
+    pub inbox: Inbox,
+    pub deliveries: mpsc::UnboundedSender<Delivery>,
+    pub task: tokio::task::JoinHandle<Ended>,
+}
+
+/// Why a slice's task ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    Drained,
+    /// Another owner has it; it may be taken over again if Kafka still says it is ours.
+    Fenced,
+    /// The ledger or our own code is broken.
+    Broken(String),
+}
+
+enum Decoded<E> {
+    Records { topic: Arc<str>, generation: u64, records: Vec<Arrived<E>> },
+    End { topic: Arc<str>, offset: i64, generation: u64 },
+    Page { sequence: Arc<str>, records: Vec<(ParkedRecord, Arrived<E>)> },
+}
+
+struct Running<H: Handler> {
+    shared: Arc<Shared<H>>,
+    slice: i32,
+    machine: Machine<H>,
+    inbox: Inbox,
+    decoded: mpsc::UnboundedSender<Decoded<H::Event>>,
+    publish: mpsc::UnboundedSender<Vec<Outgoing>>,
+    generations: HashMap<Arc<str>, u64>,
+    closed_gates: BTreeSet<&'static str>,
+    done: Option<Done>,
+    hinted: i64,
+}
+
+/// Runs a slice until it ends.
+pub async fn run<H: Handler>(
+    shared: Arc<Shared<H>>,
+    slice: i32,
+    inbox: Inbox,
+    mut answers: mpsc::UnboundedReceiver<SliceInput>,
+    deliveries: mpsc::UnboundedReceiver<Delivery>,
+) -> Ended {
+    let (machine, takeover) = tokio::select! {
+        begun = begin(&shared, slice) => match begun {
+            Ok(begun) => begun,
+            Err(reason) => return Ended::Broken(reason),
+        },
+        _ = asked_to_leave(&mut answers) => return Ended::Drained,
+    };
+    let (decoded, from_decoder) = mpsc::unbounded_channel();
+    let (publish, to_publish) = mpsc::unbounded_channel();
+    let relay = Relay {
+        service: shared.handler.name(),
+        slice,
+        producer: shared.producer.clone(),
+        inbox: inbox.clone(),
+        observer: shared.observer.clone(),
+    };
+    let mut running = Running {
+        shared: shared.clone(),
+        slice,
+        machine,
+        inbox: inbox.clone(),
+        decoded: decoded.clone(),
+        publish,
+        generations: HashMap::new(),
+        closed_gates: BTreeSet::new(),
+        done: None,
+        hinted: 0,
+    };
+    running.start(&relay, &takeover).await;
+    let tasks = [
+        tokio::spawn(relay.run(to_publish)),
+        tokio::spawn(decode_all::<H>(shared.decoder.clone(), deliveries, decoded)),
+    ];
+    let ended = running.drive(&mut answers, from_decoder).await;
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    shared.calls.send(Request::Leave(slice)).ok();
+    shared.observer.slice_gone(slice);
+    tracing::info!(slice, epoch = running.machine.epoch(), ?ended, "slice ended");
+    ended
+}
+
+/// While the slice is being taken over, only a request to leave matters.
+async fn asked_to_leave(answers: &mut mpsc::UnboundedReceiver<SliceInput>) {
+    while let Some(input) = answers.recv().await {
+        if matches!(input, SliceInput::Drain(_)) {
+            return;
+        }
+    }
+}
+
+/// Takes the slice over; a slice that is stopped is waited for until an operator lets it go on.
+async fn begin<H: Handler>(shared: &Shared<H>, slice: i32) -> Result<(Machine<H>, Takeover), String> {
+    loop {
+        wait_until_allowed(shared, slice).await?;
+        let topics = input_topics(shared, slice).await;
+        let taking = || shared.ledger.take_over(slice, &shared.member);
+        let takeover = retrying("take over", &shared.observer, taking).await.map_err(|error| error.to_string())?;
+        if let Some((code, reason)) = impossible_position(&takeover, &topics) {
+            stop(shared, slice, &format!("{code}: {reason}")).await?;
+            continue;
+        }
+        let topics: Vec<InputTopic> = topics.into_iter().map(|topic| topic.input).collect();
+        let reading = || Prepared::read(&*shared.ledger, &*shared.decoder, slice, takeover.clone(), topics.clone());
+        let prepared =
+            retrying("read the journal", &shared.observer, reading).await.map_err(|error| error.to_string())?;
+        let machine = Machine::new(shared.handler.clone(), shared.settings.clone(), slice, prepared, now_ms());
+        tracing::info!(slice, epoch = takeover.epoch, entry = takeover.next_entry, "slice taken over");
+        return Ok((machine, takeover));
+    }
+}
+
+async fn wait_until_allowed<H: Handler>(shared: &Shared<H>, slice: i32) -> Result<(), String> {
+    let mut told = false;
+    loop {
+        let reading = || shared.ledger.slices();
+        let slices = retrying("read the slices", &shared.observer, reading).await.map_err(|error| error.to_string())?;
+        let stopped = slices.into_iter().find(|status| status.slice == slice).and_then(|status| status.stopped);
+        let Some(reason) = stopped else {
+            if told {
+                shared.observer.slice_stopped(slice, None);
+            }
+            return Ok(());
+        };
+        if !std::mem::replace(&mut told, true) {
+            shared.observer.slice_stopped(slice, Some(&reason));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn stop<H: Handler>(shared: &Shared<H>, slice: i32, reason: &str) -> Result<(), String> {
+    let audit = NewAudit {
+        at_ms: now_ms(),
+        actor: shared.member.clone(),
+        action: "slice.stop".to_owned(),
+        subject: format!("slice {slice}"),
+        reason: reason.to_owned(),
+        before: None,
+        after: Some(reason.to_owned()),
+    };
+    let stopping = || shared.ledger.set_stopped(slice, Some(reason), &audit);
+    retrying("stop the slice", &shared.observer, stopping).await.map_err(|error| error.to_string())
+}
+
+struct Topic {
+    input: InputTopic,
+    end: i64,
+}
+
+/// The slice's partition of each input topic, as the broker has it now.
+async fn input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Vec<Topic> {
+    let mut attempt = 0;
+    loop {
+        match try_input_topics(shared, slice).await {
+            Ok(topics) => {
+                shared.observer.broker(None);
+                return topics;
+            }
+            Err(error) => {
+                attempt += 1;
+                shared.observer.broker(Some(&error.to_string()));
+                let wait = super::committer::LEDGER_RETRY.delay_after(attempt, 3).unwrap_or(Duration::from_secs(5));
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+}
+
+async fn try_input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Result<Vec<Topic>, kafka::Error> {
+    let names: Vec<&str> = shared.topics.iter().map(AsRef::as_ref).collect();
+    let ids = shared.consumer.admin().await?.topic_ids(&names).await?;
+    let mut topics = Vec::with_capacity(names.len());
+    for name in &shared.topics {
+        let (low, end) = shared.consumer.watermarks(&TopicPartition::new(name.clone(), slice)).await?;
+        let id = ids.get(&**name).cloned().flatten();
+        topics.push(Topic { input: InputTopic { name: name.clone(), id, first_offset: low }, end });
+    }
+    Ok(topics)
+}
+
+/// A position that the topic cannot have led to: never reset by itself, because that would lose or repeat records.
+fn impossible_position(takeover: &Takeover, topics: &[Topic]) -> Option<(&'static str, String)> {
+    for topic in topics {
+        let name = &topic.input.name;
+        let Some(position) = takeover.positions.iter().find(|position| *position.topic == **name) else { continue };
+        let (at, low, end) = (position.next_offset, topic.input.first_offset, topic.end);
+        if let (Some(known), Some(found)) = (&position.topic_id, &topic.input.id)
+            && known != found
+        {
+            return Some((
+                "TOPIC_RECREATED",
+                format!("`{name}` has id {found}, the position {at} was taken from {known}"),
+            ));
+        }
+        if at > end {
+            return Some(("POSITION_BEYOND_END", format!("`{name}` ends at {end}, the position is {at}")));
+        }
+        if at < low {
+            return Some((
+                "POSITION_BELOW_START",
+                format!("`{name}` starts at {low}, the position is {at}: {} offsets are gone", low - at),
+            ));
+        }
+    }
+    None
+}
+
+async fn decode_all<H: Handler>(
+    decoder: Arc<RegistryDecoder<H::Event>>,
+    mut deliveries: mpsc::UnboundedReceiver<Delivery>,
+    decoded: mpsc::UnboundedSender<Decoded<H::Event>>,
+) {
+    while let Some(delivery) = deliveries.recv().await {
+        let batch = match delivery {
+            Delivery::Batch(batch) => batch,
+            Delivery::End { topic, offset, generation } => {
+                if decoded.send(Decoded::End { topic, offset, generation }).is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let mut records = Vec::with_capacity(batch.records.len());
+        for record in batch.records {
+            records.push(decoder.decode(record).await);
+        }
+        // The lease ends here: from here on the machine's own bound counts, which pauses the topic.
+        drop(batch.lease);
+        let (topic, generation) = (batch.partition.topic, batch.generation);
+        if decoded.send(Decoded::Records { topic, generation, records }).is_err() {
+            return;
+        }
+    }
+}
+
+impl<H: Handler> Running<H> {
+    /// Opens the flow: unpublished events first, then reading from the ledger's positions.
+    async fn start(&mut self, relay: &Relay, takeover: &Takeover) {
+        self.shared.calls.send(Request::Join(self.slice, self.inbox.clone())).ok();
+        let unpublished = self.machine.unpublished();
+        let (found, missing) = relay.find_place(&*self.shared.tail, unpublished, &takeover.published).await;
+        if !missing.is_empty() {
+            self.publish.send(missing).ok();
+        }
+        if !found.is_empty() {
+            self.step(Input::Published(found));
+        }
+        for (topic, offset) in self.machine.positions() {
+            let partition = TopicPartition::new(topic.clone(), self.slice);
+            let generation = self.shared.consumer.seek_and_resume(partition, offset);
+            self.generations.insert(topic, generation);
+        }
+        self.step(Input::Tick);
+    }
+
+    async fn drive(
+        &mut self,
+        answers: &mut mpsc::UnboundedReceiver<SliceInput>,
+        mut decoded: mpsc::UnboundedReceiver<Decoded<H::Event>>,
+    ) -> Ended {
+        loop {
+            let wake =
+                self.machine.next_wake().map(|at| Duration::from_millis(u64::try_from(at - now_ms()).unwrap_or(0)));
+            let pause = async {
+                match wake {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                biased;
+                Some(answer) = answers.recv() => self.answer(answer),
+                Some(records) = decoded.recv() => self.records(records),
+                () = pause => self.step(Input::Tick),
+                else => Some(Ended::Drained),
+            };
+            self.shared.observer.slice(self.slice, self.machine.gauges());
+            if let Some(ended) = ended {
+                self.done.take();
+                return ended;
+            }
+        }
+    }
+
+    fn answer(&mut self, answer: SliceInput) -> Option<Ended> {
+        match answer {
+            SliceInput::Loaded(loaded) => self.step(Input::Loaded(loaded)),
+            SliceInput::Committed => {
+                let ended = self.step(Input::Committed);
+                self.hint();
+                ended
+            }
+            SliceInput::Fenced => Some(Ended::Fenced),
+            SliceInput::Broken(reason) => Some(Ended::Broken(reason)),
+            SliceInput::Returned(returned) => self.step(Input::Returned(returned)),
+            SliceInput::Published(marks) => self.step(Input::Published(marks)),
+            SliceInput::Gate { source, closed } => {
+                if closed {
+                    self.closed_gates.insert(source);
+                } else {
+                    self.closed_gates.remove(source);
+                }
+                self.step(Input::Gate { closed: !self.closed_gates.is_empty() })
+            }
+            SliceInput::Drain(done) => {
+                self.done = done;
+                self.step(Input::Drain)
+            }
+        }
+    }
+
+    fn records(&mut self, decoded: Decoded<H::Event>) -> Option<Ended> {
+        match decoded {
+            Decoded::Records { topic, generation, records } => {
+                if self.generations.get(&topic) == Some(&generation) {
+                    return self.step(Input::Arrived { topic, records });
+                }
+                None
+            }
+            Decoded::End { topic, offset, generation } => {
+                if self.generations.get(&topic) == Some(&generation) {
+                    return self.step(Input::End { topic, offset });
+                }
+                None
+            }
+            Decoded::Page { sequence, records } => self.step(Input::ParkedLoaded { sequence, records }),
+        }
+    }
+
+    fn step(&mut self, input: Input<H::Event>) -> Option<Ended> {
+        let mut ended = None;
+        for output in self.machine.step(now_ms(), input) {
+            match output {
+                Output::Load(request) => self.load(request),
+                Output::LoadParked { sequence, from_no, limit } => self.load_page(sequence, from_no, limit),
+                Output::Commit(commit) => {
+                    let request = CommitRequest { commit: *commit, reply: self.inbox.clone() };
+                    self.shared.commits.send(request).ok();
+                }
+                Output::Call(call) => {
+                    self.shared.calls.send(Request::Call(Job { slice: self.slice, call })).ok();
+                }
+                Output::Publish(events) => {
+                    self.publish.send(events).ok();
+                }
+                Output::Pause { topic } => self.shared.consumer.pause(vec![TopicPartition::new(topic, self.slice)]),
+                Output::Resume { topic } => self.shared.consumer.resume(vec![TopicPartition::new(topic, self.slice)]),
+                Output::Stopped { code, reason } => {
+                    tracing::error!(slice = self.slice, code, reason, "slice stops");
+                    ended = Some(Ended::Fenced);
+                }
+                Output::Drained => ended = Some(Ended::Drained),
+            }
+        }
+        ended
+    }
+
+    fn load(&self, request: ledger::LoadRequest) {
+        let (shared, inbox) = (self.shared.clone(), self.inbox.clone());
+        tokio::spawn(async move {
+            match retrying("load", &shared.observer, || shared.ledger.load(&request)).await {
+                Ok(loaded) => inbox.send(SliceInput::Loaded(loaded)),
+                Err(error) => inbox.send(SliceInput::Broken(error.to_string())),
+            }
+        });
+    }
+
+    fn load_page(&self, sequence: Arc<str>, from_no: i64, limit: usize) {
+        let (shared, inbox, decoded, slice) =
+            (self.shared.clone(), self.inbox.clone(), self.decoded.clone(), self.slice);
+        tokio::spawn(async move {
+            let reading = || shared.ledger.parked_page(slice, &sequence, from_no, limit);
+            match retrying("read parked records", &shared.observer, reading).await {
+                Ok(rows) => {
+                    let mut records = Vec::with_capacity(rows.len());
+                    for row in rows {
+                        let arrived = shared.decoder.decode(parked_as_record(&row)).await;
+                        records.push((row, arrived));
+                    }
+                    drop(decoded.send(Decoded::Page { sequence, records }));
+                }
+                Err(error) => inbox.send(SliceInput::Broken(error.to_string())),
+            }
+        });
+    }
+
+    /// Kafka's committed offset is only for lag tools: once a second is enough.
+    fn hint(&mut self) {
+        let now = now_ms();
+        if now - self.hinted >= 1_000 || self.machine.is_quiet() {
+            self.hinted = now;
+            let positions = self.machine.positions().into_iter();
+            self.shared
+                .consumer
+                .commit_hint(positions.map(|(topic, at)| (TopicPartition::new(topic, self.slice), at)).collect());
+        }
+    }
+}
+
+/// Resolves when the handle's slice has ended.
+pub async fn ended(handle: &mut SliceHandle) -> Ended {
+    match (&mut handle.task).await {
+        Ok(ended) => ended,
+        Err(error) if error.is_cancelled() => Ended::Drained,
+        Err(error) => Ended::Broken(format!("the slice's task panicked: {error}")),
+    }
+}

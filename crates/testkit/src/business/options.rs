@@ -83,7 +83,7 @@ impl Options {
     /// A fault-free business of `accounts` over half a year.
     #[must_use]
     pub const fn new(seed: u64, accounts: u32) -> Self {
-        Self { seed, accounts, months: 6, start: jiff::civil::date(2026, 1, 1), max_events: None, faults: Faults::NONE }
+        Self { seed, accounts, months: 6, start: jiff::civil::date(2025, 1, 1), max_events: None, faults: Faults::NONE }
     }
 
     #[must_use]
@@ -98,12 +98,13 @@ impl Options {
         self
     }
 
-    /// Exactly `events` different events, by as many accounts as that takes over a year.
+    /// Exactly `events` different events, by as many accounts as that takes over two years.
     #[must_use]
     pub fn of_events(seed: u64, events: u64) -> Self {
-        // A year of one account is about 20 events; a few accounts more make sure of the number.
-        let accounts = u32::try_from(events / 14 + 20).unwrap_or(u32::MAX);
-        Self { max_events: Some(events), ..Self::new(seed, accounts).over_months(12) }
+        // Two years of one account are about 45 events; some accounts more make sure of the number.
+        let accounts = u32::try_from(events / 36 + 20).unwrap_or(u32::MAX);
+        let start = jiff::civil::date(2024, 1, 1);
+        Self { max_events: Some(events), start, ..Self::new(seed, accounts).over_months(24) }
     }
 
     /// Every option that makes no sense, in words; empty if all do.

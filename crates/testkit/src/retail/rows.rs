@@ -179,7 +179,7 @@ fn iso_time(text: &[u8]) -> Option<DateTime> {
         return None;
     };
     let digit = |byte: u8| byte.is_ascii_digit().then(|| i16::from(byte - b'0'));
-    let two = |a, b| Some(i8::try_from(digit(a)? * 10 + digit(b)?).ok()?);
+    let two = |a, b| i8::try_from(digit(a)? * 10 + digit(b)?).ok();
     let year = digit(y1)? * 1000 + digit(y2)? * 100 + digit(y3)? * 10 + digit(y4)?;
     DateTime::new(year, two(m1, m2)?, two(d1, d2)?, two(h1, h2)?, two(n1, n2)?, two(s1, s2)?, 0).ok()
 }

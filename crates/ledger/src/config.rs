@@ -2,6 +2,7 @@
 
 use crate::memory::MemoryLedger;
 use crate::postgres::PgLedger;
+use crate::sqlite::SqliteLedger;
 use crate::{Error, Ledger, Result};
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ impl Config {
 pub async fn open(config: &Config) -> Result<Arc<dyn Ledger>> {
     match config.url.split_once(':') {
         Some(("memory", "")) => Ok(Arc::new(MemoryLedger::new())),
+        Some(("sqlite", _)) => Ok(Arc::new(SqliteLedger::open(config).await?)),
         Some(("postgres" | "postgresql", _)) => Ok(Arc::new(PgLedger::open(config).await?)),
         _ => Err(Error::Config("the ledger's url must start with `postgres://`, `sqlite://` or be `memory:`".into())),
     }

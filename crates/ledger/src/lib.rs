@@ -13,6 +13,7 @@ mod horizon;
 pub mod journal;
 pub mod memory;
 pub mod postgres;
+pub mod sqlite;
 pub mod types;
 
 pub use audit::verify_audit;

@@ -84,7 +84,10 @@ fn in_order(effects: &[Committed], places: &Places) -> Result<(), String> {
 }
 
 /// I1: every offset has exactly one disposition; a parked record's row says how it went on.
-fn fates<E>(ledger: &MemoryLedger, log: &BTreeMap<Arc<str>, Vec<Arrived<E>>>) -> Result<BTreeMap<String, &'static str>, String> {
+fn fates<E>(
+    ledger: &MemoryLedger,
+    log: &BTreeMap<Arc<str>, Vec<Arrived<E>>>,
+) -> Result<BTreeMap<String, &'static str>, String> {
     let entries = now_or_never(ledger.entries(0, 0, ALL)).map_err(|error| error.to_string())?;
     let mut dispositions: BTreeMap<(String, i64), Disposition> = BTreeMap::new();
     for entry in &entries {
@@ -149,7 +152,11 @@ fn same<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
     let keys: BTreeSet<&K> = twin.keys().chain(run.keys()).collect();
     for key in keys {
         if twin.get(key) != run.get(key) {
-            return Err(format!("I11: {what} differ at {key:?}: without faults {:?}, with faults {:?}", twin.get(key), run.get(key)));
+            return Err(format!(
+                "I11: {what} differ at {key:?}: without faults {:?}, with faults {:?}",
+                twin.get(key),
+                run.get(key)
+            ));
         }
     }
     Ok(())

@@ -76,6 +76,10 @@ impl<H: Handler> Member<H> {
     }
 
     pub fn is_busy(&self) -> bool {
-        self.load.is_some() || !self.pages.is_empty() || self.commit.is_some() || !self.calls.is_empty() || !self.publish.is_empty()
+        self.load.is_some()
+            || !self.pages.is_empty()
+            || self.commit.is_some()
+            || !self.calls.is_empty()
+            || !self.publish.is_empty()
     }
 }

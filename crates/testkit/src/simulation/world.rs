@@ -172,7 +172,11 @@ impl<'a, H: Handler> World<'a, H> {
                 return Err(format!("the slice stopped: {reason}"));
             }
             if !member.machine.is_quiet() {
-                return Err(format!("something stayed open: {}, read all: {}, {quiet_waits} waits", self.describe(), member.has_read_all(&self.log)));
+                return Err(format!(
+                    "something stayed open: {}, read all: {}, {quiet_waits} waits",
+                    self.describe(),
+                    member.has_read_all(&self.log)
+                ));
             }
         }
         let second_attempts = self.outside.second_attempts;
@@ -187,8 +191,10 @@ impl<'a, H: Handler> World<'a, H> {
         let takeover = now_or_never(self.ledger.take_over(SLICE, "sim")).map_err(|error| error.to_string())?;
         let topics = self.log.keys().map(|name| InputTopic { name: name.clone(), id: None, first_offset: 0 }).collect();
         let decoder = Table { log: &self.log };
-        let prepared = now_or_never(Prepared::read(&self.ledger, &decoder, SLICE, takeover, topics)).map_err(|e| e.to_string())?;
-        let fetch = prepared.start_offsets().into_iter().map(|(topic, at)| (topic, usize::try_from(at).unwrap_or(0))).collect();
+        let prepared =
+            now_or_never(Prepared::read(&self.ledger, &decoder, SLICE, takeover, topics)).map_err(|e| e.to_string())?;
+        let fetch =
+            prepared.start_offsets().into_iter().map(|(topic, at)| (topic, usize::try_from(at).unwrap_or(0))).collect();
         let machine = Machine::new(self.case.handler.clone(), self.settings(), SLICE, prepared, self.now);
         let mut member = Member::new(machine, fetch);
         for outgoing in member.machine.unpublished() {
@@ -245,7 +251,10 @@ impl<'a, H: Handler> World<'a, H> {
             now_or_never(self.ledger.commit(&[commit])).map_err(|error| error.to_string())?;
         }
         for call in std::mem::take(&mut member.calls) {
-            let fate = [Fate::Answered, Fate::RequestLost, Fate::Late].choose(&mut self.rng).copied().unwrap_or(Fate::Answered);
+            let fate = [Fate::Answered, Fate::RequestLost, Fate::Late]
+                .choose(&mut self.rng)
+                .copied()
+                .unwrap_or(Fate::Answered);
             if call.kind == CallKind::Apply {
                 let late_at = self.now + self.rng.random_range(1..LATE);
                 let _ = self.outside.apply(&call.intent.effect, &call.intent.event_id, fate, late_at);
@@ -313,7 +322,8 @@ impl<'a, H: Handler> World<'a, H> {
 
     fn do_page(&mut self, member: &mut Member<H>) -> Result<bool, String> {
         let Some((sequence, from_no, limit)) = member.pages.pop() else { return Ok(false) };
-        let page = now_or_never(self.ledger.parked_page(SLICE, &sequence, from_no, limit)).map_err(|error| error.to_string())?;
+        let page = now_or_never(self.ledger.parked_page(SLICE, &sequence, from_no, limit))
+            .map_err(|error| error.to_string())?;
         let decoder = Table { log: &self.log };
         let records = page.into_iter().map(|row| {
             let arrived = decoder.find(&consumer::machine::parked_as_record(&row));
@@ -356,7 +366,9 @@ impl<'a, H: Handler> World<'a, H> {
                 let late_at = self.now + self.rng.random_range(1..LATE);
                 CallResult::Applied(self.outside.apply(&call.intent.effect, &call.intent.event_id, fate, late_at))
             }
-            CallKind::LookUp if trouble => CallResult::LookedUp(Err(Failure::dependency("ERP_UNAVAILABLE", "refused before send"))),
+            CallKind::LookUp if trouble => {
+                CallResult::LookedUp(Err(Failure::dependency("ERP_UNAVAILABLE", "refused before send")))
+            }
             CallKind::LookUp => {
                 self.sometimes.unknown_looked_up += 1;
                 CallResult::LookedUp(Ok(self.outside.look_up(&consumer::Effect::key(&call.intent.effect))))
@@ -410,7 +422,8 @@ impl<'a, H: Handler> World<'a, H> {
             // The storm is over once the input is read; what is left must heal.
             self.faults_left = self.faults_left.saturating_sub(1);
         }
-        let empty: Vec<Arc<str>> = self.log.iter().filter(|(_, records)| records.is_empty()).map(|(topic, _)| topic.clone()).collect();
+        let empty: Vec<Arc<str>> =
+            self.log.iter().filter(|(_, records)| records.is_empty()).map(|(topic, _)| topic.clone()).collect();
         for topic in empty {
             member.step(self.now, Input::End { topic, offset: 0 });
         }
@@ -423,8 +436,13 @@ impl<'a, H: Handler> World<'a, H> {
 }
 
 /// The input as it lies in the topics of the slice, duplicates included.
-fn publish<E: EventSet>(events: &[SimEvent<E>], options: &Options, rng: &mut ChaCha8Rng) -> BTreeMap<Arc<str>, Vec<Arrived<E>>> {
-    let mut log: BTreeMap<Arc<str>, Vec<Arrived<E>>> = E::topics().into_iter().map(|topic| (topic.into(), Vec::new())).collect();
+fn publish<E: EventSet>(
+    events: &[SimEvent<E>],
+    options: &Options,
+    rng: &mut ChaCha8Rng,
+) -> BTreeMap<Arc<str>, Vec<Arrived<E>>> {
+    let mut log: BTreeMap<Arc<str>, Vec<Arrived<E>>> =
+        E::topics().into_iter().map(|topic| (topic.into(), Vec::new())).collect();
     let mut again: Vec<usize> = Vec::new();
     for index in 0..events.len() {
         append_input(&mut log, events, index);
@@ -467,7 +485,8 @@ struct Table<'a, E> {
 
 impl<E: EventSet> Table<'_, E> {
     fn find(&self, record: &Record) -> Arrived<E> {
-        let known = usize::try_from(record.offset).ok().and_then(|offset| self.log.get(&record.topic)?.get(offset)).cloned();
+        let known =
+            usize::try_from(record.offset).ok().and_then(|offset| self.log.get(&record.topic)?.get(offset)).cloned();
         let mut arrived = known.unwrap_or_else(|| Arrived {
             record: record.clone(),
             envelope: None,

@@ -16,6 +16,26 @@ pub enum Error {
     Damaged { path: String, reason: String },
     #[error("{what} failed with {status}:\n{output}")]
     Tool { what: String, status: std::process::ExitStatus, output: String },
+    #[error("{program} was not found (looked in {looked}); build it: cargo build -p {package}")]
+    NoProgram { program: String, package: String, looked: String },
+    #[error("a stack is running in {0} already; stop it with `throughline down --data {0}`, or use another folder")]
+    Running(String),
+    #[error("{data} holds a stack of the other kind ({found}); use another folder, or remove this one")]
+    OtherKind { data: String, found: &'static str },
+    #[error("there is no stack in {0}; start one with `throughline up --data {0} --detach`")]
+    NoStack(String),
+    #[error("the stack runs no process called {name}")]
+    NoProcess { name: String },
+    #[error("{name} is not ready: {reason}")]
+    NotReady { name: String, reason: String },
+    #[error("{name} could not be stopped")]
+    NotStopped { name: String, source: std::io::Error },
+    #[error("Kafka")]
+    Kafka(#[from] kafka::Error),
+    #[error("the schema registry refuses {subject}")]
+    Schema { subject: String, source: kafka::registry::RegistryError },
+    #[error("the ERP sandbox")]
+    Sandbox(#[from] sandbox::Error),
     #[error("no home folder is known for the cache; set THROUGHLINE_CACHE to a folder")]
     NoCache,
     #[error(

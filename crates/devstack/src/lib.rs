@@ -1,14 +1,29 @@
 //! A whole Throughline stack on one machine: parts started and stopped by process id, in a folder of their own, on
 //! free loopback ports.
+//!
+//! Read [`stack`] first, then [`supervisor`], which is the same in the background.
 
+mod book;
 mod cache;
+pub mod endpoints;
 mod error;
 pub mod kafka_broker;
+mod parts;
 mod ports;
 pub mod postgres;
 pub mod process;
+mod programs;
 pub mod registry;
+pub mod services;
+mod setup;
+pub mod stack;
+pub mod supervisor;
 mod tools;
+mod unit;
+mod watch;
 
+pub use endpoints::{Endpoints, Kind, Running};
 pub use error::Error;
+pub use services::Service;
+pub use stack::{Stack, StackConfig};
 pub use tools::{Missing, missing};

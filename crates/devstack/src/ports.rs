@@ -39,7 +39,7 @@ fn is_free(port: u16) -> bool {
 /// The ports of `names`, as remembered in `folder/ports.json` or new ones where those are taken now.
 pub fn remembered<const N: usize>(folder: &Path, names: [&str; N]) -> Result<[u16; N]> {
     let path = folder.join("ports.json");
-    let known: BTreeMap<String, u16> =
+    let mut known: BTreeMap<String, u16> =
         std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let mut ports = [0; N];
     for (port, name) in ports.iter_mut().zip(names) {
@@ -48,8 +48,8 @@ pub fn remembered<const N: usize>(folder: &Path, names: [&str; N]) -> Result<[u1
             Some(_) | None => free()?,
         };
     }
-    let now: BTreeMap<&str, u16> = names.into_iter().zip(ports).collect();
-    write_atomically(&path, &serde_json::to_vec(&now).expect("names and numbers become JSON"))?;
+    known.extend(names.map(str::to_owned).into_iter().zip(ports));
+    write_atomically(&path, &serde_json::to_vec(&known).expect("names and numbers become JSON"))?;
     Ok(ports)
 }
 

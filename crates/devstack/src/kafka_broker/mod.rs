@@ -141,6 +141,6 @@ async fn launch(java: &Path, jars: &Path, folder: &Path, port: u16) -> Result<Pr
     let logging = format!("-Dlog4j2.configurationFile={}", folder.join("log4j2.properties").display());
     spec = spec.arg(logging).arg("-cp").arg(class_path(jars)).arg("kafka.Kafka").arg(folder.join("server.properties"));
     let mut process = Process::start(&spec)?;
-    process.until_ready(START, async || probe::serves_metadata(port).await.then_some(())).await?;
+    process.until_ready(START, || async move { probe::serves_metadata(port).await.then_some(()) }).await?;
     Ok(process)
 }

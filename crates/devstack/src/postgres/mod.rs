@@ -135,7 +135,7 @@ async fn launch(folder: &Path, programs: &Path, run_as: &RunAs, port: u16) -> Re
     loop {
         let mut process = Process::start(&spec)?;
         let pid = process.pid();
-        match process.until_ready(START, async || is_ready(folder, pid).then_some(())).await {
+        match process.until_ready(START, || std::future::ready(is_ready(folder, pid).then_some(()))).await {
             Ok(()) => return Ok(process),
             Err(process::Error::EndedEarly { tail, .. }) if attempt < ATTEMPTS && is_predecessor_there(&tail) => {
                 attempt += 1;

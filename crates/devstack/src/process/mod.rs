@@ -5,6 +5,7 @@
 //! supervisor only, which then decides.
 
 mod identity;
+mod leftover;
 mod ready;
 
 use std::{
@@ -19,6 +20,7 @@ use nix::sys::signal::Signal;
 use tokio::{process::Child, time::Instant};
 
 pub use identity::Identity;
+pub use leftover::leftovers;
 pub use ready::{read_ready_file, write_atomically, write_ready_file};
 
 /// Why a process could not be started or watched.
@@ -87,6 +89,7 @@ impl Process {
         let log = log.map_err(open)?;
         let mut command = tokio::process::Command::new(&spec.program);
         command.args(&spec.arguments).envs(spec.environment.iter().map(|(key, value)| (key, value)));
+        command.env(leftover::MARK, &spec.log);
         command.stdin(Stdio::null()).stdout(log.try_clone().map_err(open)?).stderr(log).process_group(0);
         if let Some(folder) = &spec.folder {
             command.current_dir(folder);
@@ -156,11 +159,10 @@ impl Process {
     }
 
     /// Asks `is_ready` until it says so. Ends early, with the end of the log, if the process dies or time is up.
-    pub async fn until_ready<T>(
-        &mut self,
-        within: Duration,
-        mut is_ready: impl AsyncFnMut() -> Option<T>,
-    ) -> Result<T, Error> {
+    pub async fn until_ready<T, F>(&mut self, within: Duration, mut is_ready: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Option<T>>,
+    {
         let deadline = Instant::now() + within;
         loop {
             if let Some(answer) = is_ready().await {
@@ -208,7 +210,10 @@ mod tests {
         let ready = folder.path().join("ready");
         let script = format!("trap '' TERM; touch {}; while :; do sleep 0.05; done", ready.display());
         let mut process = Process::start(&sleeper(folder.path(), &script)).expect("starts");
-        process.until_ready(Duration::from_secs(20), async || ready.exists().then_some(())).await.expect("ready");
+        process
+            .until_ready(Duration::from_secs(20), || std::future::ready(ready.exists().then_some(())))
+            .await
+            .expect("ready");
         let identity = process.identity().clone();
         process.stop(Duration::from_millis(50)).await.expect("stops");
         assert!(!identity.is_alive());
@@ -218,7 +223,8 @@ mod tests {
     async fn a_process_that_dies_at_start_is_reported_with_the_end_of_its_log() {
         let folder = tempfile::tempdir().expect("temp dir");
         let mut process = Process::start(&sleeper(folder.path(), "echo no such luck; exit 3")).expect("starts");
-        let error = process.until_ready(Duration::from_secs(20), async || None::<()>).await.expect_err("it died");
+        let error =
+            process.until_ready(Duration::from_secs(20), || std::future::ready(None::<()>)).await.expect_err("it died");
         assert!(error.to_string().contains("no such luck"), "{error}");
     }
 

@@ -16,7 +16,7 @@ pub fn write_ready_file(path: &Path, url: &str) -> Result<(), Error> {
 #[must_use]
 pub fn read_ready_file(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
-    text.strip_suffix('\n').filter(|url| !url.is_empty()).map(str::to_owned)
+    Some(text.trim()).filter(|url| !url.is_empty()).map(str::to_owned)
 }
 
 /// Writes a file so that readers see the old or the new content, never half of it.

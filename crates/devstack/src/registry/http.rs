@@ -375,9 +375,7 @@ async fn level(registry: Registry, subject: Option<String>, flags: Flags) -> Ans
     let level = with(registry, move |catalog| {
         let state = catalog.state();
         match (subject, flags.default_to_global) {
-            (Some(subject), false) => {
-                state.own_level(Some(&subject)).ok_or(Error::NoSubjectCompatibility(subject))
-            }
+            (Some(subject), false) => state.own_level(Some(&subject)).ok_or(Error::NoSubjectCompatibility(subject)),
             (subject, _) => Ok(state.level(subject.as_deref())),
         }
     });

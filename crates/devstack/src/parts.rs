@@ -1,0 +1,201 @@
+//! Starting the parts of a stack, in both kinds.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use kafka::mock::MockBroker;
+use tokio::time::Instant;
+
+use crate::{
+    endpoints::{Endpoints, Kind},
+    error::{Error, Result},
+    kafka_broker::Kafka,
+    ports,
+    postgres::Postgres,
+    process::Spec,
+    programs,
+    registry::{self, Registry},
+    stack::{Inside, StackConfig},
+    unit::{Program, Unit},
+    watch::{Listener, Watched},
+};
+
+/// Parts that run, and where.
+pub(crate) struct Addresses {
+    pub endpoints: Endpoints,
+    pub parts: Vec<Watched>,
+    pub inside: Inside,
+}
+
+fn addresses(kind: Kind, kafka: String, registry: String, erp: String) -> Endpoints {
+    let sandboxes = BTreeMap::from([("erp".to_owned(), erp.clone())]);
+    let (services, parts) = Default::default();
+    Endpoints { kind, kafka, registry, postgres: None, sqlite: None, erp, sandboxes, services, parts }
+}
+
+/// Broker, registry and sandbox in this process, the ledger in one file.
+pub(crate) async fn embedded(config: &StackConfig) -> Result<Addresses> {
+    set_aside(&config.data)?;
+    let broker = MockBroker::start()?;
+    let registry = Registry::start(registry::Config::default()).await?;
+    let sandbox = sandbox_inside(&config.data).await?;
+    let endpoints = addresses(Kind::Embedded, broker.bootstrap().to_owned(), registry.url(), sandbox.url());
+    let sqlite = Some(config.data.join("ledger.db").display().to_string());
+    let inside = Inside { broker: Some(broker), registry: Some(registry), sandbox: Some(sandbox) };
+    Ok(Addresses { endpoints: Endpoints { sqlite, ..endpoints }, parts: Vec::new(), inside })
+}
+
+/// The in-process broker forgets its records when it ends; a ledger and an ERP that remember them would not fit the
+/// new ones. They are kept, out of the way.
+fn set_aside(data: &Path) -> Result<()> {
+    let old = ["ledger.db", "ledger.db-wal", "ledger.db-shm", "sandbox"].map(|name| data.join(name));
+    if !old.iter().any(|path| path.exists()) {
+        return Ok(());
+    }
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
+    let aside = data.join(format!("before-{now}"));
+    std::fs::create_dir_all(&aside).map_err(Error::file("make the folder", &aside))?;
+    for path in old.iter().filter(|path| path.exists()) {
+        let to = aside.join(path.file_name().unwrap_or_default());
+        std::fs::rename(path, &to).map_err(Error::file("move aside", path))?;
+    }
+    tracing::warn!(
+        kept = %aside.display(),
+        "the embedded broker starts empty, so the ledger and the ERP sandbox of the earlier run were moved aside"
+    );
+    Ok(())
+}
+
+/// Kafka, PostgreSQL, registry and sandbox as processes, all at once.
+pub(crate) async fn real(config: &StackConfig, listener: &Listener) -> Result<Addresses> {
+    let (kafka, postgres, registry, sandbox) =
+        tokio::join!(kafka(config), postgres(config), registry(config), sandbox(config));
+    let (kafka, postgres, registry, sandbox) = (kafka?, postgres?, registry?, sandbox?);
+    let mut inside = Inside::default();
+    let mut parts = Vec::new();
+    let mut watch = |name: &str, unit: Option<Unit>| {
+        parts.extend(unit.map(|unit| Watched::start(name, unit, listener.clone())));
+    };
+    watch("kafka", kafka.unit);
+    watch("postgres", postgres.unit);
+    watch("registry", registry.unit);
+    watch("sandbox", sandbox.unit);
+    inside.registry = registry.inside;
+    inside.sandbox = sandbox.inside;
+    let endpoints = addresses(Kind::Real, kafka.address, registry.address, sandbox.address);
+    Ok(Addresses { endpoints: Endpoints { postgres: Some(postgres.address), ..endpoints }, parts, inside })
+}
+
+/// A part: where it is, and what keeps it alive, if it is ours.
+struct Part<T = ()> {
+    address: String,
+    unit: Option<Unit>,
+    inside: Option<T>,
+}
+
+impl<T> Part<T> {
+    fn elsewhere(address: &str) -> Self {
+        Self { address: address.to_owned(), unit: None, inside: None }
+    }
+
+    fn process(address: String, unit: Unit) -> Self {
+        Self { address, unit: Some(unit), inside: None }
+    }
+
+    fn inside(address: String, part: T) -> Self {
+        Self { address, unit: None, inside: Some(part) }
+    }
+}
+
+async fn kafka(config: &StackConfig) -> Result<Part> {
+    if let Some(brokers) = &config.kafka {
+        return Ok(Part::elsewhere(brokers));
+    }
+    let kafka = Kafka::start(&config.data.join("kafka")).await?;
+    Ok(Part::process(kafka.bootstrap(), Unit::Kafka(Box::new(kafka))))
+}
+
+async fn postgres(config: &StackConfig) -> Result<Part> {
+    if let Some(url) = &config.postgres {
+        return Ok(Part::elsewhere(url));
+    }
+    let postgres = Postgres::start(&config.data.join("postgres")).await?;
+    Ok(Part::process(postgres.url(), Unit::Postgres(Box::new(postgres))))
+}
+
+async fn registry(config: &StackConfig) -> Result<Part<Registry>> {
+    if let Some(url) = &config.registry {
+        return Ok(Part::elsewhere(url));
+    }
+    let folder = config.data.join("registry");
+    match programs::find(&["throughline-registry"], "devstack", config.binaries.as_deref()) {
+        Ok(program) => {
+            let program = stand_in("registry", program, &folder, &folder).await?;
+            Ok(Part::process(program.http().to_owned(), Unit::Program(Box::new(program))))
+        }
+        Err(error) => {
+            tracing::info!(%error, "the registry runs inside this process");
+            let registry = Registry::start(registry::Config { data: Some(folder), ..Default::default() }).await?;
+            Ok(Part::inside(registry.url(), registry))
+        }
+    }
+}
+
+async fn sandbox(config: &StackConfig) -> Result<Part<sandbox::Sandbox>> {
+    let folder = config.data.join("sandbox");
+    match programs::find(&["throughline-sandbox", "sandbox"], "sandbox", config.binaries.as_deref()) {
+        Ok(program) => {
+            let program = stand_in("sandbox", program, &folder, &erp_folder(&config.data)).await?;
+            Ok(Part::process(program.http().to_owned(), Unit::Program(Box::new(program))))
+        }
+        Err(error) => {
+            tracing::info!(%error, "the ERP sandbox runs inside this process");
+            let sandbox = sandbox_inside(&config.data).await?;
+            Ok(Part::inside(sandbox.url(), sandbox))
+        }
+    }
+}
+
+fn erp_folder(data: &Path) -> PathBuf {
+    data.join("sandbox/erp")
+}
+
+async fn sandbox_inside(data: &Path) -> Result<sandbox::Sandbox> {
+    let folder = erp_folder(data);
+    std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
+    Ok(sandbox::start(sandbox::Config { data: Some(folder), ..Default::default() }).await?)
+}
+
+/// One of our own small servers, on a port that it keeps.
+async fn stand_in(name: &str, program: PathBuf, folder: &Path, data: &Path) -> Result<Program> {
+    std::fs::create_dir_all(data).map_err(Error::file("make the folder", data))?;
+    let [port] = ports::remembered(folder, [name])?;
+    let ready = folder.join("ready");
+    let spec = Spec::new(name, program, folder.join(format!("{name}.log")));
+    let spec = spec.arg("--listen").arg(format!("127.0.0.1:{port}")).arg("--data").arg(data);
+    Program::start(spec.arg("--ready-file").arg(&ready), ready).await
+}
+
+/// Asks `url` until it answers 200.
+pub(crate) async fn until_answers(name: &str, url: &str, within: Duration) -> Result<()> {
+    // Fails only where one is installed already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build();
+    let not_ready = |reason: String| Error::NotReady { name: name.to_owned(), reason };
+    let client = client.map_err(|error| not_ready(error.to_string()))?;
+    let deadline = Instant::now() + within;
+    loop {
+        let reason = match client.get(url).send().await {
+            Ok(answer) if answer.status().is_success() => return Ok(()),
+            Ok(answer) => format!("{}: {}", answer.status(), answer.text().await.unwrap_or_default()),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() >= deadline {
+            return Err(not_ready(reason));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,115 @@
+//! The services of a stack: their binaries, and the configuration file each is given.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    endpoints::{Endpoints, Kind},
+    error::{Error, Result},
+    ports,
+    process::{Spec, write_atomically},
+    programs,
+};
+
+/// The mapping that the repository carries: what the sandbox's items, accounts and terms are called.
+const MAPPING: &str = include_str!("../../../deploy/policies/erp-mapping.yaml");
+
+/// One process of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The binary, such as `erp-sync`.
+    pub service: String,
+    /// From 1; the second replica of `erp-sync` is called `erp-sync-2`.
+    pub replica: u16,
+}
+
+impl Service {
+    #[must_use]
+    pub fn name(&self) -> String {
+        if self.replica == 1 { self.service.clone() } else { format!("{}-{}", self.service, self.replica) }
+    }
+}
+
+/// What the sandbox leaves beside its state, for programs that sign in to it.
+#[derive(Debug, Deserialize)]
+struct Credentials {
+    client_id: String,
+    certificate_id: String,
+    private_key_file: PathBuf,
+}
+
+/// Writes the configuration of a service into `data/services` and says how to run it; the second part is its ready file.
+pub(crate) fn prepare(
+    service: &Service,
+    endpoints: &Endpoints,
+    data: &Path,
+    binaries: Option<&Path>,
+) -> Result<(Spec, PathBuf)> {
+    let program = programs::find(&[&service.service], &service.service, binaries)?;
+    let folder = data.join("services");
+    std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
+    let name = service.name();
+    let [port] = ports::remembered(&folder, [&name])?;
+    let config = folder.join(format!("{name}.toml"));
+    let text = toml(&service.service, port, endpoints, data)?;
+    write_atomically(&config, text.as_bytes())?;
+    let ready = folder.join(format!("{name}.ready"));
+    let spec = Spec::new(&name, program, folder.join(format!("{name}.log")));
+    Ok((spec.arg("--config").arg(&config).arg("--ready-file").arg(&ready), ready))
+}
+
+/// The configuration of a service of this stack. Only what differs from the defaults.
+pub(crate) fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Result<String> {
+    let mapping = data.join("services/erp-mapping.yaml");
+    if !mapping.exists() {
+        write_atomically(&mapping, MAPPING.as_bytes())?;
+    }
+    let credentials = credentials(data)?;
+    let ledger = match (&endpoints.postgres, &endpoints.sqlite) {
+        (Some(url), _) => url.clone(),
+        (None, Some(path)) => format!("sqlite://{path}"),
+        (None, None) => "memory:".to_owned(),
+    };
+    let mut text = String::from("# Written by the dev stack at every start; changes are lost.\n");
+    let is_embedded = (endpoints.kind == Kind::Embedded).to_string();
+    section(&mut text, "http", &[("bind", &quote(&format!("127.0.0.1:{port}")))]);
+    section(&mut text, "kafka", &[("brokers", &quote(&endpoints.kafka)), ("embedded", &is_embedded)]);
+    section(&mut text, "registry", &[("url", &quote(&endpoints.registry))]);
+    section(&mut text, "ledger", &[("url", &quote(&ledger)), ("schema", &quote(&service.replace('-', "_")))]);
+    let erp = [
+        ("base_url", quote(&endpoints.erp)),
+        ("client_id", quote(&credentials.client_id)),
+        ("certificate_id", quote(&credentials.certificate_id)),
+        ("private_key_file", quote(&credentials.private_key_file.display().to_string())),
+        ("mapping", quote(&mapping.display().to_string())),
+    ];
+    section(&mut text, "erp", &erp.each_ref().map(|(key, value)| (*key, value.as_str())));
+    Ok(text)
+}
+
+fn credentials(data: &Path) -> Result<Credentials> {
+    let path = data.join("sandbox/erp/erp-credentials.json");
+    let bytes = std::fs::read(&path).map_err(Error::file("read", &path))?;
+    let credentials: Credentials = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Damaged { path: path.display().to_string(), reason: error.to_string() })?;
+    // A path in that file is meant from where the sandbox was started; it lies beside it.
+    let key = path.with_file_name(credentials.private_key_file.file_name().unwrap_or_default());
+    Ok(Credentials { private_key_file: key, ..credentials })
+}
+
+fn section(text: &mut String, name: &str, settings: &[(&str, &str)]) {
+    // Writing into a string does not fail.
+    let _ = writeln!(text, "\n[{name}]");
+    for (key, value) in settings {
+        let _ = writeln!(text, "{key} = {value}");
+    }
+}
+
+/// A TOML basic string. JSON's escapes are a part of TOML's.
+fn quote(text: &str) -> String {
+    serde_json::to_string(text).expect("a string becomes JSON")
+}

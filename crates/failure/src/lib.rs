@@ -62,7 +62,10 @@ impl std::str::FromStr for Class {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|class| class.as_str() == word).ok_or_else(|| format!("unknown failure class `{word}`"))
+        Self::ALL
+            .into_iter()
+            .find(|class| class.as_str() == word)
+            .ok_or_else(|| format!("unknown failure class `{word}`"))
     }
 }
 
@@ -92,7 +95,15 @@ pub struct Failure {
 
 impl Failure {
     fn new(class: Class, code: impl Into<Code>, reason: impl Into<String>) -> Self {
-        Self { class, code: code.into(), reason: reason.into(), owner: None, field: None, awaits: None, retry_after: None }
+        Self {
+            class,
+            code: code.into(),
+            reason: reason.into(),
+            owner: None,
+            field: None,
+            awaits: None,
+            retry_after: None,
+        }
     }
 
     /// The business must decide; `owner` is the queue that will.
@@ -171,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_failure_reads_as_code_class_reason_and_field() {
-        let failure = Failure::business("PERIOD_CLOSED", "finance", "period 2026-01 is closed").at_field("posting_period");
+        let failure =
+            Failure::business("PERIOD_CLOSED", "finance", "period 2026-01 is closed").at_field("posting_period");
         assert_eq!(failure.to_string(), "PERIOD_CLOSED (business): period 2026-01 is closed [posting_period]");
     }
 }

@@ -213,7 +213,7 @@ fn every_option_that_cannot_be_used_is_named() {
     let mut options = options("http://erp.example:80".into(), std::path::Path::new("/key.pem"));
     options.external_id_prefix = "tl:".into();
     options.concurrency = 0;
-    let problems = NetSuite::try_new(options).err().expect("bad options").join("\n");
+    let problems = NetSuite::try_new(options).expect_err("bad options").join("\n");
     for expected in ["plain http", "external_id_prefix", "concurrency"] {
         assert!(problems.contains(expected), "{problems}");
     }

@@ -15,13 +15,13 @@ pub(crate) const IDENTITY_DAYS: i64 = 8;
 
 /// Start of the day that `ms` lies in.
 pub(crate) const fn day_start(ms: Millis) -> Millis {
-    ms.div_euclid(DAY_MS) * DAY_MS
+    ms.div_euclid(DAY_MS).saturating_mul(DAY_MS)
 }
 
 /// Start of the identity range that `ms` lies in: below the floor's start every range lies wholly before the floor.
 pub(crate) const fn identity_start(ms: Millis) -> Millis {
     const RANGE_MS: Millis = IDENTITY_DAYS * DAY_MS;
-    ms.div_euclid(RANGE_MS) * RANGE_MS
+    ms.div_euclid(RANGE_MS).saturating_mul(RANGE_MS)
 }
 
 /// The oldest thing that a parked record still needs.

@@ -1,0 +1,65 @@
+//! One suite that every ledger passes: each case runs against memory, SQLite and PostgreSQL.
+
+mod builders;
+mod commit;
+mod faults;
+mod horizon;
+mod migrations;
+mod model;
+mod operate;
+mod parking;
+mod postgres_only;
+mod server;
+mod stage;
+mod takeover;
+
+/// A test of each engine for each case, named `<engine>::<case>`.
+macro_rules! contract {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test] async fn $case() { crate::$module::$case(crate::stage::Stage::memory()).await })*
+        }
+        mod sqlite {
+            $(#[tokio::test] async fn $case() { crate::$module::$case(crate::stage::Stage::sqlite()).await })*
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $case() { crate::$module::$case(crate::stage::Stage::postgres()).await })*
+        }
+    };
+}
+
+contract! {
+    takeover::a_new_slice_starts_at_entry_1_of_epoch_1,
+    takeover::everything_that_is_open_is_read_back,
+    takeover::racing_owners_get_different_epochs,
+    takeover::many_open_entries_are_all_read_back,
+    commit::a_repeated_commit_is_committed_and_writes_nothing_twice,
+    commit::an_older_epoch_changes_nothing_in_any_table,
+    commit::a_fenced_slice_drops_out_and_the_others_go_on,
+    commit::a_gap_a_strange_epoch_and_an_unknown_slice_are_misuse,
+    commit::commits_that_no_caller_should_make_change_nothing,
+    commit::slices_commit_at_once,
+    commit::documents_count_their_versions_and_are_removed,
+    commit::the_last_change_of_a_thing_in_one_commit_counts,
+    commit::identities_are_found_among_thousands_and_the_first_hash_stays,
+    commit::a_commit_of_5000_records_reads_back,
+    commit::timers_and_intents_are_set_moved_and_cleared,
+    commit::published_marks_and_positions_move,
+    commit::texts_with_zeros_and_quotes_read_back,
+    commit::a_stop_survives_and_is_lifted,
+    parking::parked_records_read_back_byte_for_byte,
+    parking::pages_hold_what_is_alive_in_order_also_below_zero,
+    parking::a_number_is_taken_once_and_only_an_existing_record_changes,
+    parking::sequences_are_put_changed_and_removed,
+    parking::filters_find_parked_records,
+    operate::an_accepted_position_fences_the_owner_and_a_stop_does_not,
+    operate::every_operation_is_chained_in_the_audit,
+    operate::operators_at_once_make_one_chain,
+    operate::an_operation_on_an_unknown_slice_changes_nothing,
+    horizon::prune_drops_what_lies_before_and_raises_the_floor,
+    horizon::prune_stops_before_what_is_open_parked_or_unpublished,
+    horizon::identities_without_a_time_are_kept,
+    horizon::the_floor_never_falls,
+    faults::a_lost_answer_is_harmless_at_every_call,
+    model::any_run_of_commits_reads_as_in_the_model,
+}

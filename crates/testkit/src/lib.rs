@@ -1,6 +1,7 @@
 //! What tests, benchmarks and `throughline generate` share: a generated business, the real invoices of a retailer as events, and
 //! helpers for waiting and for places of one's own.
 
+pub mod bad_input;
 pub mod business;
 pub mod cloudevent;
 mod eventually;

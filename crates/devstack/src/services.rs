@@ -75,9 +75,15 @@ pub(crate) fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path)
         (None, None) => "memory:".to_owned(),
     };
     let mut text = String::from("# Written by the dev stack at every start; changes are lost.\n");
-    let is_embedded = (endpoints.kind == Kind::Embedded).to_string();
+    // The in-process broker times sessions only in the new protocol; with the old one the service names the time
+    // after which a killed member is missed.
+    let group = match endpoints.kind {
+        Kind::Embedded => [("embedded", "true"), ("protocol", "\"consumer\"")],
+        Kind::Real => [("protocol", "\"classic\""), ("session_timeout", "\"6s\"")],
+    };
     section(&mut text, "http", &[("bind", &quote(&format!("127.0.0.1:{port}")))]);
-    section(&mut text, "kafka", &[("brokers", &quote(&endpoints.kafka)), ("embedded", &is_embedded)]);
+    let brokers = quote(&endpoints.kafka);
+    section(&mut text, "kafka", &[("brokers", &*brokers), group[0], group[1]]);
     section(&mut text, "registry", &[("url", &quote(&endpoints.registry))]);
     section(&mut text, "ledger", &[("url", &quote(&ledger)), ("schema", &quote(&service.replace('-', "_")))]);
     let erp = [

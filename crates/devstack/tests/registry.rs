@@ -244,6 +244,20 @@ async fn a_schema_may_refer_to_types_of_other_subjects() {
 }
 
 #[tokio::test]
+async fn switches_are_read_as_leniently_as_clients_write_them() {
+    let client = start(None).await;
+    client.register("a", USER).await;
+    client.call("DELETE", "/subjects/a", None).await;
+    for query in ["?deleted=True&normalize=False", "?deleted=false&deleted=true", "?deleted=true&lookupDeletedSchema="]
+    {
+        assert_eq!(client.get(&format!("/subjects{query}")).await.1, json!(["a"]), "{query}");
+    }
+    for query in ["", "?deleted=False", "?deleted=yes", "?deleted"] {
+        assert_eq!(client.get(&format!("/subjects{query}")).await.1, json!([]), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_subject_may_hold_a_slash() {
     let client = start(None).await;
     assert_eq!(client.register("team%2Forders-value", USER).await.0, 200);

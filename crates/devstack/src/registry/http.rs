@@ -2,13 +2,16 @@
 //!
 //! Any content type is taken on requests, so that `curl -d` works without a header.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Query, Request, State, rejection::BytesRejection},
-    http::{StatusCode, header},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State, rejection::BytesRejection},
+    http::{StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
@@ -76,7 +79,7 @@ fn settings() -> Router<Arc<Shared>> {
         .route("/config", delete(async |s: Registry| drop_level(s, None).await))
         .route(
             "/config/{subject}",
-            get(async |s: Registry, Path(of): Path<String>, Query(q): Query<Flags>| level(s, Some(of), q).await),
+            get(async |s: Registry, Path(of): Path<String>, q: Flags| level(s, Some(of), q).await),
         )
         .route(
             "/config/{subject}",
@@ -86,28 +89,20 @@ fn settings() -> Router<Arc<Shared>> {
         )
         .route("/config/{subject}", delete(async |s: Registry, Path(of): Path<String>| drop_level(s, Some(of)).await))
         .route("/mode", get(async |s: Registry| mode(s, None, Flags::default()).await))
-        .route(
-            "/mode",
-            axum::routing::put(async |s: Registry, Query(q): Query<Flags>, body: Body| {
-                set_mode(s, None, q, body).await
-            }),
-        )
+        .route("/mode", axum::routing::put(async |s: Registry, q: Flags, body: Body| set_mode(s, None, q, body).await))
+        .route("/mode/{subject}", get(async |s: Registry, Path(of): Path<String>, q: Flags| mode(s, Some(of), q).await))
         .route(
             "/mode/{subject}",
-            get(async |s: Registry, Path(of): Path<String>, Query(q): Query<Flags>| mode(s, Some(of), q).await),
-        )
-        .route(
-            "/mode/{subject}",
-            axum::routing::put(async |s: Registry, Path(of): Path<String>, Query(q): Query<Flags>, body: Body| {
+            axum::routing::put(async |s: Registry, Path(of): Path<String>, q: Flags, body: Body| {
                 set_mode(s, Some(of), q, body).await
             }),
         )
         .route("/mode/{subject}", delete(async |s: Registry, Path(of): Path<String>| drop_mode(s, of).await))
 }
 
-/// Switches in the query string. Unknown ones are ignored, as Confluent does.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+/// Switches in the query string. Read as leniently as Java does: unknown ones are ignored, and `True`, which Python's
+/// client sends, is true. Nothing in it is refused.
+#[derive(Debug, Default)]
 struct Flags {
     deleted: bool,
     deleted_only: bool,
@@ -119,6 +114,32 @@ struct Flags {
     fetch_max_id: bool,
     subject_prefix: String,
     subject: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Flags {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let query = parts.uri.query().unwrap_or_default();
+        let mut flags = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let is_on = value.eq_ignore_ascii_case("true");
+            match &*name {
+                "deleted" => flags.deleted = is_on,
+                "deletedOnly" => flags.deleted_only = is_on,
+                "permanent" => flags.permanent = is_on,
+                "verbose" => flags.verbose = is_on,
+                "force" => flags.force = is_on,
+                "defaultToGlobal" => flags.default_to_global = is_on,
+                "latestOnly" => flags.latest_only = is_on,
+                "fetchMaxId" => flags.fetch_max_id = is_on,
+                "subjectPrefix" => flags.subject_prefix = value.into_owned(),
+                "subject" => flags.subject = value.into_owned(),
+                _ => {}
+            }
+        }
+        Ok(flags)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,7 +190,7 @@ async fn with<T: Send + 'static>(
     }
 }
 
-async fn subjects(registry: Registry, Query(flags): Query<Flags>) -> Answer {
+async fn subjects(registry: Registry, flags: Flags) -> Answer {
     let list = with(registry, move |catalog| {
         let state = catalog.state();
         let is_listed = |subject: &str| {
@@ -182,7 +203,7 @@ async fn subjects(registry: Registry, Query(flags): Query<Flags>) -> Answer {
     Ok(ok(json!(list.await?)))
 }
 
-async fn versions(registry: Registry, Path(subject): Path<String>, Query(flags): Query<Flags>) -> Answer {
+async fn versions(registry: Registry, Path(subject): Path<String>, flags: Flags) -> Answer {
     let list = with(registry, move |catalog| {
         let all = catalog.state().versions(&subject, flags.deleted || flags.deleted_only);
         let list: Vec<u32> =
@@ -203,7 +224,7 @@ async fn register(registry: Registry, Path(subject): Path<String>, body: Body) -
     Ok(ok(answer.await?))
 }
 
-async fn look_up(registry: Registry, Path(subject): Path<String>, Query(flags): Query<Flags>, body: Body) -> Answer {
+async fn look_up(registry: Registry, Path(subject): Path<String>, flags: Flags, body: Body) -> Answer {
     let body = SchemaBody::read(body)?;
     let answer = with(registry, move |catalog| {
         if catalog.state().versions(&subject, flags.deleted).next().is_none() {
@@ -216,11 +237,7 @@ async fn look_up(registry: Registry, Path(subject): Path<String>, Query(flags): 
     Ok(ok(answer.await?))
 }
 
-async fn version(
-    registry: Registry,
-    Path((subject, version)): Path<(String, String)>,
-    Query(flags): Query<Flags>,
-) -> Answer {
+async fn version(registry: Registry, Path((subject, version)): Path<(String, String)>, flags: Flags) -> Answer {
     let wanted = Wanted::parse(&version)?;
     let answer = with(registry, move |catalog| {
         let (number, version) = catalog.version(&subject, wanted, flags.deleted)?;
@@ -229,11 +246,7 @@ async fn version(
     Ok(ok(answer.await?))
 }
 
-async fn version_schema(
-    registry: Registry,
-    Path((subject, version)): Path<(String, String)>,
-    Query(flags): Query<Flags>,
-) -> Answer {
+async fn version_schema(registry: Registry, Path((subject, version)): Path<(String, String)>, flags: Flags) -> Answer {
     let wanted = Wanted::parse(&version)?;
     let text =
         with(registry, move |catalog| Ok(catalog.version(&subject, wanted, flags.deleted)?.1.schema.text.clone()));
@@ -249,20 +262,16 @@ async fn referenced_by(registry: Registry, Path((subject, version)): Path<(Strin
     Ok(ok(json!(ids.await?)))
 }
 
-async fn delete_subject(registry: Registry, Path(subject): Path<String>, Query(flags): Query<Flags>) -> Answer {
+async fn delete_subject(registry: Registry, Path(subject): Path<String>, flags: Flags) -> Answer {
     Ok(ok(json!(with(registry, move |catalog| catalog.delete_subject(&subject, flags.permanent)).await?)))
 }
 
-async fn delete_version(
-    registry: Registry,
-    Path((subject, version)): Path<(String, String)>,
-    Query(flags): Query<Flags>,
-) -> Answer {
+async fn delete_version(registry: Registry, Path((subject, version)): Path<(String, String)>, flags: Flags) -> Answer {
     let wanted = Wanted::parse(&version)?;
     Ok(ok(json!(with(registry, move |catalog| catalog.delete_version(&subject, wanted, flags.permanent)).await?)))
 }
 
-async fn schemas(registry: Registry, Query(flags): Query<Flags>) -> Answer {
+async fn schemas(registry: Registry, flags: Flags) -> Answer {
     let list = with(registry, move |catalog| {
         let state = catalog.state();
         let mut list = Vec::new();
@@ -281,7 +290,7 @@ fn known<'a>(catalog: &'a Catalog, id: &str) -> Result<&'a Arc<Stored>, Error> {
     found.ok_or_else(|| Error::SchemaNotFound(id.to_owned()))
 }
 
-async fn schema_by_id(registry: Registry, Path(id): Path<String>, Query(flags): Query<Flags>) -> Answer {
+async fn schema_by_id(registry: Registry, Path(id): Path<String>, flags: Flags) -> Answer {
     let answer = with(registry, move |catalog| {
         let stored = known(catalog, &id)?;
         let is_elsewhere = !flags.subject.is_empty()
@@ -302,7 +311,7 @@ async fn schema_text(registry: Registry, Path(id): Path<String>) -> Answer {
     Ok(respond(StatusCode::OK, with(registry, move |catalog| Ok(known(catalog, &id)?.text.clone())).await?))
 }
 
-async fn schema_subjects(registry: Registry, Path(id): Path<String>, Query(flags): Query<Flags>) -> Answer {
+async fn schema_subjects(registry: Registry, Path(id): Path<String>, flags: Flags) -> Answer {
     let subjects = with(registry, move |catalog| {
         let id = known(catalog, &id)?.id;
         let mut list: Vec<String> = catalog.state().uses(id, flags.deleted).map(|(one, _)| one.to_owned()).collect();
@@ -312,7 +321,7 @@ async fn schema_subjects(registry: Registry, Path(id): Path<String>, Query(flags
     Ok(ok(json!(subjects.await?)))
 }
 
-async fn schema_versions(registry: Registry, Path(id): Path<String>, Query(flags): Query<Flags>) -> Answer {
+async fn schema_versions(registry: Registry, Path(id): Path<String>, flags: Flags) -> Answer {
     let uses = with(registry, move |catalog| {
         let id = known(catalog, &id)?.id;
         let uses = catalog.state().uses(id, flags.deleted);
@@ -338,7 +347,7 @@ async fn ids_of_guid(registry: Registry, Path(guid): Path<String>) -> Answer {
 async fn compatible_with(
     registry: Registry,
     Path((subject, version)): Path<(String, String)>,
-    Query(flags): Query<Flags>,
+    flags: Flags,
     body: Body,
 ) -> Answer {
     let (wanted, body) = (Wanted::parse(&version)?, SchemaBody::read(body)?);
@@ -349,12 +358,7 @@ async fn compatible_with(
     Ok(verdict(&problems.await?, flags.verbose))
 }
 
-async fn compatible_with_all(
-    registry: Registry,
-    Path(subject): Path<String>,
-    Query(flags): Query<Flags>,
-    body: Body,
-) -> Answer {
+async fn compatible_with_all(registry: Registry, Path(subject): Path<String>, flags: Flags, body: Body) -> Answer {
     let body = SchemaBody::read(body)?;
     let problems = with(registry, move |catalog| {
         let candidate = body.candidate(catalog)?;

@@ -92,6 +92,11 @@ impl App {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
+    /// Requests in progress that take a slot.
+    pub fn in_progress(&self) -> usize {
+        self.in_progress.load(Ordering::Acquire)
+    }
+
     /// A slot for one request in progress; `None` when the account's limit is reached.
     pub fn admit(&self) -> Option<Slot> {
         let limit = self.settings().concurrency_limit;

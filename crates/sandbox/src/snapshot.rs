@@ -36,7 +36,7 @@ impl Total {
     }
 }
 
-/// The sandbox's state: `{now, effects, jobs, totals: {type: …}, accounts: {account id: {type: …}}}`; with `records`
+/// The sandbox's state: `{now, in_progress, effects, jobs, totals: {type: …}, accounts: {account id: {type: …}}}`; with `records`
 /// every customer and transaction in full as well, for comparing two runs.
 pub fn snapshot(app: &App, state: &State, with_records: bool) -> Value {
     let mut totals: BTreeMap<&str, Total> = BTreeMap::new();
@@ -52,6 +52,7 @@ pub fn snapshot(app: &App, state: &State, with_records: bool) -> Value {
     }
     let mut snapshot = json!({
         "now": timestamp(app.clock.now_ms()),
+        "in_progress": app.in_progress(),
         "effects": state.store.effects.count(),
         "jobs": state.jobs.count(),
         "totals": totals,

@@ -221,8 +221,10 @@ fn unit_prices_have_no_more_decimals_than_the_currency_except_for_usage() {
 
 #[test]
 fn the_number_of_events_can_be_given() {
-    let (_, expected) = all(&Options::of_events(5, 5_000));
-    assert_eq!(expected.event_count(), 5_000);
+    for faults in [Faults::NONE, Faults::realistic()] {
+        let (_, expected) = all(&Options::of_events(5, 20_000).with_faults(faults));
+        assert_eq!(expected.event_count(), 20_000);
+    }
 }
 
 #[test]

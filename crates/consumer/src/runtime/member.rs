@@ -202,7 +202,8 @@ impl<H: Handler> Member<H> {
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.event(event)?,
-                    None => return self.all_gone().await,
+                    None if leaving.is_some() => return self.all_gone().await,
+                    None => return Err(kafka::Error::Closed.into()),
                 },
                 () = shutdown.draining(), if leaving.is_none() => {
                     let consumer = self.shared.consumer.clone();

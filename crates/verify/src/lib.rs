@@ -1,0 +1,146 @@
+//! Proves the promise from the outside: drains the topics with a client of its own, reads the ledger and the outside system's own
+//! effect log, and compares. It knows nothing of the runtime's memory, so a bug there cannot hide itself.
+//!
+//! [`verify`] checks I1–I4, I6 and I8–I10 of the design on what is running or has run; [`wait_until_quiet`] waits until there is
+//! nothing left to do.
+
+mod checks;
+mod effects;
+mod journal;
+mod money;
+mod topics;
+
+use journal::JournalView;
+use kafka::{Admin, ClientConfig, RegistryConfig};
+use ledger::Ledger;
+use serde::Serialize;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use topics::TopicView;
+
+/// Where everything is.
+#[derive(Clone)]
+pub struct Sources {
+    pub kafka: ClientConfig,
+    pub registry: RegistryConfig,
+    pub service: ServiceSource,
+    /// Base URL of the outside system's sandbox; without one its part is not checked, and the report says so.
+    pub outside: Option<String>,
+}
+
+/// One service: its name and its ledger.
+#[derive(Clone)]
+pub struct ServiceSource {
+    pub name: String,
+    pub ledger: Arc<dyn Ledger>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    #[error("the schema registry: {0}")]
+    Registry(String),
+    #[error("the outside system's effect log: {0}")]
+    Outside(String),
+    #[error("not everything was done within {waited_s} s: {reason}")]
+    NotQuiet { waited_s: u64, reason: String },
+}
+
+/// The outcome of all checks.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub ok: bool,
+    pub checks: Vec<Check>,
+}
+
+/// One invariant.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// `I1` … `I10`, as numbered in the design.
+    pub id: &'static str,
+    pub rule: &'static str,
+    pub ok: bool,
+    /// How many things were compared. A check that compared nothing says so in its detail.
+    pub counted: u64,
+    /// What was found; the first few breaks by name.
+    pub detail: String,
+}
+
+/// Everything that is compared, read once.
+struct World {
+    topics: TopicView,
+    journal: JournalView,
+    effects: Option<Vec<effects::Effect>>,
+    service: String,
+}
+
+/// Compares topics, ledger and effect log.
+///
+/// # Errors
+/// If one of them cannot be read; a broken promise is no error but a check that is not ok.
+pub async fn verify(sources: &Sources) -> Result<Report, Error> {
+    let journal = JournalView::read(&*sources.service.ledger).await?;
+    let topics = TopicView::read(sources, &journal).await?;
+    let effects = match &sources.outside {
+        Some(url) => Some(effects::read(url).await?),
+        None => None,
+    };
+    let world = World { topics, journal, effects, service: sources.service.name.clone() };
+    let checks = checks::all(&world);
+    Ok(Report { ok: checks.iter().all(|check| check.ok), checks })
+}
+
+/// Waits until the service has read everything, nothing is open and nothing waits for its next try.
+///
+/// # Errors
+/// [`Error::NotQuiet`] after `patience`, with what is still to be done.
+pub async fn wait_until_quiet(
+    sources: &Sources,
+    patience: Duration,
+    mut progress: impl FnMut(&str),
+) -> Result<(), Error> {
+    let started = Instant::now();
+    let admin = Admin::connect(&sources.kafka)?;
+    loop {
+        let busy = match busy(sources, &admin).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(reason)) => reason,
+            // Parts of the stack may be on their way back.
+            Err(error) => error.to_string(),
+        };
+        if started.elapsed() >= patience {
+            return Err(Error::NotQuiet { waited_s: patience.as_secs(), reason: busy });
+        }
+        progress(&busy);
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// What is still to be done, in one line.
+async fn busy(sources: &Sources, admin: &Admin) -> Result<Option<String>, Error> {
+    let slices = sources.service.ledger.slices().await?;
+    let mut lag = 0;
+    for topic in events::topics::SUBJECTS {
+        for partition in 0..admin.partitions(topic.topic).await? {
+            let (low, end) = admin.watermarks(topic.topic, partition).await?;
+            let slice = slices.iter().find(|slice| slice.slice == partition);
+            let known = slice.and_then(|slice| slice.positions.iter().find(|position| position.topic == topic.topic));
+            lag += end - known.map_or(low, |position| position.next_offset);
+        }
+    }
+    if lag > 0 {
+        return Ok(Some(format!("{lag} records to read")));
+    }
+    let open: i64 = slices.iter().map(|slice| slice.next_entry - 1 - slice.closed_entry).sum();
+    let intents: usize = slices.iter().map(|slice| slice.intents.len()).sum();
+    let tries = sources.service.ledger.sequences(None).await?;
+    let tries = tries.iter().filter(|sequence| sequence.next_attempt_ms.is_some()).count();
+    Ok((open > 0 || intents > 0 || tries > 0).then(|| {
+        format!("{open} journal entries open, {intents} intents waiting, {tries} sequences to be tried again")
+    }))
+}

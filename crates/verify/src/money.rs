@@ -1,0 +1,62 @@
+//! Σ in = Σ took effect + Σ parked + Σ dead-lettered + Σ written off, per object and currency, in exact minor units.
+
+use crate::World;
+use ledger::{Disposition, ParkedState};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Sums of one object and currency.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Sums {
+    pub published: i128,
+    /// By the outside system's own log.
+    pub effects: i128,
+    pub parked: i128,
+    pub dead_lettered: i128,
+    pub written_off: i128,
+    /// In the topic and not taken yet.
+    pub unread: i128,
+}
+
+impl Sums {
+    pub fn difference(&self) -> i128 {
+        self.published - self.effects - self.parked - self.dead_lettered - self.written_off - self.unread
+    }
+}
+
+/// Each event counts once, by its identity: a copy moves no money.
+pub fn sums(world: &World) -> BTreeMap<(String, String), Sums> {
+    let mut sums: BTreeMap<(String, String), Sums> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for (place, input) in &world.topics.inputs {
+        let Some(money) = &input.money else { continue };
+        let disposition = world.journal.dispositions.get(place).and_then(|found| found.first());
+        let is_copy =
+            matches!(disposition, Some(Disposition::Duplicate | Disposition::Conflict | Disposition::OutsideHorizon));
+        if is_copy || !seen.insert((input.uid, place.0.clone())) {
+            continue;
+        }
+        let amount = i128::from(money.amount_minor);
+        let sum = sums.entry((money.object.to_owned(), money.currency.clone())).or_default();
+        sum.published += amount;
+        let Some(disposition) = disposition else {
+            sum.unread += amount;
+            continue;
+        };
+        match world.journal.parked.get(place) {
+            Some(ParkedState::Waiting | ParkedState::LetterPending) => sum.parked += amount,
+            Some(ParkedState::DeadLettered) => sum.dead_lettered += amount,
+            Some(ParkedState::Discarded | ParkedState::Skipped | ParkedState::Superseded) => sum.written_off += amount,
+            Some(ParkedState::Applied | ParkedState::Duplicate) => {}
+            None if *disposition == Disposition::Applied => {}
+            None => sum.written_off += amount,
+        }
+    }
+    for effect in world.effects.iter().flatten().filter(|effect| effect.operation == "create") {
+        if let (Some(amount), Some(currency)) = (effect.amount_minor, &effect.currency)
+            && let Some(sum) = sums.get_mut(&(effect.object.clone(), currency.clone()))
+        {
+            sum.effects += i128::from(amount);
+        }
+    }
+    sums
+}

@@ -1,0 +1,311 @@
+//! The life of one account: what happens when, in numbers only. Nothing here knows how an event looks.
+//!
+//! A step is computed when its time comes, from the account's own generator; so accounts do not influence each other, and a
+//! thousand of them need no more memory than what each still has before it.
+
+mod billing;
+mod contracts;
+mod settlement;
+
+use super::{
+    calendar::{DAY_MS, at_hour, date_of, days_after, epoch_ms, months_after},
+    catalog::{MARKETS, Market, PRODUCTS, TERMS, UNMAPPED_PRODUCT},
+    chance::{Chance, EventId},
+    money::{Charge, Kind, Price, Sold},
+    options::{Faults, Options},
+};
+use jiff::civil::Date;
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+/// One product of a contract, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) number: u16,
+    pub(super) product: usize,
+    pub(super) seats: i64,
+    /// Price of a seat and billing period.
+    pub(super) price: Price,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Contract {
+    pub(super) number: u32,
+    pub(super) start: Date,
+    /// The day after the last one of the running term.
+    pub(super) end: Date,
+    pub(super) term_months: u32,
+    pub(super) annual: bool,
+    pub(super) lines: Vec<Line>,
+    pub(super) meter: Option<usize>,
+    /// Version of the last event about the contract.
+    pub(super) version: i64,
+    pub(super) amendments: i32,
+    pub(super) renewals: u32,
+    /// Billing periods begun.
+    billed: u32,
+    cancelled: bool,
+    /// Rated and not billed yet.
+    unbilled_usage: Vec<Charge>,
+    /// Identity of its activation: what everything about it is correlated by.
+    pub(super) flow: EventId,
+}
+
+/// Something that happened to an account.
+#[derive(Debug, Clone)]
+pub(super) enum Happening {
+    Activated,
+    Amended { before: Option<Line>, after: Line },
+    Renewed { before: Vec<Line>, uplift_basis_points: i64 },
+    Cancelled { on: Date, at_once: bool },
+    Billed { invoice: u32, period: (Date, Date), charges: Vec<Charge>, sum_error: i64 },
+    Credited { credit_note: u32, invoice: Option<u32>, charge: Charge },
+    Paid { payment: u32, version: i64, allocations: Vec<(u32, i64)>, unapplied: i64 },
+    PaymentFailed { payment: u32, attempt: i32, invoice: u32, amount: i64, next_at: Option<i64> },
+    Used { batch: u32, meter: usize, period: (Date, Date), quantity: i64, charges: Vec<Charge> },
+    Crossed { threshold: u32, meter: usize, period: (Date, Date), observed: i64 },
+}
+
+/// How an account's last event is wrong on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    None,
+    Contract,
+    Business,
+    Conflict,
+}
+
+/// One event in numbers.
+#[derive(Debug, Clone)]
+pub(super) struct Moment {
+    pub(super) at_ms: i64,
+    pub(super) id: EventId,
+    pub(super) cause: Option<EventId>,
+    /// Index of the contract concerned.
+    pub(super) contract: usize,
+    pub(super) happening: Happening,
+    pub(super) flaw: Flaw,
+}
+
+/// What is still to come, ordered by time and then by the order it was planned in.
+#[derive(Debug)]
+struct Due {
+    at_ms: i64,
+    order: u32,
+    contract: usize,
+    cause: Option<EventId>,
+    plan: Plan,
+}
+
+#[derive(Debug)]
+enum Plan {
+    Activate,
+    Use,
+    Cross {
+        observed: i64,
+    },
+    Bill,
+    Amend,
+    /// Renew or leave at the end of the term.
+    Decide,
+    Leave,
+    Credit {
+        invoice: Option<u32>,
+        charge: Box<Charge>,
+    },
+    Pay {
+        payment: Option<u32>,
+        version: i64,
+        allocations: Box<[(u32, i64)]>,
+        unapplied: i64,
+    },
+    Fail {
+        payment: u32,
+        attempt: i32,
+        invoice: u32,
+        amount: i64,
+    },
+    End,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Due {}
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at_ms, self.order).cmp(&(other.at_ms, other.order))
+    }
+}
+
+/// Numbers given out so far, by kind of document.
+#[derive(Debug, Default)]
+struct Counters {
+    invoices: u32,
+    credit_notes: u32,
+    payments: u32,
+    batches: u32,
+    thresholds: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) index: u32,
+    pub(super) market: &'static Market,
+    pub(super) terms: (&'static str, i32),
+    pub(super) contracts: Vec<Contract>,
+    chance: Chance,
+    due: BinaryHeap<Reverse<Due>>,
+    planned: u32,
+    horizon_ms: i64,
+    counters: Counters,
+    /// Invoices to be paid together with the next one.
+    carried: Vec<(u32, i64)>,
+    flaw: Flaw,
+}
+
+impl Account {
+    pub(super) fn new(options: &Options, index: u32) -> Self {
+        let mut chance = Chance::of_account(options.seed, index);
+        let market = chance.weighted(&MARKETS, |market| market.weight);
+        let terms = TERMS[chance.below(TERMS.len() as u64) as usize];
+        let flaw = flaw(&options.faults, &mut chance);
+        let mut account = Self {
+            index,
+            market,
+            terms,
+            contracts: Vec::with_capacity(1),
+            chance,
+            due: BinaryHeap::new(),
+            planned: 0,
+            horizon_ms: horizon_ms(options),
+            counters: Counters::default(),
+            carried: Vec::new(),
+            flaw,
+        };
+        let joins = date_of(joins_ms(options, index));
+        account.sign(joins);
+        if flaw != Flaw::None {
+            let last_day = days_after(joins, account.chance.between(1, 40));
+            account.plan(at_hour(last_day, 14, 0.999), 0, None, Plan::End);
+        } else if account.chance.one_in(8) {
+            let expands = days_after(joins, account.chance.between(20, 90));
+            account.sign(expands);
+        }
+        account
+    }
+
+    /// When the next thing happens; `None` when the account's story is over.
+    pub(super) fn next_at(&self) -> Option<i64> {
+        self.due.peek().map(|next| next.0.at_ms).filter(|at_ms| *at_ms < self.horizon_ms)
+    }
+
+    /// Takes the next step, at [`Account::next_at`]. Some steps leave no trace.
+    pub(super) fn live(&mut self) -> Option<Moment> {
+        self.next_at()?;
+        let Reverse(Due { at_ms, contract, cause, plan, .. }) = self.due.pop()?;
+        let id = self.chance.event_id(at_ms);
+        let flaw = if matches!(plan, Plan::End) { self.flaw } else { Flaw::None };
+        let happening = self.step(at_ms, contract, id, plan)?;
+        Some(Moment { at_ms, id, cause, contract, happening, flaw })
+    }
+
+    fn step(&mut self, at_ms: i64, contract: usize, id: EventId, plan: Plan) -> Option<Happening> {
+        match plan {
+            Plan::Activate => Some(self.activate(contract, id)),
+            Plan::Use => self.measure(at_ms, contract, id),
+            Plan::Cross { observed } => Some(self.cross(at_ms, contract, observed)),
+            Plan::Bill => self.bill(at_ms, contract, id),
+            Plan::Amend => self.amend(at_ms, contract),
+            Plan::Decide => self.decide(contract),
+            Plan::Leave => self.leave(at_ms, contract),
+            Plan::Credit { invoice, charge } => {
+                let credit_note = count(&mut self.counters.credit_notes);
+                Some(Happening::Credited { credit_note, invoice, charge: *charge })
+            }
+            Plan::Pay { payment, version, allocations, unapplied } => {
+                let payment = payment.unwrap_or_else(|| count(&mut self.counters.payments));
+                Some(Happening::Paid { payment, version, allocations: allocations.into_vec(), unapplied })
+            }
+            Plan::Fail { payment, attempt, invoice, amount } => {
+                Some(self.fail(at_ms, contract, id, (payment, attempt), invoice, amount))
+            }
+            Plan::End => Some(self.end(at_ms)),
+        }
+    }
+
+    fn plan(&mut self, at_ms: i64, contract: usize, cause: Option<EventId>, plan: Plan) {
+        // What lies beyond the horizon never happens: not kept.
+        if at_ms < self.horizon_ms {
+            self.planned += 1;
+            self.due.push(Reverse(Due { at_ms, order: self.planned, contract, cause, plan }));
+        }
+    }
+
+    /// The account's last event, wrong as its flaw says.
+    fn end(&mut self, at_ms: i64) -> Happening {
+        self.due.clear();
+        if self.flaw == Flaw::Conflict {
+            let payment = count(&mut self.counters.payments);
+            return Happening::Paid { payment, version: 1, allocations: Vec::new(), unapplied: 1_000 };
+        }
+        let line = &self.contracts[0].lines[0];
+        let mut sold = Sold::from(&PRODUCTS[line.product]);
+        if self.flaw == Flaw::Business {
+            sold = Sold { product: UNMAPPED_PRODUCT, description: "Gadget", unit: "piece" };
+        }
+        let charge = Charge::new(self.market, Kind::Recurring, line.number, sold, 1, line.price);
+        let day = date_of(at_ms);
+        Happening::Billed {
+            invoice: count(&mut self.counters.invoices),
+            period: (day, months_after(day, 1)),
+            charges: vec![charge],
+            sum_error: i64::from(self.flaw == Flaw::Contract),
+        }
+    }
+}
+
+impl Contract {
+    /// First day of billing period `n` (from 0) and of the next one.
+    fn period(&self, n: u32) -> (Date, Date) {
+        let months = if self.annual { 12 } else { 1 };
+        (months_after(self.start, n * months), months_after(self.start, (n + 1) * months))
+    }
+}
+
+fn count(counter: &mut u32) -> u32 {
+    *counter += 1;
+    *counter
+}
+
+fn flaw(faults: &Faults, chance: &mut Chance) -> Flaw {
+    let drawn = chance.unit();
+    let business = faults.contract_errors + faults.business_errors;
+    if drawn < faults.contract_errors {
+        Flaw::Contract
+    } else if drawn < business {
+        Flaw::Business
+    } else if drawn < business + faults.conflicts {
+        Flaw::Conflict
+    } else {
+        Flaw::None
+    }
+}
+
+/// The first instant after the observed time.
+fn horizon_ms(options: &Options) -> i64 {
+    epoch_ms(months_after(options.start, options.months))
+}
+
+/// No event of the account is earlier. Accounts join one after another during the first half of the observed time.
+pub(super) fn joins_ms(options: &Options, index: u32) -> i64 {
+    let start = epoch_ms(options.start);
+    let first_half = (horizon_ms(options) - start) / 2;
+    start + (i128::from(first_half) * i128::from(index) / i128::from(options.accounts)) as i64 / DAY_MS * DAY_MS
+}

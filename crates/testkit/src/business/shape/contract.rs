@@ -1,0 +1,168 @@
+//! Contracts, and what changes them.
+
+use super::{Shaper, amount};
+use crate::business::{
+    calendar::months_after,
+    catalog::{PRODUCTS, company},
+    life::Line,
+};
+use events::{common::*, *};
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+
+impl Shaper<'_> {
+    pub(super) fn activated(&self) -> ContractActivated {
+        let contract = self.contract();
+        let yearly = |amount: i64| if contract.annual { amount / 12 } else { amount };
+        let per_period: i64 = contract.lines.iter().map(amount).sum();
+        ContractActivated {
+            account_id: self.account_id(),
+            entity_version: 1,
+            effective_at: self.at(),
+            recorded_at: self.at(),
+            legal_entity_id: self.entity(),
+            contract_id: self.contract_id(),
+            customer: self.customer(),
+            currency: self.currency(),
+            term: self.term(contract.start, contract.end),
+            billing_schedule: Some(self.billing_schedule()),
+            lines: contract.lines.iter().map(|line| self.contract_line(line)).collect(),
+            total_contract_value_minor: Some(yearly(per_period) * i64::from(contract.term_months)),
+            revenue_plan: if contract.annual { self.revenue_plan() } else { Vec::new() },
+            entitlements: contract.lines.iter().map(|line| self.entitlement(line)).collect(),
+            activation_source: Some("signature".to_owned()),
+            ..ContractActivated::default()
+        }
+    }
+
+    pub(super) fn customer(&self) -> Customer {
+        let market = self.account.market;
+        Customer {
+            legal_name: company(self.account.index).into(),
+            email: Some(format!("billing@{}.example.com", self.account_id()).into()),
+            currency: self.currency(),
+            locale: Some(market.locale.to_owned()),
+            payment_terms: Some(self.terms()),
+            billing_address: Some(Address { country: market.country.to_owned(), ..Address::default() }),
+            ..Customer::default()
+        }
+    }
+
+    pub(super) fn billing_schedule(&self) -> BillingSchedule {
+        let contract = self.contract();
+        BillingSchedule {
+            frequency: if contract.annual { BillingFrequency::Annual } else { BillingFrequency::Monthly },
+            anchor_day: i32::from(contract.start.day()),
+            timezone: self.timezone(),
+            in_advance: true,
+            next_invoice_on: Some(contract.start),
+        }
+    }
+
+    pub(super) fn contract_line(&self, line: &Line) -> ContractLine {
+        let product = &PRODUCTS[line.product];
+        ContractLine {
+            contract_line_id: self.line_id(line.number),
+            product_id: product.id.to_owned(),
+            description: Some(product.name.to_owned()),
+            charge_type: ChargeType::Recurring,
+            quantity: Decimal::from(line.seats),
+            unit: Some("seat".to_owned()),
+            unit_price: line.price.major(self.account.market.exponent),
+            amount_minor: amount(line),
+            ..ContractLine::default()
+        }
+    }
+
+    pub(super) fn revenue_plan(&self) -> Vec<RevenueObligation> {
+        let contract = self.contract();
+        let obligation = |line: &Line| RevenueObligation {
+            performance_obligation_id: format!("{}-PO", self.line_id(line.number)),
+            standalone_selling_price_minor: amount(line),
+            allocated_price_minor: amount(line),
+            method: RecognitionMethod::StraightLineDaily,
+            start_on: contract.start,
+            end_on: Some(contract.end),
+            ..RevenueObligation::default()
+        };
+        contract.lines.iter().map(obligation).collect()
+    }
+
+    pub(super) fn entitlement(&self, line: &Line) -> EntitlementRequest {
+        EntitlementRequest {
+            feature_key: PRODUCTS[line.product].feature.to_owned(),
+            quantity: Some(Decimal::from(line.seats)),
+            contract_line_id: Some(self.line_id(line.number)),
+        }
+    }
+
+    pub(super) fn amended(&self, before: Option<&Line>, after: &Line) -> ContractAmended {
+        let contract = self.contract();
+        let delta = amount(after) - before.map_or(0, amount);
+        ContractAmended {
+            account_id: self.account_id(),
+            entity_version: contract.version,
+            effective_at: self.at(),
+            recorded_at: self.at(),
+            legal_entity_id: self.entity(),
+            contract_id: self.contract_id(),
+            amendment_id: format!("{}-A{}", self.contract_id(), contract.amendments),
+            sequence_no: contract.amendments,
+            amendment_type: if before.is_some() { AmendmentType::Quantity } else { AmendmentType::Add },
+            currency: self.currency(),
+            changes: vec![LineChange {
+                contract_line_id: self.line_id(after.number),
+                before: before.map(|line| self.contract_line(line)),
+                after: Some(self.contract_line(after)),
+            }],
+            delta_mrr_minor: if contract.annual { delta / 12 } else { delta },
+            revenue_modification: Some(RevenueModification::Prospective),
+            ..ContractAmended::default()
+        }
+    }
+
+    pub(super) fn renewed(&self, before: &[Line], uplift_basis_points: i64) -> SubscriptionRenewalAccepted {
+        let contract = self.contract();
+        let start = months_after(contract.start, contract.term_months * contract.renewals);
+        SubscriptionRenewalAccepted {
+            account_id: self.account_id(),
+            entity_version: contract.version,
+            effective_at: self.at(),
+            recorded_at: self.at(),
+            legal_entity_id: self.entity(),
+            renewal_id: self.names.renewal(self.account.index, contract.number, contract.renewals),
+            contract_id: self.contract_id(),
+            renewed_term: self.term(start, contract.end),
+            currency: self.currency(),
+            uplift_percent: Some(Decimal::new(uplift_basis_points, 2)),
+            lines_before: before.iter().map(|line| self.contract_line(line)).collect(),
+            lines_after: contract.lines.iter().map(|line| self.contract_line(line)).collect(),
+            accepted_at: self.at(),
+            channel: Some("portal".to_owned()),
+            ..SubscriptionRenewalAccepted::default()
+        }
+    }
+
+    pub(super) fn cancelled(&self, on: Date, at_once: bool) -> ContractCancelled {
+        let (mode, code) = if at_once {
+            (CancellationMode::Immediate, "closed_down")
+        } else {
+            (CancellationMode::EndOfTerm, "not_renewed")
+        };
+        ContractCancelled {
+            account_id: self.account_id(),
+            entity_version: self.contract().version,
+            effective_at: self.at(),
+            recorded_at: self.at(),
+            legal_entity_id: self.entity(),
+            contract_id: self.contract_id(),
+            mode,
+            cancel_on: on,
+            timezone: self.timezone(),
+            reason: Reason { code: code.to_owned(), text: None },
+            currency: self.currency(),
+            notice_on: Some(self.day()),
+            ..ContractCancelled::default()
+        }
+    }
+}

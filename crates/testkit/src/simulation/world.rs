@@ -46,7 +46,7 @@ impl Options {
 
     #[must_use]
     pub const fn stormy(seed: u64) -> Self {
-        Self { seed, faults: 40, duplicates: 0.2, disorder: seed % 2 == 0 }
+        Self { seed, faults: 40, duplicates: 0.2, disorder: seed.is_multiple_of(2) }
     }
 }
 

@@ -1,7 +1,4 @@
-//! A whole Throughline stack on one machine: parts started and stopped by process id, in a folder of their own, on
-//! free loopback ports.
-//!
-//! Read [`stack`] first, then [`supervisor`], which is the same in the background.
+#![doc = include_str!("../README.md")]
 
 mod book;
 mod cache;

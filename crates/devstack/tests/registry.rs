@@ -258,6 +258,21 @@ async fn switches_are_read_as_leniently_as_clients_write_them() {
 }
 
 #[tokio::test]
+async fn ids_of_another_registry_are_taken_in_import_mode_only() {
+    let client = start(None).await;
+    let body = |schema: &str, id: u32| Some(json!({"schema": schema, "id": id, "version": 7}));
+    let path = "/subjects/a/versions";
+    assert_eq!(client.refused("POST", path, body(USER, 100)).await, (422, 42205));
+    client.call("PUT", "/mode/a", Some(json!({"mode": "IMPORT"}))).await;
+    let (status, taken) = client.call("POST", path, body(USER, 100)).await;
+    assert_eq!((status, &taken["id"], &taken["version"]), (200, &json!(100), &json!(7)));
+    assert_eq!(client.refused("POST", path, body(USER_AGE, 100)).await, (422, 42205), "an id has one schema");
+    client.call("PUT", "/mode/a", Some(json!({"mode": "READWRITE"}))).await;
+    assert_eq!(client.register("a", USER_AGE).await.1["id"], json!(101));
+    assert_eq!(client.refused("PUT", "/mode", Some(json!({"mode": "IMPORT"}))).await, (422, 42205));
+}
+
+#[tokio::test]
 async fn a_subject_may_hold_a_slash() {
     let client = start(None).await;
     assert_eq!(client.register("team%2Forders-value", USER).await.0, 200);

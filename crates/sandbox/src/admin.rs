@@ -80,9 +80,10 @@ macro_rules! read_or_answer {
 }
 
 async fn state(State(app): State<Arc<App>>, Query(query): Query<HashMap<String, String>>) -> Response<Body> {
-    let with_records = query.get("records").is_some_and(|value| value == "true");
+    let asked = |name: &str, default: bool| query.get(name).map_or(default, |value| value == "true");
+    let parts = snapshot::Parts { accounts: asked("accounts", true), records: asked("records", false) };
     let state = app.state();
-    Json(snapshot::snapshot(&app, &state, with_records)).into_response()
+    Json(snapshot::snapshot(&app, &state, parts)).into_response()
 }
 
 async fn requests(State(app): State<Arc<App>>, Query(query): Query<HashMap<String, String>>) -> Response<Body> {

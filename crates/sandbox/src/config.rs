@@ -52,6 +52,8 @@ pub struct Settings {
     pub token_seconds: u64,
     /// Milliseconds of virtual time for which an asynchronous job shows as pending. Default 0.
     pub async_ms: u64,
+    /// Seconds of virtual time for which an idempotency key is remembered. Default for ever: the vendor documents no period.
+    pub idempotency_seconds: Option<u64>,
     /// Largest request body in bytes. Default 104 MB, the vendor's limit.
     pub max_body_bytes: usize,
 }
@@ -63,6 +65,7 @@ impl Default for Settings {
             latency_ms: 0,
             token_seconds: 3_600,
             async_ms: 0,
+            idempotency_seconds: None,
             max_body_bytes: 104 * 1024 * 1024,
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     state::State,
 };
 
-/// A running sandbox. Dropping it stops listening; [`Sandbox::stop`] also waits for requests in progress.
+/// A running sandbox. Dropping it stops listening and closes its log; [`Sandbox::stop`] lets requests in progress finish first.
 #[derive(Debug)]
 pub struct Sandbox {
     /// The address it listens on.
@@ -113,5 +113,9 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.server.abort();
+        // Connections may outlive the server's task for a moment; they must not write to a folder that is free again.
+        if let Err(error) = self.app.state().close() {
+            tracing::error!(%error, "could not close the log of changes");
+        }
     }
 }

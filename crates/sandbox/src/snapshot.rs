@@ -36,16 +36,25 @@ impl Total {
     }
 }
 
-/// The sandbox's state: `{now, in_progress, effects, jobs, totals: {type: …}, accounts: {account id: {type: …}}}`; with `records`
-/// every customer and transaction in full as well, for comparing two runs.
-pub fn snapshot(app: &App, state: &State, with_records: bool) -> Value {
+/// What a snapshot shows beside the totals.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    /// The same totals for each account.
+    pub accounts: bool,
+    /// Every customer and transaction in full.
+    pub records: bool,
+}
+
+/// The sandbox's state: `{now, in_progress, effects, jobs, totals: {type: …}, accounts: {account id: {type: …}},
+/// records: {type: […]}}`.
+pub fn snapshot(app: &App, state: &State, parts: Parts) -> Value {
     let mut totals: BTreeMap<&str, Total> = BTreeMap::new();
     let mut accounts: BTreeMap<&str, BTreeMap<&str, Total>> = BTreeMap::new();
     for kind in Kind::ALL {
         let total = totals.entry(kind.name()).or_default();
         for record in state.store.table(kind).rows.values() {
             total.add(kind, record);
-            if let Some(account) = record.head.account_id.as_deref() {
+            if let Some(account) = record.head.account_id.as_deref().filter(|_| parts.accounts) {
                 accounts.entry(account).or_default().entry(kind.name()).or_default().add(kind, record);
             }
         }
@@ -56,9 +65,11 @@ pub fn snapshot(app: &App, state: &State, with_records: bool) -> Value {
         "effects": state.store.effects.count(),
         "jobs": state.jobs.count(),
         "totals": totals,
-        "accounts": accounts,
     });
-    if with_records {
+    if parts.accounts {
+        snapshot["accounts"] = json!(accounts);
+    }
+    if parts.records {
         snapshot["records"] = records(app, state);
     }
     snapshot

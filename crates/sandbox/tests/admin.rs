@@ -56,6 +56,8 @@ async fn the_state_counts_and_adds_up_by_type_currency_and_account() {
     );
     assert_eq!(state["accounts"]["A"]["customerPayment"]["amount_minor"]["GBP"], 5_000);
     assert!(state.get("records").is_none());
+    let totals = erp.admin(Method::GET, "/state?accounts=false", json!({})).await.body;
+    assert_eq!((totals.get("accounts"), &totals["totals"]), (None, &state["totals"]));
     let full = erp.admin(Method::GET, "/state?records=true", json!({})).await.body;
     assert_eq!(full["records"]["invoice"][0]["item"]["items"][0]["amount"], 100.0);
 }

@@ -95,6 +95,11 @@ async fn a_repeated_idempotency_key_is_a_400_that_points_to_the_first_job() {
     assert_eq!(second.header("location"), first.header("location"));
     assert_eq!(erp.state().await["totals"]["customer"]["count"], 1);
     assert_eq!(submit("not-a-uuid").await.error().1, "INVALID_HEADER");
+    erp.admin(Method::POST, "/settings", json!({ "idempotency_seconds": 60 })).await;
+    erp.admin(Method::POST, "/clock", json!({ "advance_ms": 61_000 })).await;
+    let forgotten = submit(key).await;
+    assert_eq!(forgotten.status, 202, "a key that is forgotten protects from nothing");
+    assert_ne!(forgotten.header("location"), first.header("location"));
 }
 
 #[tokio::test]
@@ -116,6 +121,13 @@ async fn a_batch_does_each_record_by_itself_and_has_at_most_100() {
     let statuses: Vec<_> =
         result["items"].as_array().expect("items").iter().map(|item| item["status"].clone()).collect();
     assert_eq!(statuses, [204, 400, 204]);
+    for batch in 0..30 {
+        let full = (0..100).map(|index| named(&format!("{batch}-{index}"))).collect();
+        assert_eq!(submit(full).await.status, 202);
+    }
+    let effects = erp.effects_from(1).await;
+    assert_eq!(effects.len(), 3_002, "the effect log streams what no longer fits in one piece");
+    assert!(effects.iter().zip(1..).all(|(effect, seq)| effect["seq"] == seq));
     let many = (0..101).map(|index| named(&index.to_string())).collect();
     assert_eq!(submit(many).await.error(), (400, "INVALID_CONTENT", "items"));
 }

@@ -29,6 +29,7 @@ pub struct Job {
     id: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<Box<str>>,
+    submitted_ms: i64,
     /// Virtual time from which it shows as completed.
     completed_ms: i64,
     is_batch: bool,
@@ -60,6 +61,12 @@ impl Jobs {
         self.jobs.insert(job.id, job);
     }
 
+    /// The job submitted under `key` at `oldest_ms` or later.
+    fn under_key(&self, key: &str, oldest_ms: i64) -> Option<u64> {
+        let job = self.jobs.get(self.keys.get(key)?)?;
+        (job.submitted_ms >= oldest_ms).then_some(job.id)
+    }
+
     /// Number of jobs.
     pub fn count(&self) -> usize {
         self.jobs.len()
@@ -75,7 +82,10 @@ pub fn submit(app: &App, call: &Call, manner: Manner, kind: Kind, rest: &[&str])
     }
     // One submission at a time, so that of two with one key the second finds the first.
     let _turn = app.submissions();
-    if let Some(first) = key.and_then(|key| app.state().jobs.keys.get(key).copied()) {
+    let submitted_ms = app.clock.now_ms();
+    let remembered = app.settings().idempotency_seconds.map(|seconds| seconds.saturating_mul(1_000));
+    let oldest_ms = remembered.map_or(i64::MIN, |remembered| submitted_ms.saturating_sub_unsigned(remembered));
+    if let Some(first) = key.and_then(|key| app.state().jobs.under_key(key, oldest_ms)) {
         let detail = "A request with this idempotency key was submitted before; its job is at Location.";
         let refusal = Refusal { code: Code::IdempotencyError, detail: detail.to_owned(), at: At::Header(KEY_HEADER) };
         return Ok(errors::reply(&refusal).located(&location(app, first)));
@@ -84,8 +94,8 @@ pub fn submit(app: &App, call: &Call, manner: Manner, kind: Kind, rest: &[&str])
     let results = bodies.items.iter().map(|body| run(app, call, manner, kind, rest, body)).collect();
     let mut state = app.state();
     let id = state.jobs.jobs.keys().max().map_or(1, |newest| newest + 1);
-    let completed_ms = app.clock.now_ms().saturating_add_unsigned(app.settings().async_ms);
-    let job = Job { id, key: key.map(Box::from), completed_ms, is_batch: bodies.is_batch, results };
+    let completed_ms = submitted_ms.saturating_add_unsigned(app.settings().async_ms);
+    let job = Job { id, key: key.map(Box::from), submitted_ms, completed_ms, is_batch: bodies.is_batch, results };
     state.commit(Entry::Job(job)).map_err(|error| records::failed(&error))?;
     Ok(Reply::empty(202)
         .with(HeaderName::from_static("preference-applied"), HeaderValue::from_static("respond-async"))

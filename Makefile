@@ -1,0 +1,86 @@
+# What a person or a machine runs here. `make help` lists it.
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# One target folder for everything; downloads that outlive a clone lie in the user's cache folder.
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+CACHE := $(or $(THROUGHLINE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/throughline)
+# The interpreter that the foreign publisher runs in, with Confluent's client; `make setup` makes it.
+export THROUGHLINE_PYTHON ?= $(CACHE)/python/bin/python
+
+# The stack that `up` and `down` mean, and further arguments for the command behind a target.
+DATA ?= .throughline
+ARGS ?=
+
+# Optimised like a release, without the whole-program pass that only benchmarks are worth waiting for.
+FAST := cargo build --locked --profile fast --workspace --bins
+THROUGHLINE := "$(CARGO_TARGET_DIR)/fast/throughline"
+
+STARTED := $(shell date +%s)
+step = @printf '\n[+%4d s] %s\n' $$(( $$(date +%s) - $(STARTED) )) '$(1)'
+
+.PHONY: help setup demo up down test check fmt rules schemas docs bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\n  ARGS="…" is passed on (make demo ARGS=--once); DATA=DIR is the folder of up and down.\n'
+
+demo: ## Everything in one process, embedded; stays up until Ctrl-C (ARGS=--once: ends with a summary)
+	@$(FAST)
+	@$(THROUGHLINE) demo $(ARGS)
+
+up: ## Start a stack of real parts in DATA: Apache Kafka, PostgreSQL, registry, ERP stand-in, services
+	@$(FAST)
+	@$(THROUGHLINE) up --data "$(DATA)" --detach $(ARGS)
+
+down: ## Stop the stack in DATA
+	@$(FAST) --quiet
+	@$(THROUGHLINE) down --data "$(DATA)" $(ARGS)
+
+setup: ## Install what the real parts and the foreign publisher need (apt-get as root, else prints the line)
+	@scripts/setup "$(CACHE)"
+
+test: setup check ## What CI runs: setup, check, then every test, end to end on real parts
+	$(call step,build)
+	@cargo build --locked --workspace --all-targets
+	$(call step,examples in the documentation)
+	@cargo test --locked --workspace --doc --quiet
+	$(call step,tests)
+	@cargo test --locked --workspace --lib --bins --tests --no-fail-fast $(ARGS)
+
+check: ## Format, lints as errors, dependency rules, drift of what is generated
+	$(call step,format)
+	@cargo fmt --all --check
+	$(call step,lints)
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+	@$(MAKE) rules STARTED=$(STARTED)
+	$(call step,schemas)
+	@cargo build --locked --quiet --workspace --bin schemagen
+	@"$(CARGO_TARGET_DIR)/debug/schemagen" check
+	$(call step,documents)
+	@cargo test --locked --quiet --workspace --test documents
+
+rules: ## Only the dependency rules: our own test, and cargo-deny where it is installed
+	$(call step,dependency rules)
+	@cargo test --locked --quiet --workspace --test arrows
+	@if command -v cargo-deny > /dev/null; then cargo deny --locked check bans licenses sources; \
+	else echo 'cargo-deny is not installed: licences and sources are not checked here (cargo install --locked cargo-deny)'; fi
+
+schemas: ## Regenerate types, pages and golden records from schemas/, refusing incompatible changes
+	@cargo build --locked --quiet --workspace --bin schemagen
+	@"$(CARGO_TARGET_DIR)/debug/schemagen" generate
+
+docs: ## Regenerate the documents that follow from code (docs/errors.md)
+	@UPDATE_DOCS=1 cargo test --locked --quiet --workspace --test documents
+
+bench: ## Measure, with ratios against peers in the same run (ARGS: what to measure)
+	@cargo build --locked --release --workspace --bins
+	@"$(CARGO_TARGET_DIR)/release/bench" $(ARGS)
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+clean: ## Remove what was built here (not the downloads in the user's cache folder)
+	@cargo clean

@@ -1,0 +1,57 @@
+//! The command line.
+
+use crate::{
+    commands::{completion, config, doctor, explain, generate, publish, schemas, slice, stack, status, topics, trace},
+    output::{Format, ProgressMode},
+};
+use clap::{Parser, Subcommand};
+
+/// Keeps the systems of a subscription business in step, and shows where every event is.
+#[derive(Debug, Parser)]
+#[command(name = "throughline", version, arg_required_else_help = true, disable_help_subcommand = false)]
+pub(crate) struct Cli {
+    /// Format of the answer on standard output
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// How long work shows that it goes on (standard error)
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "MODE")]
+    pub(crate) progress: ProgressMode,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a whole stack on this machine
+    Up(stack::UpArgs),
+    /// Stop the stack of a folder, and nothing else
+    Down(stack::DownArgs),
+    /// Run one service in the foreground
+    Run(stack::RunArgs),
+    /// Compare the declared topics with the cluster's, apply them
+    #[command(subcommand)]
+    Topics(topics::TopicsCommand),
+    /// Compare the schemas of this program with the registry's, register them
+    #[command(subcommand)]
+    Schemas(schemas::SchemasCommand),
+    /// Publish CloudEvents from NDJSON: checked, encoded as Avro, keyed by account
+    Publish(publish::PublishArgs),
+    /// Generate a subscription business from a seed, as NDJSON or straight onto the topics
+    Generate(generate::GenerateArgs),
+    /// Show where every slice stands, and what waits
+    Status(status::StatusArgs),
+    /// Show every step of one account, subject, event or correlation
+    Trace(trace::TraceArgs),
+    /// Decide about a slice that stopped
+    #[command(subcommand)]
+    Slice(slice::SliceCommand),
+    /// Look whether everything is there, answers and fits together
+    Doctor(doctor::DoctorArgs),
+    /// Show the configuration of a service as it is in force
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Tell what a code means and what to do about it
+    Explain(explain::ExplainArgs),
+    /// Print a completion script for a shell
+    Completion(completion::CompletionArgs),
+}

@@ -1,0 +1,83 @@
+//! One module a command.
+
+pub(crate) mod completion;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod generate;
+pub(crate) mod publish;
+pub(crate) mod schemas;
+pub(crate) mod slice;
+pub(crate) mod stack;
+pub(crate) mod status;
+pub(crate) mod topics;
+pub(crate) mod trace;
+
+use std::path::PathBuf;
+
+use crate::{
+    args::Command,
+    exit::{Exit, Result, Trouble},
+    output::Output,
+};
+
+/// Runs a command until it ends, or until Ctrl-C. Commands with something to save on the way out listen themselves.
+pub(crate) async fn run(command: Command, output: &Output) -> Result<Exit> {
+    match command {
+        Command::Up(args) => stack::up(&args, output).await,
+        Command::Publish(args) => publish::run(&args, output).await,
+        other => tokio::select! {
+            ended = dispatch(other, output) => ended,
+            _ = tokio::signal::ctrl_c() => Err(Trouble::interrupted()),
+        },
+    }
+}
+
+async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
+    match command {
+        Command::Up(args) => stack::up(&args, output).await,
+        Command::Down(args) => stack::down(&args, output).await,
+        Command::Run(args) => stack::run(&args),
+        Command::Topics(command) => topics::run(&command, output).await,
+        Command::Schemas(command) => schemas::run(&command, output).await,
+        Command::Publish(args) => publish::run(&args, output).await,
+        Command::Generate(args) => generate::run(&args, output).await,
+        Command::Status(args) => status::run(&args, output).await,
+        Command::Trace(args) => trace::run(&args, output).await,
+        Command::Slice(command) => slice::run(&command, output).await,
+        Command::Doctor(args) => doctor::run(&args, output).await,
+        Command::Config(command) => config::run(&command, output),
+        Command::Explain(args) => explain::run(&args, output),
+        Command::Completion(args) => completion::run(&args, output),
+    }
+}
+
+/// The services that have a binary of their own.
+pub(crate) const SERVICES: &[&str] = &["erp-sync"];
+
+/// The services named, or all of them.
+pub(crate) fn services(named: &[String]) -> Result<Vec<&'static str>> {
+    if named.is_empty() {
+        return Ok(SERVICES.to_vec());
+    }
+    let find = |name: &String| SERVICES.iter().copied().find(|service| service == name).ok_or_else(|| unknown(name));
+    named.iter().map(find).collect()
+}
+
+fn unknown(service: &str) -> Trouble {
+    Trouble::usage(format!("there is no service `{service}`")).hint(format!("services: {}", SERVICES.join(", ")))
+}
+
+/// The binary of a service: beside this one, where the build and every package put it.
+pub(crate) fn binary_of(service: &str) -> Result<PathBuf> {
+    if !SERVICES.contains(&service) {
+        return Err(unknown(service));
+    }
+    let own = std::env::current_exe().map_err(|error| Trouble::failed("NO_PATH", format!("own path: {error}")))?;
+    let binary = own.with_file_name(service);
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    let message = format!("{} is not there", binary.display());
+    Err(Trouble::failed("SERVICE_MISSING", message).hint(format!("build it: cargo build -p {service}")))
+}

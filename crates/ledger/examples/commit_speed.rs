@@ -1,6 +1,6 @@
 //! What a ledger takes: records a second of commits of 1 000 records, journal and position only, then with documents.
 //!
-//! `cargo run --release -p ledger --example commit_speed -- postgres://postgres@127.0.0.1:5432/postgres`
+//! `cargo run --release -p ledger --example commit_speed -- postgres://postgres@127.0.0.1:5432/postgres [ca.pem]`
 
 use events::{PayloadHash, Uid};
 use ledger::{
@@ -15,7 +15,8 @@ const COMMITS: i64 = 300;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "memory:".into());
-    let ledger = open(&Config::new(url, "commit_speed")).await?;
+    let tls_ca_file = std::env::args().nth(2).map(Into::into);
+    let ledger = open(&Config { tls_ca_file, ..Config::new(url, "commit_speed") }).await?;
     for documents in [0, 100, 1_000] {
         for slices in [1, 2, 4] {
             let start = Instant::now();

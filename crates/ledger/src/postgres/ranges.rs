@@ -54,18 +54,28 @@ async fn make(conn: &mut Conn, day: Millis) -> Result<()> {
 }
 
 async fn make_one(conn: &mut Conn, definition: &str) -> Result<()> {
-    let Err(error) = conn.client.batch_execute(&format!("CREATE TABLE IF NOT EXISTS {definition}")).await else {
+    let Err(error) = change_tables(conn, &format!("CREATE TABLE IF NOT EXISTS {definition}")).await else {
         return Ok(());
     };
     // Made by another process at this moment.
     let made = [SqlState::DUPLICATE_TABLE, SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_OBJECT];
-    // The default partition holds rows of this range already, or the user may not create tables: it takes the rest too.
-    let refused = [SqlState::CHECK_VIOLATION, SqlState::INSUFFICIENT_PRIVILEGE];
+    // Somebody reads for long, the default partition holds rows of this range already, or the user may not create tables:
+    // what has no partition goes to the default one.
+    let refused = [SqlState::LOCK_NOT_AVAILABLE, SqlState::CHECK_VIOLATION, SqlState::INSUFFICIENT_PRIVILEGE];
     if refused.iter().any(|code| is(&error, code)) {
-        tracing::warn!(definition, %error, "a partition cannot be made; its rows go to the default partition");
+        tracing::warn!(definition, %error, "a partition cannot be made now; its rows may go to the default partition");
         return Ok(());
     }
     if made.iter().any(|code| is(&error, code)) { Ok(()) } else { Err(convert(&error)) }
+}
+
+/// One change of the tables, with a short wait for its locks: everybody behind us waits as long.
+async fn change_tables(conn: &mut Conn, sql: &str) -> std::result::Result<(), tokio_postgres::Error> {
+    let changed = conn.client.batch_execute(&format!("BEGIN; SET LOCAL lock_timeout = '1s'; {sql}; COMMIT")).await;
+    if changed.is_err() {
+        conn.client.batch_execute("ROLLBACK").await?;
+    }
+    changed
 }
 
 /// Drops what lies wholly before the floor. A partition that is in use is left for the next time.
@@ -92,15 +102,15 @@ pub(super) async fn drop_before(conn: &mut Conn, floor_ms: Millis) -> Result<()>
     Ok(())
 }
 
-/// A short wait: everybody behind us waits as long.
 async fn drop_one(conn: &mut Conn, partition: &str) -> Result<()> {
-    let sql = format!("BEGIN; SET LOCAL lock_timeout = '1s'; DROP TABLE IF EXISTS {partition}; COMMIT");
-    let Err(error) = conn.client.batch_execute(&sql).await else { return Ok(()) };
-    if !is(&error, &SqlState::LOCK_NOT_AVAILABLE) {
-        return Err(convert(&error));
+    match change_tables(conn, &format!("DROP TABLE IF EXISTS {partition}")).await {
+        Err(error) if is(&error, &SqlState::LOCK_NOT_AVAILABLE) => {
+            tracing::warn!(partition, "in use, it is dropped another time");
+            Ok(())
+        }
+        Err(error) => Err(convert(&error)),
+        Ok(()) => Ok(()),
     }
-    tracing::warn!(partition, "in use, it is dropped another time");
-    conn.client.batch_execute("ROLLBACK").await.map_err(|e| convert(&e))
 }
 
 /// `journal_20261123`; `None` for times that no clock shows, whose rows go to the default partition.

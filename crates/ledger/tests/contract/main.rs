@@ -4,6 +4,7 @@ mod builders;
 mod commit;
 mod faults;
 mod horizon;
+mod kills;
 mod migrations;
 mod model;
 mod operate;

@@ -185,3 +185,18 @@ async fn an_abandoned_call_leaves_a_ledger_that_works() {
     }
     assert_eq!(ledger.entries(0, 1, 99).await.unwrap().len(), 30);
 }
+
+#[tokio::test]
+async fn somebody_who_reads_for_long_does_not_stop_commits_of_a_new_day() {
+    let config = fresh_schema();
+    let ledger = open(&config).await.unwrap();
+    ledger.take_over(0, "me").await.unwrap();
+    let (reader, driver) = tokio_postgres::connect(&config.url, tokio_postgres::NoTls).await.unwrap();
+    let driver = tokio::spawn(driver);
+    let schema = &config.schema;
+    reader.batch_execute(&format!("BEGIN; LOCK TABLE {schema}.journal IN ACCESS SHARE MODE")).await.unwrap();
+    assert_eq!(ledger.commit(&[full(0, 1, 1)]).await.unwrap(), [CommitOutcome::Committed]);
+    reader.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(ledger.entries(0, 1, 9).await.unwrap().len(), 1);
+    driver.abort();
+}

@@ -1,6 +1,6 @@
 //! Everything the sandbox remembers, behind one lock: books, jobs, tokens, and the log that makes them last.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, fmt, path::Path};
 
 use crate::{
     Error,
@@ -12,13 +12,41 @@ use crate::{
     wal::{Entry, Wal},
 };
 
+/// Live access tokens and the virtual time at which each expires.
+#[derive(Default)]
+pub struct Tokens(HashMap<Box<str>, i64>);
+
+/// Expired tokens are swept when there are this many.
+const SWEEP_AT: usize = 1_000;
+
+impl Tokens {
+    /// Takes a token in that is good until `expires_ms`.
+    pub fn add(&mut self, token: &str, expires_ms: i64, now_ms: i64) {
+        if self.0.len() >= SWEEP_AT {
+            self.0.retain(|_, expires| *expires > now_ms);
+        }
+        self.0.insert(token.into(), expires_ms);
+    }
+
+    /// Whether the token was issued and has not expired.
+    pub fn is_live(&self, token: &str, now_ms: i64) -> bool {
+        self.0.get(token).is_some_and(|expires| *expires > now_ms)
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tokens", self.0.len())
+    }
+}
+
 /// The mutable state of a sandbox.
 #[derive(Debug)]
 pub struct State {
     pub store: Store,
     pub jobs: Jobs,
-    /// Access token → virtual time at which it expires. Not kept across a restart: clients must cope with a 401 anyway.
-    pub tokens: HashMap<Box<str>, i64>,
+    /// Not kept across a restart: clients must cope with a 401 anyway.
+    pub tokens: Tokens,
     offset_ms: i64,
     seed: Seed,
     log: Log,
@@ -41,7 +69,7 @@ impl State {
         let mut state = State {
             store: Store::default(),
             jobs: Jobs::default(),
-            tokens: HashMap::new(),
+            tokens: Tokens::default(),
             offset_ms: 0,
             seed,
             log: Log::Memory,
@@ -106,7 +134,7 @@ impl State {
         }
         self.store = Store::default();
         self.jobs = Jobs::default();
-        self.tokens.clear();
+        self.tokens = Tokens::default();
         self.offset_ms = 0;
         let seed = Box::new(self.seed.clone());
         self.commit(Entry::Seed { at: now_ms, seed })

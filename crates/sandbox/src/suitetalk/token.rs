@@ -18,8 +18,6 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 const MAX_ASSERTION_SECONDS: i64 = 3_600;
 /// Clocks of client and server may differ by this much.
 const SKEW_SECONDS: i64 = 60;
-/// Expired tokens are swept when there are this many.
-const SWEEP_AT: usize = 1_000;
 
 #[derive(Deserialize)]
 struct Claims {
@@ -51,12 +49,8 @@ pub fn issue(app: &App, call: &Call) -> Reply {
             let now = app.clock.now_ms();
             let lifetime = app.settings().token_seconds;
             let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-            let mut state = app.state();
-            if state.tokens.len() >= SWEEP_AT {
-                state.tokens.retain(|_, expires| *expires > now);
-            }
             let expires = now.saturating_add_unsigned(lifetime.saturating_mul(1_000));
-            state.tokens.insert(token.as_str().into(), expires);
+            app.state().tokens.add(&token, expires, now);
             let body = json!({ "access_token": token, "expires_in": lifetime.to_string(), "token_type": "bearer" });
             Reply::json(200, "application/json", &body)
                 .with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
@@ -158,9 +152,6 @@ pub fn authenticate(app: &App, call: &Call) -> Result<(), Refusal> {
         || Refusal::new(Code::InvalidLogin, "Invalid login attempt. The access token is missing, unknown or expired.");
     let authorization = call.header("authorization").ok_or_else(rejected)?;
     let (scheme, token) = authorization.split_once(' ').ok_or_else(rejected)?;
-    let expires = app.state().tokens.get(token.trim()).copied();
-    match expires {
-        Some(expires) if scheme.eq_ignore_ascii_case("bearer") && expires > app.clock.now_ms() => Ok(()),
-        _ => Err(rejected()),
-    }
+    let is_live = app.state().tokens.is_live(token.trim(), app.clock.now_ms());
+    if scheme.eq_ignore_ascii_case("bearer") && is_live { Ok(()) } else { Err(rejected()) }
 }

@@ -20,11 +20,12 @@ const fn what_happens(class: Class) -> &'static str {
         Class::NotYet => {
             "Something that the event needs is not there yet. The sequence is parked and tried again by itself."
         }
-        Class::Poison => "Nobody can read the record. Dead letter at once; other events of its key go on.",
+        Class::Poison => "Nobody can read the record. Dead letter at once; it blocks nobody.",
         Class::Contract => {
-            "Readable, but against the wire contract. Dead letter, the publisher named; its sequence waits behind it."
+            "Readable, but against the rules. Dead letter, the publisher named. Found while reading the record, it blocks nobody; \
+             found by the service, its sequence waits behind it."
         }
-        Class::Bug => "Our own fault. Dead letter; too many in a row stop the slice.",
+        Class::Bug => "Our own fault. Dead letter; its sequence waits behind it, and too many in a row stop the slice.",
     }
 }
 
@@ -67,5 +68,17 @@ fn the_page_of_codes_says_what_the_code_says() {
 fn every_class_has_codes() {
     for class in Class::ALL {
         assert!(CODES.iter().any(|entry| entry.class == class), "{class}");
+    }
+}
+
+#[test]
+fn every_code_on_the_page_of_stopped_slices_is_in_the_runbook() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operate/stopped-slices.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|row| row.split('`').next());
+    let codes: Vec<&str> = rows.collect();
+    assert!(codes.len() > 3, "the page has its table: {codes:?}");
+    for code in codes {
+        assert!(failure::explain(code).is_some(), "{code} is not in failure::CODES");
     }
 }

@@ -1,6 +1,6 @@
 //! The layers of the workspace, and who in them may use whom.
 
-use crate::workspace::Member;
+use arrows::workspace::Member;
 
 /// Lower ones first: a crate may use crates of lower layers only, beside the exceptions below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

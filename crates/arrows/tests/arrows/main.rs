@@ -3,13 +3,12 @@
 
 mod layers;
 mod sources;
-mod workspace;
 
 use std::collections::BTreeSet;
 
+use arrows::workspace::{Dependency, Member, locked, members, reached, root};
 use layers::{Layer, layer, wrong_arrows};
 use sources::{CLOCKS, OUTSIDE, naming};
-use workspace::{Dependency, Member, locked, members, reached, root};
 
 /// Crates with few users, and who these are.
 const OWNED: &[(&str, &[&str])] = &[

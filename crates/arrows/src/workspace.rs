@@ -9,6 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
+/// One crate of ours.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Member {
     pub name: String,
@@ -16,6 +17,7 @@ pub struct Member {
     pub dependencies: Vec<Dependency>,
 }
 
+/// What a manifest declares.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Dependency {
     pub name: String,
@@ -24,6 +26,8 @@ pub struct Dependency {
 }
 
 impl Dependency {
+    /// Whether only tests, examples and benchmarks use it.
+    #[must_use]
     pub fn is_dev(&self) -> bool {
         self.kind.as_deref() == Some("dev")
     }
@@ -35,6 +39,11 @@ impl Member {
         self.dependencies.iter().filter(|dependency| !dependency.is_dev()).map(|dependency| dependency.name.as_str())
     }
 
+    /// Where its manifest lies.
+    ///
+    /// # Panics
+    /// Never: a manifest lies in a folder.
+    #[must_use]
     pub fn folder(&self) -> &Path {
         self.manifest_path.parent().expect("a manifest lies in a folder")
     }
@@ -57,11 +66,17 @@ struct Locked {
     dependencies: Vec<String>,
 }
 
+/// The top of the repository.
+#[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Every crate of the workspace, with what its manifest declares.
+///
+/// # Panics
+/// If Cargo cannot read the workspace: then nothing here can be built either.
+#[must_use]
 pub fn members() -> Vec<Member> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).current_dir(root());
@@ -71,6 +86,10 @@ pub fn members() -> Vec<Member> {
 }
 
 /// Crate → what it brings along, by name. For crates of ours that includes what only their tests use.
+///
+/// # Panics
+/// If the lock file is not there or not Cargo's.
+#[must_use]
 pub fn locked() -> BTreeMap<String, BTreeSet<String>> {
     let text = std::fs::read_to_string(root().join("Cargo.lock")).expect("the lock file is committed");
     let lock: Lock = toml::from_str(&text).expect("cargo's own format");
@@ -83,7 +102,8 @@ pub fn locked() -> BTreeMap<String, BTreeSet<String>> {
     graph
 }
 
-/// Everything that `start` brings along, itself left out.
+/// Everything that `start` brings along, itself included.
+#[must_use]
 pub fn reached(graph: &BTreeMap<String, BTreeSet<String>>, start: &[&str]) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut open: Vec<&str> = start.to_vec();

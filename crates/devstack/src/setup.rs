@@ -1,5 +1,7 @@
 //! What a fresh stack needs before anybody may publish: its topics, and the schemas of its events.
 
+use std::time::Duration;
+
 use events::topics::SUBJECTS;
 use kafka::{
     Admin, ClientConfig,
@@ -7,9 +9,11 @@ use kafka::{
     registry::{Registry, RegistryConfig},
     topics::{self, Change, Declared, PlanOptions},
 };
+use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 
+const VISIBLE: Duration = Duration::from_secs(30);
 const TOPICS: &str = include_str!("../../../deploy/topics.yaml");
 /// Of the in-process broker, which keeps 5 MB a partition: as many as the file says by default.
 const PARTITIONS: i32 = 12;
@@ -45,7 +49,24 @@ pub(crate) async fn apply_topics(config: &ClientConfig) -> Result<()> {
         .into_iter()
         .filter(|change| matches!(change, Change::Create(_)))
         .collect();
-    Ok(topics::apply(&admin, &actual, &changes, false).await?)
+    topics::apply(&admin, &actual, &changes, false).await?;
+    until_visible(&admin, &declared).await
+}
+
+/// A broker answers a creation before it tells everybody of the topic.
+async fn until_visible(admin: &Admin, declared: &Declared) -> Result<()> {
+    let deadline = Instant::now() + VISIBLE;
+    loop {
+        let there = admin.list().await?;
+        let Some(missing) = declared.topics.iter().find(|topic| !there.contains_key(&topic.name)) else {
+            return Ok(());
+        };
+        if Instant::now() >= deadline {
+            let reason = format!("the broker does not show {} {VISIBLE:?} after it was created", missing.name);
+            return Err(Error::NotReady { name: "kafka".to_owned(), reason });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Creates the topics of the in-process broker, which has no administration interface.

@@ -83,8 +83,12 @@ async fn follow(stack: &Stack, found: Vec<Found>) -> Result<Vec<Traced>> {
         let steps = journal::of(&*ledger, service, &found).await.map_err(|error| ledger_trouble(&error))?;
         journeys.iter_mut().zip(steps).for_each(|(journey, steps)| journey.push(steps));
     }
+    let mut told = BTreeSet::new();
     let traced = found.into_iter().zip(journeys).map(|(record, services)| {
-        let is_of = |effect: &&Value| record.id.is_some() && effect["event_id"].as_str() == record.id.as_deref();
+        // The effects of an event are told once, with the record they came of.
+        let first = services.iter().any(Journey::may_have_effects) && told.insert(record.id.clone());
+        let is_of =
+            |effect: &&Value| first && record.id.is_some() && effect["event_id"].as_str() == record.id.as_deref();
         let outside = outside.iter().filter(is_of).cloned().collect();
         Traced { record, services, outside }
     });

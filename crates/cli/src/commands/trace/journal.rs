@@ -82,8 +82,14 @@ pub(super) async fn of(ledger: &dyn Ledger, service: &str, found: &[Found]) -> l
 }
 
 async fn parked(ledger: &dyn Ledger, record: &Found) -> ledger::Result<Option<Parked>> {
-    let (Some(source), Some(id)) = (&record.source, &record.id) else { return Ok(None) };
-    let filter = ParkedFilter { uid: Some(Uid::derive(source, id)), limit: 100, ..ParkedFilter::default() };
+    let slice = Some(record.partition);
+    let filter = match (&record.source, &record.id) {
+        (Some(source), Some(id)) => {
+            ParkedFilter { slice, uid: Some(Uid::derive(source, id)), limit: 100, ..ParkedFilter::default() }
+        }
+        // Nobody can read who it is: it is found by its place.
+        _ => ParkedFilter { slice, limit: 10_000, ..ParkedFilter::default() },
+    };
     let rows = ledger.parked_records(&filter).await?;
     let is_this = |row: &&ParkedRecord| row.topic == record.topic && row.offset == record.offset;
     Ok(rows.iter().find(is_this).map(|row| Parked {
@@ -181,6 +187,21 @@ impl Journey {
         }
     }
 
+    /// Duplicates and conflicts change nothing outside.
+    pub(super) fn may_have_effects(&self) -> bool {
+        match self.disposition {
+            Some(Disposition::Applied | Disposition::Parked | Disposition::DeadLettered) => true,
+            None => !self.effects.is_empty(),
+            Some(
+                Disposition::Duplicate
+                | Disposition::Superseded
+                | Disposition::Conflict
+                | Disposition::Skipped
+                | Disposition::OutsideHorizon,
+            ) => false,
+        }
+    }
+
     /// Adds lines for people.
     pub(super) fn tell(&self, text: &mut String) {
         let end = self.disposition.map_or("not read yet", Disposition::as_str);
@@ -205,5 +226,82 @@ impl Journey {
         for topic in &self.published {
             let _ = writeln!(text, "    published {topic}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::{Headers, PayloadHash};
+    use ledger::{
+        CommitOutcome, EffectRow, EntryRecord, Outcome, SliceCommit, SourceRecord, Staged, memory::MemoryLedger,
+    };
+
+    const TOPIC: &str = "invoice.posted.v1";
+
+    fn found(offset: i64) -> Found {
+        Found {
+            topic: TOPIC.to_owned(),
+            partition: 0,
+            offset,
+            at: String::new(),
+            timestamp_ms: 0,
+            time: None,
+            account: None,
+            id: Some("e".to_owned()),
+            source: Some("s".to_owned()),
+            subject: None,
+            correlation_id: None,
+            bytes: 0,
+        }
+    }
+
+    fn record(offset: i64, disposition: Disposition) -> EntryRecord {
+        EntryRecord { topic: 0, offset, uid: Some(Uid::derive("s", "e")), hash: PayloadHash(1), disposition }
+    }
+
+    fn step(offset: i64) -> Step {
+        let cause = SourceRecord {
+            topic: TOPIC.to_owned(),
+            partition: 0,
+            offset,
+            timestamp_ms: 0,
+            key: None,
+            value: None,
+            headers: Headers::default(),
+            uid: None,
+            hash: PayloadHash(1),
+        };
+        let (key, entity, payload) = ("invoice:1".to_owned(), "invoice:1".to_owned(), "{}".to_owned());
+        let effects = vec![EffectRow { key, entity, payload, receipt: None, look_up: false }];
+        Step { sequence: "A".to_owned(), causes: vec![Cause::Record(cause)], effects, staged: Staged::default() }
+    }
+
+    async fn commit(ledger: &MemoryLedger, epoch: i64, entry: i64, body: Entry) {
+        let batch = SliceCommit { slice: 0, epoch, entry, at_ms: entry, body, ..SliceCommit::default() };
+        assert_eq!(ledger.commit(&[batch]).await.unwrap(), [CommitOutcome::Committed]);
+    }
+
+    #[tokio::test]
+    async fn a_journey_tells_disposition_and_effects_of_its_own_record_only() {
+        let ledger = MemoryLedger::new();
+        let taken = ledger.take_over(0, "test").await.unwrap();
+        let (epoch, first) = (taken.epoch, taken.next_entry);
+        let records = vec![record(4, Disposition::Applied), record(5, Disposition::Duplicate)];
+        let body = Entry { topics: vec![TOPIC.to_owned()], records, steps: vec![step(4)], ..Entry::default() };
+        commit(&ledger, epoch, first, body).await;
+        let result = EffectResult::Done { receipt: "{\"external_id\":\"77\"}".to_owned() };
+        let outcome = Outcome { step: StepId { entry: first, index: 0 }, effect: 0, result };
+        commit(&ledger, epoch, first + 1, Entry { outcomes: vec![outcome], ..Entry::default() }).await;
+        let journeys = of(&ledger, "erp-sync", &[found(4), found(5), found(6)]).await.unwrap();
+        assert_eq!(journeys[0].disposition, Some(Disposition::Applied));
+        let states: Vec<_> = journeys[0].effects[0].results.iter().map(|result| result.state).collect();
+        assert_eq!(states, ["open", "done"]);
+        assert_eq!(journeys[1].disposition, Some(Disposition::Duplicate));
+        assert!(journeys[1].effects.is_empty() && !journeys[1].may_have_effects());
+        let mut text = String::new();
+        journeys[0].tell(&mut text);
+        journeys[2].tell(&mut text);
+        assert!(text.contains("done {\"external_id\":\"77\"}") && text.contains("erp-sync  not read yet"), "{text}");
     }
 }

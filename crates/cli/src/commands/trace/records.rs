@@ -30,6 +30,8 @@ pub(super) struct Found {
     pub(super) at: String,
     #[serde(skip)]
     pub(super) timestamp_ms: i64,
+    /// When it happened, as its publisher says.
+    pub(super) time: Option<String>,
     pub(super) account: Option<String>,
     pub(super) id: Option<String>,
     pub(super) source: Option<String>,
@@ -77,13 +79,18 @@ pub(super) async fn find(stack: &Stack, question: &Question, progress: &Progress
         progress.add(count);
         found.extend(matching);
     }
-    found.sort_by(|a, b| (a.timestamp_ms, &a.topic, a.offset).cmp(&(b.timestamp_ms, &b.topic, b.offset)));
+    found.sort_by(|a, b| a.order().cmp(&b.order()));
     let cut = found.len() > question.limit;
     found.truncate(question.limit);
     Ok((found, cut))
 }
 
 impl Found {
+    /// A publisher sends many in one millisecond: then its own time tells.
+    fn order(&self) -> (i64, Option<&str>, &str, i64) {
+        (self.timestamp_ms, self.time.as_deref(), &self.topic, self.offset)
+    }
+
     fn of(record: &Record) -> Self {
         let header = |name| record.headers.text(name).map(str::to_owned);
         Self {
@@ -92,6 +99,7 @@ impl Found {
             offset: record.offset,
             at: time(record.timestamp_ms),
             timestamp_ms: record.timestamp_ms,
+            time: header("ce_time"),
             account: record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()).map(str::to_owned),
             id: header("ce_id"),
             source: header("ce_source"),

@@ -1,1 +1,117 @@
-fn main() {}
+//! Measures what the runtime costs, as ratios against ceilings of the same run on the same machine: see `docs/benchmarks.md`.
+
+mod handlers;
+mod job;
+mod machine;
+mod place;
+mod plan;
+mod record;
+mod replay;
+mod report;
+mod rounds;
+mod runtime;
+mod usage;
+mod watched;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+use machine::Machine;
+use place::Servers;
+use plan::Comparison;
+use std::{collections::BTreeSet, path::PathBuf};
+
+/// Measures Throughline against ceilings of the same run.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// What to measure; all if not given
+    #[arg(long, value_delimiter = ',', value_enum)]
+    cases: Vec<Case>,
+    /// Repetitions of each comparison, ours and ceiling in turn
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Records of the case `noop`
+    #[arg(long, default_value_t = 1_000_000)]
+    records: u64,
+    /// Records of the case `ledger`
+    #[arg(long, default_value_t = 400_000)]
+    ledger_records: u64,
+    /// Write every single run, versions and settings to this file too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One measured run; the benchmark starts these itself
+    #[command(hide = true)]
+    Side { job: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Case {
+    /// The runtime alone, against a bare drain
+    Noop,
+    /// Kafka to PostgreSQL, against the same commits without Kafka
+    Ledger,
+    /// Slow calls, against Little's law
+    Effects,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    service::install_tls();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match &args.command {
+        Some(Command::Side { job }) => {
+            let job: job::Job = serde_json::from_str(job)?;
+            println!("{}", serde_json::to_string(&runtime.block_on(job.run())?)?);
+            Ok(())
+        }
+        None => runtime.block_on(measure(&args)),
+    }
+}
+
+async fn measure(args: &Args) -> Result<()> {
+    let comparisons = comparisons(args);
+    let servers = Servers::start().await.context("start the servers")?;
+    let machine = Machine::describe(servers.postgres_version());
+    let topics: BTreeSet<_> = comparisons.iter().map(|comparison| comparison.topic.clone()).collect();
+    for topic in &topics {
+        eprintln!("filling {} with {} records", topic.name, topic.records);
+        servers.fill(topic).await?;
+    }
+    let mut all = Vec::with_capacity(comparisons.len());
+    for comparison in comparisons {
+        eprintln!("{}: {}", comparison.case, comparison.ours.0);
+        all.push(rounds::measure(&servers.place(), comparison, args.rounds).await?);
+    }
+    servers.stop().await?;
+    println!("{}", report::table(&all));
+    if let Some(file) = &args.json {
+        let settings = serde_json::json!({
+            "rounds": args.rounds, "records": args.records, "ledger_records": args.ledger_records,
+            "value_bytes": record::VALUE_BYTES, "partitions": place::PARTITIONS,
+        });
+        let json = serde_json::to_string_pretty(&report::json(&machine, &settings, &all))?;
+        std::fs::write(file, json).with_context(|| format!("write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn comparisons(args: &Args) -> Vec<Comparison> {
+    let wanted = |case| args.cases.is_empty() || args.cases.contains(&case);
+    let mut all = Vec::new();
+    if wanted(Case::Noop) {
+        all.extend(plan::noop(args.records));
+    }
+    if wanted(Case::Ledger) {
+        all.extend(plan::ledger(args.ledger_records));
+    }
+    if wanted(Case::Effects) {
+        all.extend(plan::effects());
+    }
+    all
+}

@@ -6,6 +6,7 @@ use crate::{Admin, ClientConfig, Error, Result, TopicPartition};
 use events::Record;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -19,6 +20,31 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Drain {
     config: ClientConfig,
     deadline: Duration,
+}
+
+/// What [`Drain::count`] read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    pub records: u64,
+    /// Of keys and values.
+    pub bytes: u64,
+    /// When the first and the last record came; the last to within a thousand records.
+    pub span: Option<(Instant, Instant)>,
+}
+
+impl Count {
+    /// Records between two looks at the clock, which would be the dearest part of counting.
+    const CLOCK: u64 = 1_024;
+
+    fn add(&mut self, message: &BorrowedMessage<'_>) {
+        let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len) as u64;
+        self.records += 1;
+        self.bytes += length(message.key()) + length(message.payload());
+        let first = self.span.get_or_insert_with(|| (Instant::now(), Instant::now())).0;
+        if self.records.is_multiple_of(Self::CLOCK) {
+            self.span = Some((first, Instant::now()));
+        }
+    }
 }
 
 impl Drain {
@@ -35,13 +61,7 @@ impl Drain {
         T: Send + 'static,
         F: FnMut(&mut T, Record) -> ControlFlow<()> + Send + 'static,
     {
-        let admin = Admin::connect(&self.config)?;
-        let mut ranges = Vec::new();
-        for partition in 0..admin.partitions(topic).await? {
-            let (low, high) = admin.watermarks(topic, partition).await?;
-            ranges.push((partition, low, high));
-        }
-        self.read(topic, ranges, state, visit).await
+        self.read(topic, self.ranges(topic).await?, state, visit).await
     }
 
     /// All records that the topic holds now, in memory.
@@ -63,6 +83,32 @@ impl Drain {
         self.read(&partition.topic, vec![(partition.partition, from.max(low), high)], state, visit).await
     }
 
+    /// Counts what the topic holds now, without making records of it: as fast as this client library can read here.
+    pub async fn count(&self, topic: &str) -> Result<Count> {
+        let ranges = self.ranges(topic).await?;
+        let (config, topic) = (self.config.clone(), Arc::<str>::from(topic));
+        let until = Instant::now() + self.deadline;
+        let job = move || {
+            let mut count = Count::default();
+            let visit = |message: &BorrowedMessage<'_>| {
+                count.add(message);
+                ControlFlow::Continue(())
+            };
+            read_blocking(&config, &topic, &ranges, until, visit).map(|()| count)
+        };
+        tokio::task::spawn_blocking(job).await.unwrap_or(Err(Error::Closed))
+    }
+
+    async fn ranges(&self, topic: &str) -> Result<Vec<(i32, i64, i64)>> {
+        let admin = Admin::connect(&self.config)?;
+        let mut ranges = Vec::new();
+        for partition in 0..admin.partitions(topic).await? {
+            let (low, high) = admin.watermarks(topic, partition).await?;
+            ranges.push((partition, low, high));
+        }
+        Ok(ranges)
+    }
+
     async fn read<T, F>(&self, topic: &str, ranges: Vec<(i32, i64, i64)>, state: T, visit: F) -> Result<T>
     where
         T: Send + 'static,
@@ -70,27 +116,32 @@ impl Drain {
     {
         let (config, topic) = (self.config.clone(), Arc::<str>::from(topic));
         let until = Instant::now() + self.deadline;
-        let job = move || read_blocking(&config, &topic, &ranges, until, state, visit);
+        let job = move || {
+            let (mut state, mut visit, mut building) = (state, visit, Building::default());
+            let each = |message: &BorrowedMessage<'_>| {
+                building.add(message);
+                building.take(&topic, message.partition()).into_iter().try_for_each(|record| visit(&mut state, record))
+            };
+            read_blocking(&config, &topic, &ranges, until, each).map(|()| state)
+        };
         tokio::task::spawn_blocking(job).await.unwrap_or(Err(Error::Closed))
     }
 }
 
 /// Ranges are (partition, first offset, end), the end not included.
-fn read_blocking<T>(
+fn read_blocking(
     config: &ClientConfig,
-    topic: &Arc<str>,
+    topic: &str,
     ranges: &[(i32, i64, i64)],
     until: Instant,
-    mut state: T,
-    mut visit: impl FnMut(&mut T, Record) -> ControlFlow<()>,
-) -> Result<T> {
+    mut visit: impl FnMut(&BorrowedMessage<'_>) -> ControlFlow<()>,
+) -> Result<()> {
     let mut open: BTreeMap<i32, i64> = ranges.iter().filter(|r| r.1 < r.2).map(|r| (r.0, r.2)).collect();
     if open.is_empty() {
-        return Ok(state);
+        return Ok(());
     }
     let doing = || format!("read topic `{topic}`");
     let consumer = start(config, topic, ranges).map_err(|error| Error::from_client(doing(), &error))?;
-    let mut building = Building::default();
     while !open.is_empty() {
         if Instant::now() >= until {
             let reason = format!("not at the end of {} partition(s) in time", open.len());
@@ -100,13 +151,8 @@ fn read_blocking<T>(
             None => {}
             Some(Ok(message)) => {
                 let Some(end) = open.get(&message.partition()).copied() else { continue };
-                if message.offset() < end {
-                    building.add(&message);
-                    for record in building.take(topic, message.partition()) {
-                        if visit(&mut state, record).is_break() {
-                            return Ok(state);
-                        }
-                    }
+                if message.offset() < end && visit(&message).is_break() {
+                    return Ok(());
                 }
                 if message.offset() + 1 >= end {
                     open.remove(&message.partition());
@@ -124,7 +170,7 @@ fn read_blocking<T>(
             },
         }
     }
-    Ok(state)
+    Ok(())
 }
 
 fn start(
@@ -195,6 +241,14 @@ mod tests {
             .collect();
         values.sort_unstable();
         assert_eq!(values, (0..200).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn counting_passes_every_record_without_making_one() {
+        let (_broker, drain) = filled(200).await;
+        let count = drain.count("t").await.expect("read");
+        assert_eq!(count.records, 200);
+        assert!(count.bytes > 200 * "ACC-0".len() as u64 && count.span.is_some());
     }
 
     #[tokio::test]

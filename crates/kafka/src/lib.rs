@@ -22,3 +22,9 @@ pub use drain::Drain;
 pub use error::{Error, Result};
 pub use producer::{Ack, Outgoing, Producer, ProducerConfig};
 pub use registry::{Lookup, Registry, RegistryConfig, RegistryError};
+
+/// Version of the client library underneath.
+#[must_use]
+pub fn client_version() -> String {
+    format!("librdkafka {}", rdkafka::util::get_rdkafka_version().1)
+}

@@ -74,11 +74,19 @@ const AFTER_FENCED: Duration = Duration::from_secs(3);
 
 /// Runs a service until it is asked to end.
 pub async fn run<H: Handler, T: Target<H::Effect>>(service: Service<H, T>) -> Result<(), Error> {
-    let Service { handler, target, config, observer, shutdown } = service;
     let ledger = tokio::select! {
-        ledger = open_ledger(&config, &observer) => ledger?,
-        () = shutdown.draining() => return Ok(()),
+        ledger = open_ledger(&service.config, &service.observer) => ledger?,
+        () = service.shutdown.draining() => return Ok(()),
     };
+    run_on(service, ledger).await
+}
+
+/// The same on a ledger that is open already: for measurements and tests, which look into it or wrap it.
+pub async fn run_on<H: Handler, T: Target<H::Effect>>(
+    service: Service<H, T>,
+    ledger: Arc<dyn Ledger>,
+) -> Result<(), Error> {
+    let Service { handler, target, config, observer, shutdown } = service;
     let admin = Admin::connect(&config.kafka.client)?;
     let checked = tokio::select! {
         checked = check_topics::<H>(&admin, &handler, &observer) => checked,

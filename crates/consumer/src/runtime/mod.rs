@@ -14,6 +14,6 @@ mod slice;
 pub use config::{Kafka, Runtime, RuntimeConfig};
 pub use decode::RegistryDecoder;
 pub use governor::{Governor, Signal, Start};
-pub use member::{Error, Service, run};
+pub use member::{Error, Service, run, run_on};
 pub use observe::Observer;
 pub use relay::NUMBER_HEADER;

@@ -1,0 +1,106 @@
+//! The table for people, and the same as JSON with every single run.
+
+use crate::{
+    job::Sample,
+    machine::Machine,
+    rounds::{Measured, Series},
+};
+use serde::Serialize;
+use serde_json::json;
+
+/// Median with the range it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+impl Spread {
+    /// `None` of nothing.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let middle = values.len() / 2;
+        let median =
+            if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
+        Some(Self { median, min, max })
+    }
+
+    fn show(self, one: impl Fn(f64) -> String) -> String {
+        format!("{} ({}–{})", one(self.median), one(self.min), one(self.max))
+    }
+}
+
+impl Measured {
+    /// Ours over the ceiling, round by round.
+    pub fn ratio(&self) -> Option<Spread> {
+        let pairs = self.ours.samples.iter().zip(&self.ceiling.samples);
+        Spread::of(pairs.map(|(ours, ceiling)| ours.per_second() / ceiling.per_second()))
+    }
+
+    /// Ours over what arithmetic allows.
+    pub fn share_of_ideal(&self) -> Option<Spread> {
+        let ideal = self.ideal?;
+        Spread::of(self.ours.samples.iter().map(|ours| ours.per_second() / ideal))
+    }
+}
+
+/// Markdown, readable as it is.
+pub fn table(all: &[Measured]) -> String {
+    let mut lines = vec![
+        "| case | what | records/s | of the ceiling | of the ideal | CPU-s per million | peak MB |".to_owned(),
+        "|---|---|---|---|---|---|---|".to_owned(),
+    ];
+    for measured in all {
+        let ratio =
+            |spread: Option<Spread>| spread.map_or_else(String::new, |s| s.show(|v| format!("{:.0} %", v * 100.0)));
+        let ideal = measured.share_of_ideal();
+        lines.push(line(measured.case, &measured.ours, &ratio(measured.ratio()), &ratio(ideal)));
+        lines.push(line("", &measured.ceiling, "ceiling", ""));
+    }
+    lines.join("\n")
+}
+
+fn line(case: &str, series: &Series, ratio: &str, ideal: &str) -> String {
+    let spread = |value: fn(&Sample) -> f64| Spread::of(series.samples.iter().map(value));
+    let thousands = |value: f64| format!("{:.1} k", value / 1_000.0);
+    let rate = spread(Sample::per_second).map_or_else(String::new, |s| s.show(thousands));
+    let cpu = spread(Sample::cpu_per_million).map_or_else(String::new, |s| s.show(|v| format!("{v:.2}")));
+    let peak = series.samples.iter().filter_map(|sample| sample.peak_bytes).max();
+    let peak = peak.map_or_else(|| "–".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
+    format!("| {case} | {} | {rate} | {ratio} | {ideal} | {cpu} | {peak} |", series.what)
+}
+
+/// Everything, for machines.
+pub fn json(machine: &Machine, settings: &serde_json::Value, all: &[Measured]) -> serde_json::Value {
+    let one = |measured: &Measured| {
+        let rate = |series: &Series| Spread::of(series.samples.iter().map(Sample::per_second));
+        json!({
+            "case": measured.case,
+            "ratio": measured.ratio(),
+            "ideal_per_second": measured.ideal,
+            "share_of_ideal": measured.share_of_ideal(),
+            "ours": { "what": measured.ours.what, "per_second": rate(&measured.ours), "samples": measured.ours.samples },
+            "ceiling": {
+                "what": measured.ceiling.what,
+                "per_second": rate(&measured.ceiling),
+                "samples": measured.ceiling.samples,
+            },
+        })
+    };
+    json!({ "machine": machine, "settings": settings, "comparisons": all.iter().map(one).collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between() {
+        let spread = Spread::of([4.0, 1.0, 2.0, 3.0]).expect("values");
+        assert_eq!(spread, Spread { median: 2.5, min: 1.0, max: 4.0 });
+        assert_eq!(Spread::of([]), None);
+    }
+}

@@ -50,15 +50,15 @@ test: setup check ## What CI runs: setup, check, then every test, end to end on 
 	$(call step,tests)
 	@cargo test --locked --workspace --lib --bins --tests --no-fail-fast $(ARGS)
 
-check: ## Format, lints as errors, dependency rules, drift of what is generated
+check: ## Format, dependency rules, lints as errors, drift of what is generated
 	$(call step,format)
 	@cargo fmt --all --check
-	$(call step,lints)
-	@cargo clippy --locked --workspace --all-targets -- -D warnings
 	@$(MAKE) rules STARTED=$(STARTED)
 	$(call step,schemas)
 	@cargo build --locked --quiet --workspace --bin schemagen
 	@"$(CARGO_TARGET_DIR)/debug/schemagen" check
+	$(call step,lints)
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(call step,documents)
 	@cargo test --locked --quiet --workspace --test documents
 

@@ -1,0 +1,57 @@
+//! Any schedule of crashes, redeliveries, lost answers and late effects ends as the run without faults does.
+
+mod common;
+
+use common::mapping;
+use erp_sync::{ErpSync, effect::ErpEffect};
+use events::Event;
+use failure::Failure;
+use testkit::{
+    business::{Faults, Item, Options, stream},
+    simulation::{Case, SimEvent, assert_replay_safe},
+};
+
+fn events(faults: Faults) -> Vec<SimEvent<Event>> {
+    let options = Options {
+        seed: 11,
+        accounts: 4,
+        months: 4,
+        start: jiff::civil::date(2026, 1, 1),
+        max_events: Some(60),
+        faults,
+    };
+    let events = stream(&options).expect("good options");
+    let sim = events.filter_map(|generated| match generated.item {
+        Item::Event { envelope, event } => {
+            Some(SimEvent { topic: generated.topic, key: generated.key, envelope, event: Ok(event) })
+        }
+        Item::Raw { .. } => None,
+    });
+    sim.collect()
+}
+
+#[test]
+fn erp_sync_is_replay_safe() {
+    assert_replay_safe(&Case::new(ErpSync::new(mapping()), events(Faults::NONE)), 150);
+}
+
+/// Documents that nobody maps and customers whom the ERP refuses: their accounts wait, the others go on. Only schedules that keep
+/// the order between topics can be compared: in the others it is another event that waits behind the refused one.
+#[test]
+fn erp_sync_is_replay_safe_where_people_have_to_decide() {
+    fn refuses(effect: &ErpEffect) -> Option<Failure> {
+        match effect {
+            ErpEffect::CreateCustomer { customer } if customer.account_id.ends_with('2') => {
+                Some(Failure::business("REFUSED_BY_ERP", "finance", "no such customer, please"))
+            }
+            _ => None,
+        }
+    }
+    let events = events(Faults { business_errors: 0.4, ..Faults::NONE });
+    let case = Case { rule: refuses, ..Case::new(ErpSync::new(mapping()), events) };
+    for seed in (1..200).step_by(2) {
+        if let Err(reason) = case.run(seed) {
+            panic!("seed {seed}: {reason}");
+        }
+    }
+}

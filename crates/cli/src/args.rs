@@ -1,7 +1,10 @@
 //! The command line.
 
 use crate::{
-    commands::{completion, config, doctor, explain, generate, publish, schemas, slice, stack, status, topics, trace},
+    commands::{
+        completion, config, demo, doctor, explain, generate, publish, schemas, slice, stack, status, topics, trace,
+        verify,
+    },
     output::{Format, ProgressMode},
 };
 use clap::{Parser, Subcommand};
@@ -22,6 +25,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show the main job in one process: a business, kills, and the proof that nothing was lost or doubled
+    Demo(demo::DemoArgs),
     /// Start a whole stack on this machine
     Up(stack::UpArgs),
     /// Stop the stack of a folder, and nothing else
@@ -45,6 +50,8 @@ pub(crate) enum Command {
     /// Decide about a slice that stopped
     #[command(subcommand)]
     Slice(slice::SliceCommand),
+    /// Prove the promises on what is running or has run: topics, ledger and effect log compared
+    Verify(verify::VerifyArgs),
     /// Look whether everything is there, answers and fits together
     Doctor(doctor::DoctorArgs),
     /// Show the configuration of a service as it is in force

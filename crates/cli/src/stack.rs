@@ -103,6 +103,11 @@ fn ledger_url(given: &str) -> String {
 }
 
 impl Stack {
+    /// A stack of this process.
+    pub(crate) const fn of(parts: Parts) -> Self {
+        Self { parts, kafka_config: None }
+    }
+
     pub(crate) const fn parts(&self) -> &Parts {
         &self.parts
     }

@@ -38,6 +38,12 @@ pub trait Handler: Send + Sync + 'static {
         key.to_owned()
     }
 
+    /// What [`Failure::not_yet`] may wait for that this event brings: its subject, unless the handler says more. Such an event passes
+    /// the parked sequence that waits for it.
+    fn provides(&self, event: &Self::Event) -> Vec<String> {
+        vec![event.subject().to_owned()]
+    }
+
     /// Documents that `decide` will look at; they must belong to the sequence.
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey>;
 

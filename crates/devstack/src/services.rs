@@ -63,7 +63,7 @@ pub(crate) fn prepare(
 }
 
 /// The configuration of a service of this stack. Only what differs from the defaults.
-pub(crate) fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Result<String> {
+pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Result<String> {
     let mapping = data.join("services/erp-mapping.yaml");
     if !mapping.exists() {
         write_atomically(&mapping, MAPPING.as_bytes())?;

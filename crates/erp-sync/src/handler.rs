@@ -9,7 +9,7 @@ use crate::{
     plan::{self, activation, credit, invoice, payment, skipped},
 };
 use consumer::{Context, Decision, Documents, Handler, Input};
-use events::Event;
+use events::{Event, EventSet as _};
 use failure::Failure;
 use ledger::DocumentKey;
 
@@ -32,6 +32,14 @@ impl Handler for ErpSync {
 
     fn name(&self) -> &'static str {
         "erp-sync"
+    }
+
+    /// A contract brings the customer of its account, too: documents without a contract wait for that.
+    fn provides(&self, event: &Event) -> Vec<String> {
+        match event {
+            Event::ContractActivated(activated) => vec![activated.contract_id.clone(), activated.account_id.clone()],
+            other => vec![other.subject().to_owned()],
+        }
     }
 
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {

@@ -6,6 +6,7 @@ pub mod effect;
 pub mod handler;
 pub mod mapping;
 pub mod plan;
+mod run;
 pub mod target;
 #[cfg(test)]
 mod testing;
@@ -13,4 +14,5 @@ mod testing;
 pub use config::ErpConfig;
 pub use handler::ErpSync;
 pub use mapping::Mapping;
+pub use run::{ServiceConfig, run};
 pub use target::ErpTarget;

@@ -117,7 +117,9 @@ impl Handler for Books {
     }
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
-            Input::Event(fact) | Input::Outcome { of: Some(fact), .. } => vec![DocumentKey::new("account", &fact.account)],
+            Input::Event(fact) | Input::Outcome { of: Some(fact), .. } => {
+                vec![DocumentKey::new("account", &fact.account)]
+            }
             Input::Timer { payload, .. } => vec![DocumentKey::new("account", payload.as_str().unwrap_or_default())],
             Input::Outcome { of: None, .. } => Vec::new(),
         }
@@ -131,12 +133,17 @@ impl Handler for Books {
         match input {
             Input::Event(fact) => {
                 let known = documents.get("account", &fact.account).cloned();
-                let mut account = known.unwrap_or_else(|| Account { account: fact.account.clone(), ..Account::default() });
+                let mut account =
+                    known.unwrap_or_else(|| Account { account: fact.account.clone(), ..Account::default() });
                 if fact.amount == 666 {
                     return Err(Failure::contract("FIELD_INVALID", "the number of the beast"));
                 }
                 if fact.topic == INVOICES && !account.ordered {
-                    return Err(Failure::not_yet("CONTRACT_NOT_ACTIVE", format!("order-{}", fact.account), "no order yet"));
+                    return Err(Failure::not_yet(
+                        "CONTRACT_NOT_ACTIVE",
+                        format!("order-{}", fact.account),
+                        "no order yet",
+                    ));
                 }
                 account.versions += 1;
                 let post = |suffix: &str| Post {
@@ -152,7 +159,8 @@ impl Handler for Books {
                     let due_ms = 1_751_000_000_000;
                     let payload = serde_json::Value::String(fact.account.clone());
                     decision = decision.effect(post(":lines"));
-                    decision = decision.timer(TimerChange::Set { id: format!("remind-{}", fact.account), due_ms, payload });
+                    decision =
+                        decision.timer(TimerChange::Set { id: format!("remind-{}", fact.account), due_ms, payload });
                 } else {
                     account.invoiced += fact.amount;
                 }
@@ -168,7 +176,11 @@ impl Handler for Books {
                 let name = payload.as_str().unwrap_or_default();
                 let mut account = documents.get("account", name).cloned().unwrap_or_default();
                 account.reminded = true;
-                Ok(Decision::new().put("account", name, account).publish(notice("booked.v1", name, &format!("remind-{name}"))))
+                Ok(Decision::new().put("account", name, account).publish(notice(
+                    "booked.v1",
+                    name,
+                    &format!("remind-{name}"),
+                )))
             }
             Input::Outcome { of: None, .. } => Ok(Decision::skip("timers have no outcome")),
         }
@@ -217,7 +229,9 @@ fn a_service_with_effects_ends_like_its_twin_under_any_schedule() {
 #[test]
 fn a_business_refusal_parks_its_account_and_nobody_else_in_every_schedule() {
     let mut case = Case::new(Books { effect_key: honest_key }, business());
-    case.rule = |post| (post.entity == "invoice-a0-3").then(|| Failure::business("PERIOD_CLOSED", "finance", "period is closed"));
+    case.rule = |post| {
+        (post.entity == "invoice-a0-3").then(|| Failure::business("PERIOD_CLOSED", "finance", "period is closed"))
+    };
     assert_replay_safe(&case, 200);
 }
 
@@ -248,14 +262,21 @@ impl Handler for Mirror {
             Input::Timer { .. } | Input::Outcome { .. } => Vec::new(),
         }
     }
-    fn decide(&self, documents: &Documents<'_, Account>, input: &Input<'_, Self>, _: &Context<'_>) -> Result<Decision<Self>, Failure> {
+    fn decide(
+        &self,
+        documents: &Documents<'_, Account>,
+        input: &Input<'_, Self>,
+        _: &Context<'_>,
+    ) -> Result<Decision<Self>, Failure> {
         let Input::Event(fact) = input else { return Ok(Decision::skip("only events")) };
         let mut account = documents.get("account", &fact.account).cloned().unwrap_or_default();
         account.account.clone_from(&fact.account);
         account.invoiced += fact.amount;
-        Ok(Decision::new()
-            .put("account", &fact.account, account)
-            .publish(notice("mirror.v1", &fact.account, &format!("{}:{}", fact.subject, fact.amount))))
+        Ok(Decision::new().put("account", &fact.account, account).publish(notice(
+            "mirror.v1",
+            &fact.account,
+            &format!("{}:{}", fact.subject, fact.amount),
+        )))
     }
 }
 
@@ -281,7 +302,12 @@ impl Handler for Latest {
             Input::Timer { .. } | Input::Outcome { .. } => Vec::new(),
         }
     }
-    fn decide(&self, documents: &Documents<'_, Account>, input: &Input<'_, Self>, _: &Context<'_>) -> Result<Decision<Self>, Failure> {
+    fn decide(
+        &self,
+        documents: &Documents<'_, Account>,
+        input: &Input<'_, Self>,
+        _: &Context<'_>,
+    ) -> Result<Decision<Self>, Failure> {
         let Input::Event(fact) = input else { return Ok(Decision::skip("only events")) };
         let mut account = documents.get("account", &fact.account).cloned().unwrap_or_default();
         account.versions += 1;
@@ -297,7 +323,8 @@ fn a_burst_on_one_entity_is_coalesced_and_its_last_state_is_sent() {
     let case = Case::new(Latest, events);
     let (observed, _) = World::new(&case, Options::calm(), 0).run().expect("the run without faults comes to rest");
     assert!(observed.effects.len() < 25, "{} calls for a burst of 50", observed.effects.len());
-    let last: Post = serde_json::from_str(&observed.effects.last().expect("at least one effect").payload).expect("a Post");
+    let last: Post =
+        serde_json::from_str(&observed.effects.last().expect("at least one effect").payload).expect("a Post");
     assert_eq!(last.amount, 50);
     assert!(observed.fates.values().any(|fate| *fate == "superseded"));
 }
@@ -307,8 +334,10 @@ fn every_state_is_coalesced_safely_under_crashes() {
     let events: Vec<_> = (0..50).map(|n| event(ORDERS, 0, format!("s{n}"), format!("e{n}"), n)).collect();
     let case = Case::new(Latest, events);
     for seed in 1..=100 {
-        let (observed, _) = World::new(&case, Options::stormy(seed), seed).run().unwrap_or_else(|why| panic!("seed {seed}: {why}"));
-        let amounts = observed.effects.iter().map(|effect| serde_json::from_str::<Post>(&effect.payload).map(|post| post.amount));
+        let (observed, _) =
+            World::new(&case, Options::stormy(seed), seed).run().unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        let amounts =
+            observed.effects.iter().map(|effect| serde_json::from_str::<Post>(&effect.payload).map(|post| post.amount));
         let amounts: Vec<i64> = amounts.collect::<Result<_, _>>().expect("posts");
         assert!(amounts.is_sorted(), "seed {seed}: an older state was sent after a newer one: {amounts:?}");
         assert_eq!(amounts.last(), Some(&50), "seed {seed} {amounts:?} {:?} {:?}", observed.fates, observed.documents);
@@ -351,7 +380,12 @@ impl Handler for Forgetful {
             Input::Timer { .. } | Input::Outcome { .. } => Vec::new(),
         }
     }
-    fn decide(&self, _: &Documents<'_, Account>, input: &Input<'_, Self>, _: &Context<'_>) -> Result<Decision<Self>, Failure> {
+    fn decide(
+        &self,
+        _: &Documents<'_, Account>,
+        input: &Input<'_, Self>,
+        _: &Context<'_>,
+    ) -> Result<Decision<Self>, Failure> {
         let Input::Event(fact) = input else { return Ok(Decision::skip("only events")) };
         let invoiced = i64::try_from(self.seen.fetch_add(1, Ordering::Relaxed)).unwrap_or(i64::MAX);
         let account = Account { account: fact.account.clone(), invoiced, ..Account::default() };

@@ -95,6 +95,17 @@ pub async fn verify(sources: &Sources) -> Result<Report, Error> {
     Ok(Report { ok: checks.iter().all(|check| check.ok), checks })
 }
 
+/// How many effects the outside system's log holds; 0 where no outside system is known.
+///
+/// # Errors
+/// If the log cannot be read.
+pub async fn effects_outside(sources: &Sources) -> Result<u64, Error> {
+    match &sources.outside {
+        Some(url) => Ok(effects::read(url).await?.len() as u64),
+        None => Ok(0),
+    }
+}
+
 /// Waits until the service has read everything, nothing is open and nothing waits for its next try.
 ///
 /// # Errors

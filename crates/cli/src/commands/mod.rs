@@ -2,6 +2,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod config;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod generate;
@@ -12,6 +13,7 @@ pub(crate) mod stack;
 pub(crate) mod status;
 pub(crate) mod topics;
 pub(crate) mod trace;
+pub(crate) mod verify;
 
 use std::path::PathBuf;
 
@@ -26,6 +28,7 @@ pub(crate) async fn run(command: Command, output: &Output) -> Result<Exit> {
     match command {
         Command::Up(args) => stack::up(&args, output).await,
         Command::Publish(args) => publish::run(&args, output).await,
+        Command::Demo(args) => demo::run(&args, output).await,
         other => tokio::select! {
             ended = dispatch(other, output) => ended,
             _ = tokio::signal::ctrl_c() => Err(Trouble::interrupted()),
@@ -43,6 +46,8 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
         Command::Publish(args) => publish::run(&args, output).await,
         Command::Generate(args) => generate::run(&args, output).await,
         Command::Status(args) => status::run(&args, output).await,
+        Command::Verify(args) => verify::run(&args, output).await,
+        Command::Demo(args) => demo::run(&args, output).await,
         Command::Trace(args) => trace::run(&args, output).await,
         Command::Slice(command) => slice::run(&command, output).await,
         Command::Doctor(args) => doctor::run(&args, output).await,

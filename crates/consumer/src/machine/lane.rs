@@ -20,6 +20,14 @@ impl<E> Work<E> {
         }
     }
 
+    /// Place of a parked row in its sequence.
+    pub const fn row_no(&self) -> Option<i64> {
+        match self {
+            Self::Parked { no, .. } => Some(*no),
+            Self::Live(_) | Self::Timer { .. } => None,
+        }
+    }
+
     pub fn event(&self) -> Option<&E> {
         self.arrived().and_then(|arrived| arrived.event.as_ref().ok())
     }
@@ -36,6 +44,9 @@ pub struct Lane<H: Handler + ?Sized> {
     pub parked: Option<ParkedSequence>,
     /// The page of parked records being tried, while a try goes on.
     pub page: Option<VecDeque<Item<H::Event>>>,
+    /// Rows that went first because another waits for them: each does so once until a row is done, so that two rows that wait for
+    /// the same subject do not give way to each other for ever.
+    pub overtaken: BTreeSet<i64>,
     /// A page is being read.
     pub page_asked: bool,
     /// Live events that the parked head waits for.
@@ -54,6 +65,7 @@ impl<H: Handler + ?Sized> Default for Lane<H> {
         Self {
             parked: None,
             page: None,
+            overtaken: BTreeSet::new(),
             page_asked: false,
             passing: VecDeque::new(),
             waiting: VecDeque::new(),

@@ -345,6 +345,7 @@ impl<H: Handler> Machine<H> {
 
     fn loaded(&mut self, mut loaded: Loaded) {
         self.loading = false;
+        self.floor_ms = self.floor_ms.max(loaded.floor_ms);
         let asked = std::mem::take(&mut self.asked);
         for uid in asked.uids {
             self.known.insert(uid, loaded.identities.get(&uid).copied());

@@ -20,6 +20,9 @@ use std::{
     sync::Arc,
 };
 
+/// A page is doubled at most so often: what is looked for further behind comes when the rows before it are done.
+const MOST_DOUBLINGS: i32 = 6;
+
 /// Room in front of the first row of a new parked sequence, so that an awaited event that fails can be set before it.
 const ROOM_IN_FRONT: i64 = 1 << 19;
 /// Numbers of one incarnation of a sequence; they never collide with those of an earlier one, whose ended rows stay.
@@ -47,8 +50,7 @@ impl<H: Handler> Machine<H> {
                 timers.push_back(item);
                 continue;
             }
-            let passes = lane.awaits().is_some() && item.work.event().map(EventSet::subject) == lane.awaits();
-            if passes {
+            if brings(&*self.handler, &item, lane.awaits()) {
                 lane.passing.push_back(item);
             } else if let Work::Live(arrived) = item.work {
                 self.insert(name, lane, &arrived, Place::Behind, fate(ParkedState::Waiting, None, 0, now), now);
@@ -97,27 +99,44 @@ impl<H: Handler> Machine<H> {
         failure: Failure,
         now: Millis,
     ) {
-        let awaited = failure.awaits.as_deref().filter(|_| failure.class == Class::NotYet);
-        if let Some(page) = lane.page.as_mut()
-            && let Some(index) =
-                page.iter().position(|item| item.work.event().map(EventSet::subject) == awaited && awaited.is_some())
-            && let Some(overtaker) = page.remove(index)
-        {
-            let reads = arrived
-                .event
-                .as_ref()
-                .map_or_else(|_| Vec::new(), |event| self.handler.reads(&crate::Input::Event(event)));
-            page.push_front(Item { work: Work::Parked { no, fate: old, arrived }, reads });
-            page.push_front(overtaker);
-            return;
-        }
+        let arrived = match self.overtake(lane, no, &old, arrived, &failure) {
+            Some(arrived) => arrived,
+            None => return,
+        };
         let failure = self.deadline(lane, failure, now);
         let attempts = old.attempts + 1;
         let state = self.letter_state(&failure);
         let fate = ParkedFate { state, failure: Some(failure.clone()), attempts, changed_ms: now, ..old };
         self.batch.fate(name, no, fate);
         lane.page = None;
+        lane.overtaken.clear();
         self.head_failed(name, lane, no, &arrived, failure, attempts, now);
+    }
+
+    /// Lets a record of the page go first that the failed one waits for; gives the failed one back if there is none. Each record
+    /// overtakes once in a try, so that a try ends.
+    fn overtake(
+        &self,
+        lane: &mut Lane<H>,
+        no: i64,
+        fate: &ParkedFate,
+        arrived: Box<Arrived<H::Event>>,
+        failure: &Failure,
+    ) -> Option<Box<Arrived<H::Event>>> {
+        let awaited = failure.awaits.as_deref().filter(|_| failure.class == Class::NotYet);
+        let event = arrived.event.as_ref().ok();
+        let Some(page) = lane.page.as_mut() else { return Some(arrived) };
+        let helps = |item: &Item<H::Event>| {
+            let is_new = item.work.row_no().is_some_and(|no| !lane.overtaken.contains(&no));
+            is_new && brings(&*self.handler, item, awaited) && !is_later(item.work.event(), event)
+        };
+        let Some(overtaker) = page.iter().position(helps).and_then(|index| page.remove(index)) else {
+            return Some(arrived);
+        };
+        lane.overtaken.extend(overtaker.work.row_no());
+        page.push_front(self.item(Work::Parked { no, fate: fate.clone(), arrived }));
+        page.push_front(overtaker);
+        None
     }
 
     /// Waiting for another event has an end.
@@ -317,6 +336,7 @@ impl<H: Handler> Machine<H> {
         self.letters.remove(&(name.clone(), no));
         self.batch.fate(name, no, ParkedFate { state, changed_ms: now, ..fate });
         lane.ended.insert(no);
+        lane.overtaken.clear();
         let Some(sequence) = lane.parked.as_mut() else { return };
         sequence.depth -= 1;
         if no == sequence.head_no {
@@ -340,6 +360,7 @@ impl<H: Handler> Machine<H> {
             lane.parked = None;
             lane.page = None;
             lane.ended.clear();
+            lane.overtaken.clear();
             self.batch.sequence(name, SequenceChange::Remove { sequence: name.to_string() });
             if !lane.waiting.is_empty() {
                 self.make_runnable(name);
@@ -380,7 +401,9 @@ impl<H: Handler> Machine<H> {
                 continue;
             }
             lane.page_asked = true;
-            let (from_no, limit) = (sequence.head_no, self.settings.parked_page);
+            // What the head waits for may lie behind more rows than a page has: each try looks further.
+            let further = if sequence.awaits.is_some() { sequence.attempts.clamp(0, MOST_DOUBLINGS) } else { 0 };
+            let (from_no, limit) = (sequence.head_no, self.settings.parked_page << further);
             self.out.push(Output::LoadParked { sequence: name, from_no, limit });
         }
     }
@@ -403,6 +426,19 @@ impl<H: Handler> Machine<H> {
         self.lanes.insert(name.clone(), lane);
         self.make_runnable(name);
     }
+}
+
+/// Whether the item is what a parked head waits for.
+fn brings<H: Handler>(handler: &H, item: &Item<H::Event>, awaited: Option<&str>) -> bool {
+    awaited.is_some_and(|awaited| {
+        item.work.event().is_some_and(|event| handler.provides(event).iter().any(|name| name == awaited))
+    })
+}
+
+/// A later version of the same thing cannot be what an earlier one waits for.
+fn is_later<E: EventSet>(candidate: Option<&E>, waiting: Option<&E>) -> bool {
+    let (Some(candidate), Some(waiting)) = (candidate, waiting) else { return false };
+    candidate.subject() == waiting.subject() && candidate.entity_version() >= waiting.entity_version()
 }
 
 #[derive(Debug, Clone, Copy)]

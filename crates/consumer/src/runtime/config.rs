@@ -164,7 +164,7 @@ impl Config for Runtime {
             ),
             letters_in_row: s.or("letters_in_row", 50, "dead letters in a row that stop a slice"),
             drain_deadline: s.or("drain_deadline", Duration::from_secs(5), "how long a revocation may drain"),
-            merge_wait: s.or("merge_wait", Duration::from_millis(300), "how long a silent topic is waited for"),
+            merge_wait: s.or("merge_wait", Duration::from_secs(1), "how long a silent topic is waited for"),
             parked_retry_max: s.or(
                 "parked_retry_max",
                 Duration::from_secs(60),

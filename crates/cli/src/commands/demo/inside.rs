@@ -1,0 +1,98 @@
+//! `erp-sync` inside this process, with threads of its own, so that it can be killed: its tasks stop wherever they are, nothing is
+//! drained, and its consumer does not leave its group.
+
+use crate::exit::{Result, Trouble};
+use devstack::Stack;
+use erp_sync::ServiceConfig;
+use service::{
+    Context, Trigger, Whole,
+    config::{Source, load},
+    health::Health,
+    shutdown,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use telemetry::Metrics;
+use tokio::runtime::Runtime;
+
+pub(super) struct Running {
+    config: PathBuf,
+    runtime: Option<Runtime>,
+    trigger: Trigger,
+    ended: tokio::task::JoinHandle<()>,
+    metrics: Arc<Metrics>,
+}
+
+/// A service that has not become busy by then has nothing to do.
+const BUSY_WITHIN: Duration = Duration::from_secs(20);
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+impl Running {
+    pub(super) fn start(stack: &Stack, data: &Path) -> Result<Self> {
+        let text = devstack::services::toml("erp-sync", 0, &stack.endpoints(), data);
+        let text = text.map_err(|error| Trouble::failed("STACK", error.to_string()))?;
+        let config = data.join("erp-sync.toml");
+        std::fs::write(&config, text)
+            .map_err(|error| Trouble::failed("DATA", format!("{}: {error}", config.display())))?;
+        Self::from_config(config)
+    }
+
+    fn from_config(config: PathBuf) -> Result<Self> {
+        let source = Source { file: Some(config.clone()), ..Source::default() };
+        let loaded = load::<Whole<ServiceConfig>>(&source)
+            .map_err(|problems| Trouble::failed("CONFIG", problems.to_string()))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|error| Trouble::failed("RUNTIME", error.to_string()))?;
+        let (trigger, shutdown) = shutdown::channel();
+        let metrics = Arc::new(Metrics::new("erp-sync"));
+        let context = Context {
+            config: loaded.config.own,
+            health: Health::new(Duration::from_secs(30)),
+            metrics: metrics.clone(),
+            shutdown,
+            fail_fast: false,
+            url: String::new(),
+        };
+        let ended = runtime.spawn(async move {
+            if let Err(stop) = erp_sync::run(context).await {
+                eprintln!("erp-sync ended: {stop}");
+            }
+        });
+        Ok(Self { config, runtime: Some(runtime), trigger, ended, metrics })
+    }
+
+    /// Waits until effects are under way, so that a kill hits work.
+    pub(super) async fn busy(&self) {
+        let deadline = tokio::time::Instant::now() + BUSY_WITHIN;
+        while self.metrics.open_intents.get() == 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Ends it as a crash would.
+    pub(super) async fn kill(&mut self) {
+        self.trigger.hurry();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+        // Aborted or finished: either way it is over.
+        let _ = (&mut self.ended).await;
+    }
+
+    pub(super) fn restart(&mut self) -> Result<()> {
+        *self = Self::from_config(self.config.clone())?;
+        Ok(())
+    }
+
+    /// Ends it politely.
+    pub(super) async fn drain(mut self) {
+        self.trigger.drain(DRAIN_WITHIN);
+        let _ = tokio::time::timeout(DRAIN_WITHIN, &mut self.ended).await;
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

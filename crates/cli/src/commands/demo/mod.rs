@@ -1,0 +1,217 @@
+//! `throughline demo`: the main job in one process, on embedded parts. A business is generated and published while `erp-sync` is killed
+//! without warning again and again; then everything is verified from the outside.
+
+mod inside;
+
+use super::verify;
+use crate::{
+    commands::publish::{self, encode::of_generated},
+    exit::{Exit, Result, Trouble},
+    output::{Answer, Output},
+    stack::{Parts, Stack as Known, broker_trouble},
+};
+use clap::Args;
+use devstack::{Kind, Stack, StackConfig};
+use inside::Running;
+use kafka::Producer;
+use serde::Serialize;
+use serde_json::json;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use testkit::{
+    Scratch,
+    business::{Faults, Generated, Options, stream},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// End after the summary instead of staying up until Ctrl-C
+    #[arg(long)]
+    once: bool,
+    /// Customer accounts
+    #[arg(long, default_value_t = 1_000)]
+    accounts: u32,
+    /// The same seed gives the same business
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How often `erp-sync` is killed on the way
+    #[arg(long, default_value_t = 3)]
+    kills: u32,
+    /// Folder of the stack; one that is gone afterwards if absent
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// How long the rest of the work may take after the last event.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a manager wants to know.
+#[derive(Debug, Serialize)]
+struct Summary {
+    accounts: u32,
+    events: u64,
+    effects: u64,
+    kills: u32,
+    /// By class.
+    dead_letters: BTreeMap<String, u64>,
+    /// Sequences that wait for the business, by code.
+    business_cases: BTreeMap<String, u64>,
+    verify: ::verify::Report,
+}
+
+pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
+    let scratch = Scratch::try_new("demo").map_err(|error| Trouble::failed("DATA", error.to_string()))?;
+    let data = args.data.clone().unwrap_or_else(|| scratch.join("stack"));
+    output.note("starting broker, registry, ERP sandbox and ledger in this process …");
+    let stack = Stack::start(StackConfig::new(Kind::Embedded, &data)).await.map_err(|error| stack_trouble(&error))?;
+    let known = Known::of(Parts::from(stack.endpoints()));
+    let mut service = Running::start(&stack, &data)?;
+    let (events, kills) = publish_under_kills(args, &known, &mut service, output).await?;
+    output.note(format!("{events} events published, {kills} kills; waiting until the rest is done …"));
+    let sources = verify::sources(&known, "erp-sync").await?;
+    verify::wait(&sources, PATIENCE, output).await?;
+    let report = ::verify::verify(&sources).await.map_err(|error| Trouble::failed("VERIFY", error.to_string()))?;
+    let summary = summarise(args, events, kills, &sources, report).await?;
+    let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
+    output.answer(&answer(&summary));
+    if !args.once {
+        stay(&data, output).await;
+    }
+    service.drain().await;
+    stack.stop().await.map_err(|error| stack_trouble(&error))?;
+    Ok(exit)
+}
+
+/// Publishes in shares, and kills the service in the middle of its work after each but the last.
+async fn publish_under_kills(
+    args: &DemoArgs,
+    known: &Known,
+    service: &mut Running,
+    output: &Output,
+) -> Result<(u64, u32)> {
+    let schemas = publish::schema_ids(known).await?;
+    let producer = publish::start_producer(known)?;
+    let faults = Faults {
+        duplicates: 0.02,
+        cross_topic_disorder: 0.01,
+        poison: 0.001,
+        contract_errors: 0.002,
+        business_errors: 0.005,
+        conflicts: 0.002,
+        ..Faults::NONE
+    };
+    let options = Options::new(args.seed, args.accounts).over_months(3).with_faults(faults);
+    let events = stream(&options).map_err(|bad| Trouble::usage(bad.to_string()))?;
+    let events: Vec<Generated> = events.collect();
+    let total = events.len() as u64;
+    let progress = output.progress("demo: events published", Some(total));
+    let share = events.len() / (args.kills as usize + 1) + 1;
+    let mut kills = 0;
+    let mut rest = events.into_iter();
+    loop {
+        let part: Vec<Generated> = rest.by_ref().take(share).collect();
+        if part.is_empty() {
+            break;
+        }
+        for chunk in chunks(part, 500) {
+            let sent = chunk.len() as u64;
+            send(&producer, chunk, &schemas).await?;
+            progress.add(sent);
+        }
+        if kills < args.kills && rest.len() > 0 {
+            service.busy().await;
+            service.kill().await;
+            kills += 1;
+            output.note(format!("erp-sync killed without warning ({kills} of {}), starting it again", args.kills));
+            service.restart()?;
+        }
+    }
+    Ok((total, kills))
+}
+
+fn chunks(mut events: Vec<Generated>, size: usize) -> Vec<Vec<Generated>> {
+    let mut chunks = Vec::new();
+    while !events.is_empty() {
+        let rest = events.split_off(events.len().min(size));
+        chunks.push(std::mem::replace(&mut events, rest));
+    }
+    chunks
+}
+
+async fn send(producer: &Producer, chunk: Vec<Generated>, schemas: &publish::encode::SchemaIds) -> Result<()> {
+    let records: std::result::Result<Vec<_>, _> = chunk.into_iter().map(|event| of_generated(event, schemas)).collect();
+    let records = records.map_err(|failure| Trouble::failed("GENERATOR", failure.to_string()))?;
+    for ack in producer.send_all(&records).await {
+        ack.map_err(|error| broker_trouble(&error))?;
+    }
+    Ok(())
+}
+
+async fn summarise(
+    args: &DemoArgs,
+    events: u64,
+    kills: u32,
+    sources: &::verify::Sources,
+    report: ::verify::Report,
+) -> Result<Summary> {
+    let sequences =
+        sources.service.ledger.sequences(None).await.map_err(|error| crate::stack::ledger_trouble(&error))?;
+    let (mut dead_letters, mut business_cases) = (BTreeMap::new(), BTreeMap::new());
+    for sequence in sequences {
+        match sequence.class {
+            failure::Class::Poison | failure::Class::Contract | failure::Class::Bug => {
+                *dead_letters.entry(sequence.class.to_string()).or_default() += 1;
+            }
+            failure::Class::Business
+            | failure::Class::Dependency
+            | failure::Class::Unknown
+            | failure::Class::NotYet => {
+                *business_cases.entry(sequence.code).or_default() += 1;
+            }
+        }
+    }
+    let effects =
+        ::verify::effects_outside(sources).await.map_err(|error| Trouble::failed("VERIFY", error.to_string()))?;
+    Ok(Summary { accounts: args.accounts, events, effects, kills, dead_letters, business_cases, verify: report })
+}
+
+fn answer(summary: &Summary) -> Answer {
+    let list = |counts: &BTreeMap<String, u64>| {
+        let parts: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+    };
+    let mut text = format!(
+        "{} accounts: {} events became {} records in the ERP, while erp-sync was killed {} times.\n\
+         Dead letters (somebody must mend the event): {}.\n\
+         Business cases (somebody must decide): {}.\n\n",
+        summary.accounts,
+        summary.events,
+        summary.effects,
+        summary.kills,
+        list(&summary.dead_letters),
+        list(&summary.business_cases),
+    );
+    for check in &summary.verify.checks {
+        let mark = if check.ok { "ok    " } else { "BROKEN" };
+        text.push_str(&format!("  {mark} {:>3}  {}: {}\n", check.id, check.rule, check.detail));
+    }
+    let verdict = if summary.verify.ok { "Every promise holds.\n" } else { "A PROMISE IS BROKEN.\n" };
+    text.push_str(verdict);
+    Answer::fields(json!(summary)).said(text)
+}
+
+async fn stay(data: &std::path::Path, output: &Output) {
+    let data = data.display();
+    output.note(format!(
+        "\nThe stack stays up until Ctrl-C. In another terminal, try:\n  \
+         throughline status --data {data}\n  throughline status --data {data} --parked\n  \
+         throughline generate --accounts 5 --seed 7 --publish --data {data}\n  throughline verify --data {data} --wait 1m\n  \
+         throughline trace --data {data} ACCOUNT"
+    ));
+    // Without signals the demo could only be killed, which is as good an end.
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn stack_trouble(error: &devstack::Error) -> Trouble {
+    let reason = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    Trouble::failed("STACK", format!("{error}{reason}"))
+}

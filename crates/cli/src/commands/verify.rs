@@ -1,0 +1,72 @@
+//! `throughline verify`: proves the invariants on what is running or has run, from the outside.
+
+use crate::{
+    exit::{Exit, Result, Trouble},
+    output::{Answer, Output},
+    stack::{Stack, StackArgs},
+};
+use clap::Args;
+use std::time::Duration;
+use verify::{Report, ServiceSource, Sources};
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Wait until lag is zero and nothing is open, at most so long (such as 10m); exit 8 if it is not by then
+    #[arg(long, value_name = "DURATION", value_parser = service::config::parse_duration)]
+    wait: Option<Duration>,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+pub(crate) async fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
+    let sources = sources(&args.stack.resolve()?, "erp-sync").await?;
+    if let Some(patience) = args.wait {
+        wait(&sources, patience, output).await?;
+    }
+    let report = verify::verify(&sources).await.map_err(|error| trouble(&error))?;
+    let exit = if report.ok { Exit::Done } else { Exit::Failed };
+    output.answer(&answer(&report));
+    Ok(exit)
+}
+
+pub(crate) async fn sources(stack: &Stack, service: &str) -> Result<Sources> {
+    Ok(Sources {
+        kafka: stack.kafka()?,
+        registry: kafka::RegistryConfig::new(stack.registry()?),
+        service: ServiceSource { name: service.to_owned(), ledger: stack.ledger(service).await? },
+        outside: stack.parts().erp.clone(),
+    })
+}
+
+/// Waits until nothing is left to do, saying now and then what is.
+pub(crate) async fn wait(sources: &Sources, patience: Duration, output: &Output) -> Result<()> {
+    let mut told = std::time::Instant::now();
+    let waited = verify::wait_until_quiet(sources, patience, |busy| {
+        if told.elapsed() > Duration::from_secs(2) {
+            told = std::time::Instant::now();
+            output.note(format!("waiting: {busy}"));
+        }
+    });
+    waited.await.map_err(|error| trouble(&error))
+}
+
+fn trouble(error: &verify::Error) -> Trouble {
+    match error {
+        verify::Error::NotQuiet { .. } => Trouble {
+            exit: Exit::TimedOut,
+            ..Trouble::unavailable("NOT_QUIET", error.to_string()).hint("`throughline status` shows what waits")
+        },
+        verify::Error::Kafka(error) => crate::stack::broker_trouble(error),
+        verify::Error::Ledger(error) => crate::stack::ledger_trouble(error),
+        verify::Error::Registry(_) | verify::Error::Outside(_) => {
+            Trouble::unavailable("VERIFY_INCOMPLETE", error.to_string())
+        }
+    }
+}
+
+pub(crate) fn answer(report: &Report) -> Answer {
+    let verdict = if report.ok { "every promise holds" } else { "a promise is broken" };
+    Answer::list("checks", &report.checks, &["id", "ok", "counted", "rule", "detail"])
+        .with("ok", report.ok)
+        .above(verdict)
+}

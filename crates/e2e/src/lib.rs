@@ -1,0 +1,103 @@
+//! End-to-end tests drive built binaries on a whole stack, as a user would: start, publish, break things, wait, verify.
+
+use anyhow::{Context, Result, ensure};
+use devstack::{Kind, Stack, StackConfig};
+use events::{Envelope, Event, EventSet, wire};
+use kafka::{ClientConfig, Outgoing, Producer, ProducerConfig, Registry, RegistryConfig};
+use ledger::Ledger;
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use testkit::Scratch;
+use verify::{Report, ServiceSource, Sources};
+
+/// A running stack with `erp-sync`, in a folder of its own; gone when it is dropped.
+pub struct Bench {
+    pub stack: Stack,
+    pub ledger: Arc<dyn Ledger>,
+    pub registry: Registry,
+    producer: Producer,
+    ids: HashMap<&'static str, u32>,
+    sources: Sources,
+    _scratch: Scratch,
+}
+
+/// Folder of the built binaries: the one above the tests' own.
+pub fn binaries() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.ancestors().find(|folder| folder.join("erp-sync").is_file());
+    Ok(folder.context("build the binaries first: cargo build --workspace --bins")?.to_owned())
+}
+
+impl Bench {
+    pub async fn start(kind: Kind, replicas: u16, name: &str) -> Result<Self> {
+        service::install_tls();
+        let scratch = Scratch::try_new(name)?;
+        let config = StackConfig { binaries: Some(binaries()?), ..StackConfig::new(kind, scratch.join("stack")) };
+        let stack = Stack::start(config.with_service("erp-sync", replicas)).await?;
+        let endpoints = stack.endpoints();
+        let client = ClientConfig { embedded: kind == Kind::Embedded, ..ClientConfig::new(&endpoints.kafka) };
+        let url = match (&endpoints.postgres, &endpoints.sqlite) {
+            (Some(url), _) => url.clone(),
+            (None, Some(path)) => format!("sqlite://{path}"),
+            (None, None) => anyhow::bail!("the stack has no ledger"),
+        };
+        let ledger = ledger::open(&ledger::Config::new(url, "erp_sync")).await?;
+        let registry_config = RegistryConfig::new(&endpoints.registry);
+        let registry = Registry::connect(registry_config.clone())?;
+        let mut ids = HashMap::new();
+        for subject in events::topics::SUBJECTS {
+            let latest = registry
+                .latest(subject.subject)
+                .await?
+                .with_context(|| format!("{} is not registered", subject.subject))?;
+            ids.insert(subject.topic, latest.id);
+        }
+        let producer = Producer::start(&ProducerConfig {
+            client: client.clone(),
+            max_record_bytes: 8 << 20,
+            ..ProducerConfig::default()
+        })?;
+        let service = ServiceSource { name: "erp-sync".to_owned(), ledger: ledger.clone() };
+        let sources =
+            Sources { kafka: client, registry: registry_config, service, outside: Some(endpoints.erp.clone()) };
+        Ok(Self { stack, ledger, registry, producer, ids, sources, _scratch: scratch })
+    }
+
+    /// Id of a topic's registered schema.
+    #[must_use]
+    pub fn schema_id(&self, topic: &str) -> u32 {
+        self.ids.get(topic).copied().unwrap_or_default()
+    }
+
+    /// An event as the wire contract has it.
+    #[must_use]
+    pub fn record(&self, envelope: &Envelope, event: &Event) -> Outgoing {
+        Outgoing {
+            topic: event.topic().into(),
+            partition: None,
+            key: Some(event.account_id().to_owned().into()),
+            value: Some(wire::frame(self.schema_id(event.topic()), &event.encode_avro()).into()),
+            headers: envelope.to_headers(),
+            timestamp_ms: Some(envelope.time_ms),
+        }
+    }
+
+    pub async fn publish(&self, records: &[Outgoing]) -> Result<()> {
+        for ack in self.producer.send_all(records).await {
+            ack?;
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is left to do and proves the invariants.
+    pub async fn verified(&self, patience: Duration) -> Result<Report> {
+        verify::wait_until_quiet(&self.sources, patience, |_| {}).await?;
+        let report = verify::verify(&self.sources).await?;
+        ensure!(report.ok, "verification failed: {report:#?}");
+        Ok(report)
+    }
+
+    /// Ends everything that was started.
+    pub async fn stop(self) -> Result<()> {
+        Ok(self.stack.stop().await?)
+    }
+}

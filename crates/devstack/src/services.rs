@@ -63,8 +63,13 @@ pub(crate) fn prepare(
 }
 
 /// The configuration of a service of this stack. Only what differs from the defaults.
+///
+/// # Errors
+/// If the folder cannot be written, or the sandbox left no credentials.
 pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Result<String> {
-    let mapping = data.join("services/erp-mapping.yaml");
+    let folder = data.join("services");
+    std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
+    let mapping = folder.join("erp-mapping.yaml");
     if !mapping.exists() {
         write_atomically(&mapping, MAPPING.as_bytes())?;
     }

@@ -212,11 +212,16 @@ fn fault(text: &str) -> Option<&'static str> {
         Some("is empty")
     } else if text.len() > MAX_ATTRIBUTE_BYTES {
         Some("is longer than 1024 bytes")
-    } else if text.chars().any(char::is_control) {
+    } else if has_control(text) {
         Some("has control characters")
     } else {
         None
     }
+}
+
+fn has_control(text: &str) -> bool {
+    // Nearly always ASCII, which needs no decoding.
+    if text.is_ascii() { text.bytes().any(|byte| byte.is_ascii_control()) } else { text.chars().any(char::is_control) }
 }
 
 /// A malformed trace context is dropped, as W3C asks: it must never cost an event.

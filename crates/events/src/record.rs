@@ -1,11 +1,40 @@
 //! What Kafka delivers, byte for byte, free of any client library.
 
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// Headers in the order they came; names may repeat and values may be null.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Headers(pub Vec<(String, Option<Bytes>)>);
+pub struct Headers(pub Vec<(HeaderName, Option<Bytes>)>);
+
+/// A header's name; [`header_name`] makes one without an allocation where the name is an ordinary one.
+pub type HeaderName = Cow<'static, str>;
+
+/// What nearly every header of nearly every record is called.
+const ORDINARY: [&str; 13] = [
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "ce_time",
+    "ce_subject",
+    "ce_correlationid",
+    "ce_causationid",
+    "ce_sequence",
+    "ce_dataschema",
+    "content-type",
+    "traceparent",
+    crate::wire::VALUE_SCHEMA_ID,
+];
+
+/// The name of a header as Kafka has it; bytes that are not UTF-8 are replaced.
+#[must_use]
+pub fn header_name(name: &[u8]) -> HeaderName {
+    match ORDINARY.iter().find(|ordinary| ordinary.as_bytes() == name) {
+        Some(ordinary) => Cow::Borrowed(ordinary),
+        None => Cow::Owned(String::from_utf8_lossy(name).into_owned()),
+    }
+}
 
 impl Headers {
     /// The last value of `name`, as Kafka's own clients read a header.
@@ -21,7 +50,7 @@ impl Headers {
     }
 
     pub fn push(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
-        self.0.push((name.into(), Some(value.into())));
+        self.0.push((Cow::Owned(name.into()), Some(value.into())));
     }
 
     /// Bytes of names and values: what the header budget counts.

@@ -5,7 +5,7 @@ mod delivery;
 use crate::{ClientConfig, Error, Result, context};
 use bytes::Bytes;
 use delivery::{Collector, DeliveryContext, Ticket};
-use events::Headers;
+use events::{Headers, record::HeaderName};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
@@ -180,8 +180,8 @@ fn native_headers(headers: &Headers) -> Option<OwnedHeaders> {
         return None;
     }
     let empty = OwnedHeaders::new_with_capacity(headers.0.len());
-    let insert = |native: OwnedHeaders, (name, value): &(String, Option<Bytes>)| {
-        native.insert(Header { key: name.as_str(), value: value.as_deref() })
+    let insert = |native: OwnedHeaders, (name, value): &(HeaderName, Option<Bytes>)| {
+        native.insert(Header { key: name.as_ref(), value: value.as_deref() })
     };
     Some(headers.0.iter().fold(empty, insert))
 }

@@ -78,7 +78,7 @@ fn read_raw(raw: &Value) -> Result<Raw, Failure> {
     let mut headers = Headers::default();
     for header in raw["headers"].as_array().ok_or_else(|| invalid("headers"))? {
         let name = header[0].as_str().ok_or_else(|| invalid("headers"))?;
-        headers.0.push((name.to_owned(), header[1].as_str().map(|value| value.to_owned().into())));
+        headers.0.push((name.to_owned().into(), header[1].as_str().map(|value| value.to_owned().into())));
     }
     Ok(Raw { topic: text("topic").ok_or_else(|| invalid("topic"))?, key: text("key"), value, headers })
 }

@@ -51,6 +51,7 @@ impl EventSet for Fact {
 struct Account {
     account: String,
     ordered: bool,
+    orders: u32,
     invoiced: i64,
     versions: i64,
     receipts: usize,
@@ -145,6 +146,10 @@ impl Handler for Books {
                         "no order yet",
                     ));
                 }
+                let second = format!("order-{}-2", fact.account);
+                if fact.topic == INVOICES && is_late(fact) && account.orders < 2 {
+                    return Err(Failure::not_yet("CONTRACT_NOT_ACTIVE", second, "no second order yet"));
+                }
                 account.versions += 1;
                 let post = |suffix: &str| Post {
                     key: format!("{}{suffix}", (self.effect_key)(fact, context.now_ms)),
@@ -155,6 +160,7 @@ impl Handler for Books {
                 let mut decision = Decision::new().effect(post(""));
                 if fact.topic == ORDERS {
                     account.ordered = true;
+                    account.orders += 1;
                     // After everything else: a timer of a parked account waits in every run.
                     let due_ms = 1_751_000_000_000;
                     let payload = serde_json::Value::String(fact.account.clone());
@@ -187,6 +193,11 @@ impl Handler for Books {
     }
 }
 
+/// Invoices of the accounts with two orders that wait for the second one.
+fn is_late(fact: &Fact) -> bool {
+    ["a1", "a2"].contains(&fact.account.as_str()) && (14..50).contains(&fact.amount)
+}
+
 fn event(topic: &'static str, account: usize, subject: String, id: String, amount: i64) -> SimEvent<Fact> {
     let account = format!("a{account}");
     let fact = Fact { topic, account: account.clone(), subject: subject.clone(), version: 1, amount };
@@ -205,10 +216,14 @@ fn event(topic: &'static str, account: usize, subject: String, id: String, amoun
     SimEvent { topic, key: account, envelope, event: Ok(fact) }
 }
 
-/// Five accounts with an order and six invoices each, one broken event, one record nobody can read, one conflict.
+/// Five accounts with an order and six invoices each, two of them with a second order that the last invoices wait for, one broken event, one record nobody can read, one conflict.
 fn business() -> Vec<SimEvent<Fact>> {
     let mut events: Vec<_> = (0..5).map(|n| event(ORDERS, n, format!("order-a{n}"), format!("o{n}"), 1)).collect();
     for round in 0..6i64 {
+        if round == 4 {
+            let second = |n: usize| event(ORDERS, n, format!("order-a{n}-2"), format!("o{n}-2"), 1);
+            events.extend([1, 2].map(second));
+        }
         for n in 0..5 {
             let amount = if (n, round) == (3, 2) { 666 } else { 10 + round };
             events.push(event(INVOICES, n, format!("invoice-a{n}-{round}"), format!("i{n}-{round}"), amount));

@@ -23,8 +23,8 @@ pub struct Batch {
     parked: BTreeMap<(Arc<str>, i64), ParkedChange>,
     intents: BTreeMap<String, IntentChange>,
     timers: BTreeMap<String, TimerChange>,
-    /// Highest offset decided here, per topic: the entry stays open until the position has passed it.
-    pub highest: HashMap<Arc<str>, i64>,
+    /// The topics of the body, each with the highest offset decided here.
+    topics: Vec<(Arc<str>, i64)>,
     pub stopped: Option<String>,
 }
 
@@ -59,17 +59,23 @@ impl Batch {
         hash: PayloadHash,
         disposition: Disposition,
     ) {
-        let index = match self.body.topics.iter().position(|known| **known == **topic) {
+        let index = match self.topics.iter().position(|(known, _)| Arc::ptr_eq(known, topic) || known == topic) {
             Some(index) => index,
             None => {
+                self.topics.push((topic.clone(), offset));
                 self.body.topics.push(topic.to_string());
-                self.body.topics.len() - 1
+                self.topics.len() - 1
             }
         };
+        let highest = &mut self.topics[index].1;
+        *highest = (*highest).max(offset);
         let topic_index = u16::try_from(index).expect("a service reads fewer than 65 536 topics");
         self.body.records.push(EntryRecord { topic: topic_index, offset, uid, hash, disposition });
-        let highest = self.highest.entry(topic.clone()).or_insert(offset);
-        *highest = (*highest).max(offset);
+    }
+
+    /// Highest offset decided here, per topic: the entry stays open until the position has passed it.
+    pub fn highest(&self) -> HashMap<Arc<str>, i64> {
+        self.topics.iter().cloned().collect()
     }
 
     pub fn identity(&mut self, uid: Uid, hash: PayloadHash) {

@@ -121,9 +121,6 @@ impl<H: Handler> Machine<H> {
             self.open_step(name, &mut lane, group, now);
         }
         self.park_behind(name, &mut lane, now);
-        if lane.step.is_none() && !lane.passing.is_empty() {
-            self.make_runnable(name);
-        }
         self.page_done(name, &mut lane);
         if !lane.is_idle() {
             self.lanes.insert(name.clone(), lane);
@@ -220,9 +217,6 @@ impl<H: Handler> Machine<H> {
         match item.work {
             Work::Live(arrived) => {
                 self.dispose_first(&arrived, disposition);
-                if lane.parked.is_some() {
-                    Self::try_soon(&mut self.due, name, lane, now);
-                }
             }
             Work::Parked { no, fate, .. } => {
                 let state =

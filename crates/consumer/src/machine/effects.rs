@@ -44,8 +44,7 @@ impl<H: Handler> Machine<H> {
                 Work::Timer { row, .. } => self.batch.timer(ledger::TimerChange::Clear { id: row.id.clone() }),
             }
         }
-        let passing = lane.parked.is_some() && matches!(items.last().map(|item| &item.work), Some(Work::Live(_)));
-        lane.step = Some(OpenStep {
+        lane.step = Some(Box::new(OpenStep {
             id,
             items,
             effects,
@@ -56,8 +55,7 @@ impl<H: Handler> Machine<H> {
             absences: 0,
             shown: false,
             since: now,
-            passing,
-        });
+        }));
     }
 
     /// Journals a step of the current batch.
@@ -251,7 +249,7 @@ impl<H: Handler> Machine<H> {
         let receipts = step.stored_receipts();
         let unknown = step.effects.iter().filter(|planned| planned.look_up && planned.receipt.is_none());
         let unknown: Vec<String> = unknown.map(|planned| planned.row.key.clone()).collect();
-        self.park_step(&name, lane, step, failure, receipts, unknown, now);
+        self.park_step(&name, lane, *step, failure, receipts, unknown, now);
     }
 
     /// All effects are done: what was decided takes hold.
@@ -261,10 +259,10 @@ impl<H: Handler> Machine<H> {
         if step.effects.iter().any(|planned| planned.effect.reports()) {
             match self.report(&name, &mut step, now) {
                 Ok(None) => {}
-                Ok(Some(next)) => return self.follow_up(&name, lane, step, next),
+                Ok(Some(next)) => return self.follow_up(&name, lane, *step, next),
                 Err(failure) => {
                     let receipts = step.stored_receipts();
-                    return self.park_step(&name, lane, step, failure, receipts, Vec::new(), now);
+                    return self.park_step(&name, lane, *step, failure, receipts, Vec::new(), now);
                 }
             }
         }
@@ -276,9 +274,6 @@ impl<H: Handler> Machine<H> {
                 let state = if index == last { ParkedState::Applied } else { ParkedState::Superseded };
                 self.end_parked(&name, lane, no, fate, state, now);
             }
-        }
-        if step.passing {
-            Self::try_soon(&mut self.due, &name, lane, now);
         }
     }
 
@@ -344,7 +339,7 @@ impl<H: Handler> Machine<H> {
         }
         step.id = self.open(name, &step.items, &step.effects, &step.staged);
         step.state = StepState::Committing;
-        lane.step = Some(step);
+        lane.step = Some(Box::new(step));
     }
 
     fn show(&mut self, lane: &mut Lane<H>, state: &str, failure: &Failure) {

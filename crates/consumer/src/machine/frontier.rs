@@ -39,10 +39,19 @@ impl Frontier {
 
     /// The record has its disposition.
     pub fn decide(&mut self, offset: i64) {
-        if let Ok(index) = self.open.binary_search_by_key(&offset, |(o, _)| *o) {
+        if let Some(index) = self.index(offset) {
             self.open[index].1 = true;
             self.advance();
         }
+    }
+
+    /// Offsets mostly have no gaps: then the distance from the first is the place.
+    fn index(&self, offset: i64) -> Option<usize> {
+        let guess = usize::try_from(offset - self.open.front()?.0).ok()?;
+        if self.open.get(guess).is_some_and(|(found, _)| *found == offset) {
+            return Some(guess);
+        }
+        self.open.binary_search_by_key(&offset, |(o, _)| *o).ok()
     }
 
     /// The topic ends here: offsets without records (transaction markers, compacted away) need no disposition.

@@ -10,7 +10,8 @@ use std::{
 
 #[derive(Debug)]
 struct Queue<E> {
-    records: VecDeque<Arrived<E>>,
+    /// Boxed: a record moves several times before it is decided.
+    records: VecDeque<Box<Arrived<E>>>,
     bytes: usize,
     paused: bool,
     at_end: bool,
@@ -42,7 +43,7 @@ impl<E> Inbox<E> {
     pub fn push(&mut self, topic: &Arc<str>, arrived: Arrived<E>) -> bool {
         let Some(queue) = self.queues.get_mut(topic) else { return false };
         queue.bytes += arrived.record.size_bytes();
-        queue.records.push_back(arrived);
+        queue.records.push_back(Box::new(arrived));
         queue.at_end = false;
         let full = queue.records.len() >= self.max_records || queue.bytes >= self.max_bytes;
         full && !std::mem::replace(&mut queue.paused, full)
@@ -55,14 +56,13 @@ impl<E> Inbox<E> {
     }
 
     /// The oldest record, unless a topic that may hold an older one is still being waited for.
-    pub fn pop(&mut self, now: Millis) -> Option<Arrived<E>> {
-        let oldest = self
-            .queues
-            .iter()
-            .filter_map(|(topic, queue)| queue.records.front().map(|first| (first.record.timestamp_ms, topic.clone())))
-            .min()?
-            .1;
-        if self.queues.values().any(|queue| queue.records.is_empty() && !queue.at_end && !queue.paused) {
+    pub fn pop(&mut self, now: Millis) -> Option<Box<Arrived<E>>> {
+        let is_awaited = |queue: &Queue<E>| queue.records.is_empty() && !queue.at_end && !queue.paused;
+        let awaits = self.queues.values().any(is_awaited);
+        // Of equally old ones the first topic's, as the map has them.
+        let filled = self.queues.values_mut().filter(|queue| !queue.records.is_empty());
+        let queue = filled.min_by_key(|queue| queue.records.front().map(|first| first.record.timestamp_ms))?;
+        if awaits {
             let since = *self.waiting_since.get_or_insert(now);
             if now < since + self.merge_wait {
                 return None;
@@ -70,7 +70,6 @@ impl<E> Inbox<E> {
         } else {
             self.waiting_since = None;
         }
-        let queue = self.queues.get_mut(&oldest)?;
         let first = queue.records.pop_front()?;
         queue.bytes -= first.record.size_bytes();
         Some(first)

@@ -28,6 +28,10 @@ impl<E> Work<E> {
         }
     }
 
+    pub fn topic(&self) -> Option<&str> {
+        self.arrived().map(|arrived| &*arrived.record.topic)
+    }
+
     pub fn event(&self) -> Option<&E> {
         self.arrived().and_then(|arrived| arrived.event.as_ref().ok())
     }
@@ -40,8 +44,9 @@ pub struct Item<E> {
 }
 
 pub struct Lane<H: Handler + ?Sized> {
-    /// Set while the sequence is parked; its records are rows of the ledger.
-    pub parked: Option<ParkedSequence>,
+    /// Set while the sequence is parked; its records are rows of the ledger. Boxed like the step, because most lanes have neither
+    /// and lanes move often.
+    pub parked: Option<Box<ParkedSequence>>,
     /// The page of parked records being tried, while a try goes on.
     pub page: Option<VecDeque<Item<H::Event>>>,
     /// Rows that went first because another waits for them: each does so once until a row is done, so that two rows that wait for
@@ -49,11 +54,9 @@ pub struct Lane<H: Handler + ?Sized> {
     pub overtaken: BTreeSet<i64>,
     /// A page is being read.
     pub page_asked: bool,
-    /// Live events that the parked head waits for.
-    pub passing: VecDeque<Item<H::Event>>,
     /// Live records and timers behind the open step.
     pub waiting: VecDeque<Item<H::Event>>,
-    pub step: Option<OpenStep<H>>,
+    pub step: Option<Box<OpenStep<H>>>,
     /// Rows that ended in entries a page may not show yet.
     pub ended: BTreeSet<i64>,
     /// Entry with the newest inserted row: a page read before it is durable would miss the row.
@@ -67,7 +70,6 @@ impl<H: Handler + ?Sized> Default for Lane<H> {
             page: None,
             overtaken: BTreeSet::new(),
             page_asked: false,
-            passing: VecDeque::new(),
             waiting: VecDeque::new(),
             step: None,
             ended: BTreeSet::new(),
@@ -78,11 +80,11 @@ impl<H: Handler + ?Sized> Default for Lane<H> {
 
 impl<H: Handler + ?Sized> Lane<H> {
     pub fn parked(sequence: ParkedSequence) -> Self {
-        Self { parked: Some(sequence), ..Self::default() }
+        Self { parked: Some(Box::new(sequence)), ..Self::default() }
     }
 
     pub fn is_idle(&self) -> bool {
-        self.parked.is_none() && self.step.is_none() && self.waiting.is_empty() && self.passing.is_empty()
+        self.parked.is_none() && self.step.is_none() && self.waiting.is_empty()
     }
 
     /// The subject that may pass, if the head waits for one.
@@ -90,11 +92,8 @@ impl<H: Handler + ?Sized> Lane<H> {
         self.parked.as_ref().and_then(|sequence| sequence.awaits.as_deref())
     }
 
-    /// What to decide next: an awaited event first, then the page of a try, then what is live.
+    /// What to decide next: the page of a try while the sequence is parked, else what is live.
     pub fn next(&mut self) -> Option<Item<H::Event>> {
-        if let Some(item) = self.passing.pop_front() {
-            return Some(item);
-        }
         if self.parked.is_some() {
             return self.page.as_mut().and_then(VecDeque::pop_front);
         }
@@ -103,10 +102,9 @@ impl<H: Handler + ?Sized> Lane<H> {
 
     /// Undoes [`Lane::next`].
     pub fn put_back(&mut self, item: Item<H::Event>) {
-        match (&item.work, self.parked.is_some()) {
-            (Work::Parked { .. }, _) => self.page.get_or_insert_default().push_front(item),
-            (Work::Live(_), true) => self.passing.push_front(item),
-            _ => self.waiting.push_front(item),
+        match &item.work {
+            Work::Parked { .. } => self.page.get_or_insert_default().push_front(item),
+            Work::Live(_) | Work::Timer { .. } => self.waiting.push_front(item),
         }
     }
 }
@@ -160,8 +158,6 @@ pub struct OpenStep<H: Handler + ?Sized> {
     /// Whether people can see a row of the current intent.
     pub shown: bool,
     pub since: Millis,
-    /// The step's live event was let past a parked head that waits for it.
-    pub passing: bool,
 }
 
 impl<H: Handler + ?Sized> OpenStep<H> {

@@ -1,28 +1,33 @@
 //! What a slice remembers in memory: identities it has seen and documents it has loaded. Both are bounded and both are exact:
 //! only what is durable may be forgotten.
 
+use super::Map;
 use crate::handler::Document;
 use events::{PayloadHash, Uid};
-use ledger::DocumentKey;
+use ledger::{DocumentKey, Millis};
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
 /// Identities of records that are under way (never forgotten) and of the newest decided ones.
 #[derive(Debug)]
 pub struct Seen {
-    known: HashMap<Uid, PayloadHash>,
+    known: Map<Uid, PayloadHash>,
     /// In the order of their decisions, with the entry that makes each durable.
     decided: VecDeque<(Uid, i64)>,
     capacity: usize,
-    /// True while memory holds every identity this slice has ever seen: then the ledger need not be asked.
-    complete: bool,
+    /// Memory holds every identity with a time at or after this that the slice has ever seen: the ledger need not be asked for one.
+    low: Millis,
+    /// The same for all identities without a time.
+    holds_untimed: bool,
 }
 
 impl Seen {
+    /// `complete`: the slice has never seen anything before.
     pub fn new(capacity: usize, complete: bool) -> Self {
-        Self { known: HashMap::new(), decided: VecDeque::new(), capacity, complete }
+        let low = if complete { Millis::MIN } else { Millis::MAX };
+        Self { known: Map::default(), decided: VecDeque::new(), capacity, low, holds_untimed: complete }
     }
 
     pub fn get(&self, uid: &Uid) -> Option<PayloadHash> {
@@ -31,7 +36,8 @@ impl Seen {
 
     /// Whether only the ledger can tell if this identity was seen before.
     pub fn must_ask(&self, uid: &Uid) -> bool {
-        !self.complete && !self.known.contains_key(uid)
+        let is_held = uid.time_ms().map_or(self.holds_untimed, |time| time >= self.low);
+        !is_held && !self.known.contains_key(uid)
     }
 
     /// The record is under way: from here on a second one is a duplicate.
@@ -51,7 +57,10 @@ impl Seen {
         {
             if let Some((oldest, _)) = self.decided.pop_front() {
                 self.known.remove(&oldest);
-                self.complete = false;
+                match oldest.time_ms() {
+                    Some(time) => self.low = self.low.max(time.saturating_add(1)),
+                    None => self.holds_untimed = false,
+                }
             }
         }
     }
@@ -67,7 +76,7 @@ struct Cached<D> {
 
 /// The documents of a slice, as of the last decision. While the epoch holds nobody else writes them, so a cached one is the truth.
 pub struct Cache<D> {
-    documents: HashMap<DocumentKey, Cached<D>>,
+    documents: Map<DocumentKey, Cached<D>>,
     bytes: usize,
     capacity: usize,
     clock: u64,
@@ -75,7 +84,7 @@ pub struct Cache<D> {
 
 impl<D: Document> Cache<D> {
     pub fn new(capacity: usize) -> Self {
-        Self { documents: HashMap::new(), bytes: 0, capacity, clock: 0 }
+        Self { documents: Map::default(), bytes: 0, capacity, clock: 0 }
     }
 
     pub fn contains(&self, key: &DocumentKey) -> bool {
@@ -163,7 +172,25 @@ mod tests {
             seen.decide(uid(n), 1);
         }
         seen.trim(1);
-        assert!(seen.must_ask(&uid(9)));
+        assert!(seen.must_ask(&uid(8)));
+    }
+
+    #[test]
+    fn only_what_is_not_newer_than_something_forgotten_is_asked_for() {
+        let at = |millis: u64, n: u8| {
+            let id = uuid::Builder::from_unix_timestamp_millis(millis, &[n; 10]).into_uuid();
+            Uid::derive("urn:test", &id.to_string())
+        };
+        let mut seen = Seen::new(1, true);
+        for millis in [1_000, 2_000, 3_000] {
+            seen.enter(at(millis, 0), PayloadHash(0));
+            seen.decide(at(millis, 0), 1);
+        }
+        seen.trim(1);
+        assert!(seen.must_ask(&at(1_000, 0)) && seen.must_ask(&at(2_000, 7)));
+        assert!(!seen.must_ask(&at(2_001, 7)) && !seen.must_ask(&at(3_000, 0)));
+        assert!(!seen.must_ask(&Uid::derive("urn:test", "no time")), "none without a time was forgotten");
+        assert!(Seen::new(1, false).must_ask(&at(9_000, 0)), "another owner may have seen it");
     }
 
     #[test]

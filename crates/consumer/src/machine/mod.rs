@@ -39,6 +39,11 @@ use std::{
     sync::Arc,
 };
 
+/// Maps that are looked into several times for each record. Their keys come from publishers, so the hasher is seeded; the
+/// standard one costs more than all else that is done with them.
+pub(crate) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+pub(crate) type Set<K> = HashSet<K, foldhash::fast::RandomState>;
+
 /// Sends and publishes what a commit has made durable.
 struct Committing {
     entry: i64,
@@ -91,14 +96,14 @@ pub struct Machine<H: Handler> {
     /// Taken from the inbox, not yet routed: their identities and documents may still be loading.
     pending: Vec<Item<H::Event>>,
     /// What the ledger said of the identities in `pending`.
-    known: HashMap<Uid, Option<PayloadHash>>,
+    known: Map<Uid, Option<PayloadHash>>,
     loading: bool,
     asked: LoadRequest,
-    changed_while_loading: HashSet<DocumentKey>,
-    lanes: HashMap<Arc<str>, Lane<H>>,
+    changed_while_loading: Set<DocumentKey>,
+    lanes: Map<Arc<str>, Lane<H>>,
     runnable: VecDeque<Arc<str>>,
-    is_runnable: HashSet<Arc<str>>,
-    steps: HashMap<StepId, Arc<str>>,
+    is_runnable: Set<Arc<str>>,
+    steps: Map<StepId, Arc<str>>,
     seen: Seen,
     cache: Cache<H::Document>,
     outbox: Outbox,
@@ -309,7 +314,7 @@ impl<H: Handler> Machine<H> {
         while self.pending.len() < self.settings.batch_records && self.held < self.settings.waiting_records {
             let Some(arrived) = self.inbox.pop(now) else { break };
             self.held += 1;
-            let item = self.item(Work::Live(Box::new(arrived)));
+            let item = self.item(Work::Live(arrived));
             self.pending.push(item);
         }
     }
@@ -329,11 +334,11 @@ impl<H: Handler> Machine<H> {
         }
         request.uids.sort_unstable();
         request.uids.dedup();
-        let mut wanted = HashSet::new();
+        let mut wanted = Set::default();
         let lanes = self.runnable.iter().filter_map(|name| self.lanes.get(name));
         let ahead = lanes.flat_map(|lane| {
             let page = lane.page.iter().flatten().take(AHEAD);
-            lane.passing.iter().chain(page).chain(lane.waiting.iter().take(AHEAD))
+            page.chain(lane.waiting.iter().take(AHEAD))
         });
         for key in self.pending.iter().chain(ahead).flat_map(|item| &item.reads) {
             if !self.cache.contains(key) && wanted.insert(key) {
@@ -407,7 +412,7 @@ impl<H: Handler> Machine<H> {
         let batch = std::mem::replace(&mut self.batch, next);
         let entry = batch.entry;
         let publish = batch.outgoing_events().to_vec();
-        let mut open = OpenEntry { outgoing: publish.len(), highest: batch.highest.clone(), ..OpenEntry::default() };
+        let mut open = OpenEntry { outgoing: publish.len(), highest: batch.highest(), ..OpenEntry::default() };
         open.steps = self.steps.keys().filter(|id| id.entry == entry).count();
         self.entries.insert(entry, open);
         let tail = self.tail();

@@ -38,7 +38,8 @@ impl<H: Handler> Machine<H> {
         self.lanes.insert(name, lane);
     }
 
-    /// Live records behind a parked head become rows; what the head waits for may pass.
+    /// Live records behind a parked head become rows. If one is what the head waits for, the sequence is tried at once: the try
+    /// lets it go first, together with what must come before it.
     pub(super) fn park_behind(&mut self, name: &Arc<str>, lane: &mut Lane<H>, now: Millis) {
         if lane.parked.is_none() {
             return;
@@ -50,11 +51,13 @@ impl<H: Handler> Machine<H> {
                 timers.push_back(item);
                 continue;
             }
-            if brings(&*self.handler, &item, lane.awaits()) {
-                lane.passing.push_back(item);
-            } else if let Work::Live(arrived) = item.work {
+            let is_awaited = brings(&*self.handler, &item, lane.awaits());
+            if let Work::Live(arrived) = item.work {
                 self.insert(name, lane, &arrived, Place::Behind, fate(ParkedState::Waiting, None, 0, now), now);
                 self.dispose_first(&arrived, Disposition::Parked);
+            }
+            if is_awaited {
+                Self::try_soon(&mut self.due, name, lane, now);
             }
         }
         lane.waiting = timers;
@@ -130,9 +133,16 @@ impl<H: Handler> Machine<H> {
             let is_new = item.work.row_no().is_some_and(|no| !lane.overtaken.contains(&no));
             is_new && brings(&*self.handler, item, awaited) && !is_later(item.work.event(), event)
         };
-        let Some(overtaker) = page.iter().position(helps).and_then(|index| page.remove(index)) else {
+        let Some(awaited_at) = page.iter().position(helps) else { return Some(arrived) };
+        let topic = page[awaited_at].work.topic();
+        // Order within a topic holds for the one that goes first, too: what lies before it in its topic goes before it.
+        let first =
+            page.iter().position(|item| item.work.topic() == topic).filter(|_| topic != Some(&*arrived.record.topic));
+        let index = first.unwrap_or(awaited_at);
+        if page[index].work.row_no().is_none_or(|no| lane.overtaken.contains(&no)) {
             return Some(arrived);
-        };
+        }
+        let Some(overtaker) = page.remove(index) else { return Some(arrived) };
         lane.overtaken.extend(overtaker.work.row_no());
         page.push_front(self.item(Work::Parked { no, fate: fate.clone(), arrived }));
         page.push_front(overtaker);
@@ -271,7 +281,7 @@ impl<H: Handler> Machine<H> {
         fate: ParkedFate,
         now: Millis,
     ) -> i64 {
-        let sequence = lane.parked.get_or_insert_with(|| self.new_sequence(name, now));
+        let sequence = lane.parked.get_or_insert_with(|| Box::new(self.new_sequence(name, now)));
         let no = match place {
             Place::Behind => sequence.tail_no,
             Place::Front if sequence.depth == 0 => sequence.head_no,
@@ -353,7 +363,7 @@ impl<H: Handler> Machine<H> {
     /// After a try: everything done unparks the sequence, a finished page asks for the next.
     pub(super) fn page_done(&mut self, name: &Arc<str>, lane: &mut Lane<H>) {
         let Some(sequence) = &lane.parked else { return };
-        if lane.step.is_some() || !lane.passing.is_empty() {
+        if lane.step.is_some() {
             return;
         }
         if sequence.depth <= 0 {

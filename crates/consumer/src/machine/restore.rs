@@ -2,7 +2,7 @@
 //! sequences, timers. Whatever an earlier owner may have sent is looked up before it is sent again.
 
 use super::{
-    Arrived, Cache, Inbox, Machine, OpenEntry, Seen, Settings, Wake,
+    Arrived, Cache, Inbox, Machine, Map, OpenEntry, Seen, Set, Settings, Wake,
     batch::{Batch, Outbox},
     frontier::Frontier,
     io::millis,
@@ -16,7 +16,7 @@ use ledger::{
     StepId, Takeover,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -208,14 +208,14 @@ impl<H: Handler> Machine<H> {
             frontiers,
             inbox,
             pending: Vec::new(),
-            known: HashMap::new(),
+            known: Map::default(),
             loading: false,
             asked: LoadRequest::default(),
-            changed_while_loading: HashSet::new(),
-            lanes: HashMap::new(),
+            changed_while_loading: Set::default(),
+            lanes: Map::default(),
             runnable: VecDeque::new(),
-            is_runnable: HashSet::new(),
-            steps: HashMap::new(),
+            is_runnable: Set::default(),
+            steps: Map::default(),
             seen: Seen::new(settings.recent_identities, takeover.next_entry <= 1),
             cache: Cache::new(settings.document_cache_bytes),
             outbox: Outbox::restore(takeover.published.clone()),
@@ -298,12 +298,11 @@ impl<H: Handler> Machine<H> {
         }
         let items: Vec<Item<_>> = works.into_iter().map(|work| self.item(work)).collect();
         let lane = self.lanes.entry(name.clone()).or_default();
-        let passing = lane.parked.is_some() && matches!(items.last().map(|item| &item.work), Some(Work::Live(_)));
         let until = now + millis(self.settings.visibility);
         let state = StepState::Resting(until);
         let next = effects.iter().take_while(|planned| planned.receipt.is_some()).count();
         let staged = step.staged;
-        lane.step = Some(OpenStep {
+        lane.step = Some(Box::new(OpenStep {
             id,
             items,
             effects,
@@ -314,8 +313,7 @@ impl<H: Handler> Machine<H> {
             absences: 0,
             shown: false,
             since: now,
-            passing,
-        });
+        }));
         self.steps.insert(id, name);
         self.wake_at(until, Wake::Step(id));
     }

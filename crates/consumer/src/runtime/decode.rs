@@ -35,6 +35,16 @@ impl<E: EventSet> RegistryDecoder<E> {
         Self { registry, limits, grace, observer, unknown_since: Mutex::default(), event: PhantomData }
     }
 
+    /// What the machine takes of a record. [`Decoder::decode`] without an allocation for its future: nearly always the schema is
+    /// known and nothing is waited for.
+    pub async fn arrive(&self, record: Record) -> Arrived<E> {
+        let hash = PayloadHash::of(record.key.as_deref(), record.value.as_deref());
+        let parsed = events::wire::parse(&record, &self.limits);
+        let (envelope, event) = self.read(&record, parsed).await;
+        let uid = envelope.as_ref().map(Envelope::uid);
+        Arrived { record, envelope, uid, hash, event }
+    }
+
     async fn read(&self, record: &Record, parsed: Result<Parsed, Failure>) -> (Option<Envelope>, Result<E, Failure>) {
         match parsed {
             Ok(Parsed { envelope, body }) => {
@@ -99,10 +109,6 @@ impl<E: EventSet> RegistryDecoder<E> {
 #[async_trait]
 impl<E: EventSet> Decoder<E> for RegistryDecoder<E> {
     async fn decode(&self, record: Record) -> Arrived<E> {
-        let hash = PayloadHash::of(record.key.as_deref(), record.value.as_deref());
-        let parsed = events::wire::parse(&record, &self.limits);
-        let (envelope, event) = self.read(&record, parsed).await;
-        let uid = envelope.as_ref().map(Envelope::uid);
-        Arrived { record, envelope, uid, hash, event }
+        self.arrive(record).await
     }
 }

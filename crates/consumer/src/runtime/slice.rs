@@ -14,7 +14,7 @@ use crate::{
 };
 use kafka::{
     TopicPartition,
-    consumer::{Batch, Done},
+    consumer::{Batch, Done, Lease},
 };
 use ledger::{Loaded, NewAudit, Outgoing, ParkedRecord, PublishedMark, Takeover};
 use std::{
@@ -76,7 +76,7 @@ pub enum Ended {
 }
 
 enum Decoded<E> {
-    Records { topic: Arc<str>, generation: u64, records: Vec<Arrived<E>> },
+    Records { topic: Arc<str>, generation: u64, records: Vec<Arrived<E>>, lease: Lease },
     End { topic: Arc<str>, offset: i64, generation: u64 },
     Page { sequence: Arc<str>, records: Vec<(ParkedRecord, Arrived<E>)> },
 }
@@ -92,7 +92,13 @@ struct Running<H: Handler> {
     closed_gates: BTreeSet<&'static str>,
     done: Option<Done>,
     hinted: i64,
+    /// When the gauges were shown last, and when they will be if they have changed since.
+    shown: i64,
+    show_at: Option<i64>,
 }
+
+/// Between two looks at what a slice holds.
+const SHOWN_EVERY_MS: i64 = 100;
 
 /// Runs a slice until it ends.
 pub async fn run<H: Handler>(
@@ -129,6 +135,8 @@ pub async fn run<H: Handler>(
         closed_gates: BTreeSet::new(),
         done: None,
         hinted: 0,
+        shown: 0,
+        show_at: None,
     };
     running.start(&relay, &takeover).await;
     let tasks = [
@@ -286,12 +294,10 @@ async fn decode_all<H: Handler>(
         };
         let mut records = Vec::with_capacity(batch.records.len());
         for record in batch.records {
-            records.push(decoder.decode(record).await);
+            records.push(decoder.arrive(record).await);
         }
-        // The lease ends here: from here on the machine's own bound counts, which pauses the topic.
-        drop(batch.lease);
-        let (topic, generation) = (batch.partition.topic, batch.generation);
-        if decoded.send(Decoded::Records { topic, generation, records }).is_err() {
+        let (topic, generation, lease) = (batch.partition.topic, batch.generation, batch.lease);
+        if decoded.send(Decoded::Records { topic, generation, records, lease }).is_err() {
             return;
         }
     }
@@ -323,8 +329,11 @@ impl<H: Handler> Running<H> {
         mut decoded: mpsc::UnboundedReceiver<Decoded<H::Event>>,
     ) -> Ended {
         loop {
-            let wake =
-                self.machine.next_wake().map(|at| Duration::from_millis(u64::try_from(at - now_ms()).unwrap_or(0)));
+            let wake = [self.machine.next_wake(), self.show_at]
+                .into_iter()
+                .flatten()
+                .min()
+                .map(|at| Duration::from_millis(u64::try_from(at - now_ms()).unwrap_or(0)));
             let pause = async {
                 match wake {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -338,12 +347,23 @@ impl<H: Handler> Running<H> {
                 () = pause => self.step(Input::Tick),
                 else => Some(Ended::Drained),
             };
-            self.shared.observer.slice(self.slice, self.machine.gauges());
+            self.show();
             if let Some(ended) = ended {
                 self.done.take();
                 return ended;
             }
         }
+    }
+
+    /// Counting costs as much as a batch of work: people need not see every step, but they must see the last one before a rest.
+    fn show(&mut self) {
+        let (now, due) = (now_ms(), self.shown + SHOWN_EVERY_MS);
+        if now < due {
+            self.show_at = Some(due);
+            return;
+        }
+        (self.shown, self.show_at) = (now, None);
+        self.shared.observer.slice(self.slice, self.machine.gauges());
     }
 
     fn answer(&mut self, answer: SliceInput) -> Option<Ended> {
@@ -375,11 +395,12 @@ impl<H: Handler> Running<H> {
 
     fn records(&mut self, decoded: Decoded<H::Event>) -> Option<Ended> {
         match decoded {
-            Decoded::Records { topic, generation, records } => {
-                if self.generations.get(&topic) == Some(&generation) {
-                    return self.step(Input::Arrived { topic, records });
-                }
-                None
+            Decoded::Records { topic, generation, records, lease } => {
+                let is_current = self.generations.get(&topic) == Some(&generation);
+                let ended = is_current.then(|| self.step(Input::Arrived { topic, records })).flatten();
+                // Not before: what waits to be taken must count. From here on the machine's own bound does, which pauses the topic.
+                drop(lease);
+                ended
             }
             Decoded::End { topic, offset, generation } => {
                 if self.generations.get(&topic) == Some(&generation) {

@@ -2,7 +2,10 @@
 
 use crate::native;
 use bytes::Bytes;
-use events::{Headers, Record};
+use events::{
+    Headers, Record,
+    record::{HeaderName, header_name},
+};
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 use std::ops::Range;
@@ -12,7 +15,7 @@ use std::sync::Arc;
 pub(crate) struct Building {
     buffer: Vec<u8>,
     spans: Vec<Span>,
-    headers: Vec<(String, Option<Range<usize>>)>,
+    headers: Vec<(HeaderName, Option<Range<usize>>)>,
 }
 
 struct Span {
@@ -28,7 +31,7 @@ impl Building {
         let first_header = self.headers.len();
         let (buffer, headers) = (&mut self.buffer, &mut self.headers);
         native::visit_headers(message, |name, value| {
-            headers.push((String::from_utf8_lossy(name).into_owned(), value.map(|value| append(buffer, value))));
+            headers.push((header_name(name), value.map(|value| append(buffer, value))));
         });
         let span = Span {
             offset: message.offset(),

@@ -5,7 +5,7 @@
 
 use crate::{Error, Result};
 use bytes::Bytes;
-use events::Headers;
+use events::{Headers, record::header_name};
 
 #[derive(Debug, Default)]
 pub(super) struct Writer(pub Vec<u8>);
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn headers(&mut self) -> Result<Headers> {
-        self.array(2, |r| Ok((r.text()?, r.option(Self::blob)?))).map(Headers)
+        self.array(2, |r| Ok((header_name(r.text()?.as_bytes()), r.option(Self::blob)?))).map(Headers)
     }
 
     pub(super) fn end(self) -> Result<()> {

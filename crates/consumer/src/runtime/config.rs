@@ -48,6 +48,8 @@ pub struct Runtime {
     pub merge_wait: Duration,
     /// Longest wait between tries of a parked head.
     pub parked_retry_max: Duration,
+    /// How long identities and journal are kept; must be longer than any input topic keeps its records.
+    pub identity_horizon: Duration,
     /// Transactions at once.
     pub committers: usize,
 }
@@ -169,6 +171,11 @@ impl Config for Runtime {
                 "parked_retry_max",
                 Duration::from_secs(60),
                 "longest wait between tries of a parked head",
+            ),
+            identity_horizon: s.or(
+                "identity_horizon",
+                Duration::from_secs(120 * 24 * 3_600),
+                "how long identities are kept; longer than any input topic keeps its records",
             ),
             committers: s.or("committers", 2, "transactions at once"),
         };

@@ -133,7 +133,9 @@ pub async fn run_on<H: Handler, T: Target<H::Effect>>(
         commits,
         observer: observer.clone(),
     });
-    let member = Member { shared, slices: HashMap::new(), assigned: BTreeMap::new(), again: BTreeMap::new() };
+    let (horizon, prune_at) = (config.runtime.identity_horizon, now_ms() + millis_of(PRUNE_EVERY));
+    let member =
+        Member { shared, slices: HashMap::new(), assigned: BTreeMap::new(), again: BTreeMap::new(), horizon, prune_at };
     observer.health().started();
     let ended = member.drive(events, shutdown).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -199,7 +201,13 @@ struct Member<H: Handler> {
     assigned: BTreeMap<i32, BTreeSet<Arc<str>>>,
     /// Slices to be taken over again, and when.
     again: BTreeMap<i32, i64>,
+    /// How long identities are kept, and when the ledger is pruned next.
+    horizon: Duration,
+    prune_at: i64,
 }
+
+/// Whole days are dropped, so a few looks a day are enough. The first one waits, so that a restart costs nothing.
+const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 impl<H: Handler> Member<H> {
     async fn drive(mut self, mut events: kafka::consumer::EventReceiver, shutdown: Shutdown) -> Result<(), Error> {
@@ -339,7 +347,24 @@ impl<H: Handler> Member<H> {
             }
         }
         self.lag();
+        self.prune();
         Ok(())
+    }
+
+    /// Drops what no redelivery can need any more; every member may, the ledger makes sure of the rest.
+    fn prune(&mut self) {
+        if now_ms() < self.prune_at {
+            return;
+        }
+        self.prune_at = now_ms() + millis_of(PRUNE_EVERY);
+        let before = now_ms() - millis_of(self.horizon);
+        let ledger = self.shared.ledger.clone();
+        tokio::spawn(async move {
+            match ledger.prune(before).await {
+                Ok(floor_ms) => tracing::info!(floor_ms, "ledger pruned"),
+                Err(error) => tracing::warn!(%error, "the ledger was not pruned; it is tried again later"),
+            }
+        });
     }
 
     fn lag(&self) {

@@ -1,5 +1,10 @@
 //! End-to-end tests drive built binaries on a whole stack, as a user would: start, publish, break things, wait, verify.
 
+pub mod erp;
+pub mod foreign;
+pub mod member;
+pub mod outside;
+
 use anyhow::{Context, Result, ensure};
 use devstack::{Kind, Stack, StackConfig};
 use events::{Envelope, Event, EventSet, wire};
@@ -17,7 +22,7 @@ pub struct Bench {
     producer: Producer,
     ids: HashMap<&'static str, u32>,
     sources: Sources,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 /// Folder of the built binaries: the one above the tests' own.
@@ -59,7 +64,19 @@ impl Bench {
         let service = ServiceSource { name: "erp-sync".to_owned(), ledger: ledger.clone() };
         let sources =
             Sources { kafka: client, registry: registry_config, service, outside: Some(endpoints.erp.clone()) };
-        Ok(Self { stack, ledger, registry, producer, ids, sources, _scratch: scratch })
+        Ok(Self { stack, ledger, registry, producer, ids, sources, scratch })
+    }
+
+    /// The stack's folder, as `throughline --data` takes it.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.scratch.join("stack")
+    }
+
+    /// How to reach the brokers.
+    #[must_use]
+    pub const fn kafka(&self) -> &ClientConfig {
+        &self.sources.kafka
     }
 
     /// Id of a topic's registered schema.

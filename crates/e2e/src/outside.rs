@@ -1,0 +1,125 @@
+//! The sandboxed ERP seen and set from the outside, and what a service says of itself.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use testkit::business::Expectations;
+
+/// What the books hold, by currency where it is money, in minor units; zero where there is nothing.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Books {
+    pub customers: u64,
+    pub orders: u64,
+    pub invoices: u64,
+    pub credit_memos: u64,
+    pub payments: u64,
+    pub invoiced: BTreeMap<String, i64>,
+    pub credited: BTreeMap<String, i64>,
+    pub paid: BTreeMap<String, i64>,
+}
+
+impl Books {
+    /// Effects that lead to these books if each takes place once.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.customers + self.orders + self.invoices + self.credit_memos + self.payments
+    }
+
+    /// What the generator says must come out.
+    #[must_use]
+    pub fn expected(expectations: &Expectations) -> Self {
+        let mut books = Self::default();
+        for (currency, effects) in &expectations.effects {
+            books.customers += effects.customers;
+            books.orders += effects.orders;
+            books.invoices += effects.invoices;
+            books.credit_memos += effects.credit_memos;
+            books.payments += effects.payments;
+            let mut sum = |sums: fn(&mut Self) -> &mut BTreeMap<String, i64>, amount: i64| {
+                if amount != 0 {
+                    sums(&mut books).insert(currency.clone(), amount);
+                }
+            };
+            sum(|books| &mut books.invoiced, effects.invoiced_minor);
+            sum(|books| &mut books.credited, effects.credited_minor);
+            sum(|books| &mut books.paid, effects.paid_minor);
+        }
+        books
+    }
+}
+
+/// The sandbox's `/__admin`.
+#[derive(Debug, Clone)]
+pub struct Erp {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Erp {
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        Self { url: format!("{url}/__admin"), http: reqwest::Client::new() }
+    }
+
+    async fn get(&self, path: &str) -> Result<String> {
+        let answer = self.http.get(format!("{}/{path}", self.url)).send().await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<()> {
+        let request = self.http.post(format!("{}/{path}", self.url)).body(body.to_string());
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    pub async fn books(&self) -> Result<Books> {
+        let state: Value = serde_json::from_str(&self.get("state?accounts=false").await?)?;
+        let count = |object: &str| state["totals"][object]["count"].as_u64().unwrap_or(0);
+        let money = |object: &str| -> Result<BTreeMap<String, i64>> {
+            let sums = &state["totals"][object]["amount_minor"];
+            let sums: BTreeMap<String, i64> =
+                if sums.is_null() { BTreeMap::new() } else { serde_json::from_value(sums.clone())? };
+            Ok(sums.into_iter().filter(|(_, sum)| *sum != 0).collect())
+        };
+        Ok(Books {
+            customers: count("customer"),
+            orders: count("salesOrder"),
+            invoices: count("invoice"),
+            credit_memos: count("creditMemo"),
+            payments: count("customerPayment"),
+            invoiced: money("invoice")?,
+            credited: money("creditMemo")?,
+            paid: money("customerPayment")?,
+        })
+    }
+
+    /// Lines of the effect log.
+    pub async fn effect_count(&self) -> Result<u64> {
+        let state: Value = serde_json::from_str(&self.get("state?accounts=false").await?)?;
+        state["effects"].as_u64().context("the sandbox counts its effects")
+    }
+
+    /// Adds a fault rule.
+    pub async fn misbehave(&self, rule: &Value) -> Result<()> {
+        self.post("faults", rule).await
+    }
+
+    /// Ends all misbehaviour.
+    pub async fn behave(&self) -> Result<()> {
+        self.http.delete(format!("{}/faults", self.url)).send().await?.error_for_status()?;
+        Ok(())
+    }
+}
+
+/// Sum of a metric's series, as the service at `http` shows it; `None` if it shows none.
+pub async fn metric(http: &str, name: &str) -> Result<Option<f64>> {
+    let text = reqwest::get(format!("{http}/metrics")).await?.error_for_status()?.text().await?;
+    let values = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        if !rest.starts_with(['{', ' ']) {
+            return None;
+        }
+        rest.rsplit(' ').next()?.parse::<f64>().ok()
+    });
+    Ok(values.reduce(|sum, value| sum + value))
+}

@@ -14,7 +14,7 @@ fn blob() -> impl Strategy<Value = Option<Bytes>> {
 }
 
 fn headers() -> impl Strategy<Value = Headers> {
-    vec((".{0,6}", blob()), 0..4).prop_map(Headers)
+    vec((".{0,6}".prop_map(Into::into), blob()), 0..4).prop_map(Headers)
 }
 
 fn uid() -> impl Strategy<Value = Option<Uid>> {

@@ -20,7 +20,7 @@ pub async fn parked_records_read_back_byte_for_byte(stage: Stage) {
     records[2].headers = Headers(vec![
         ("x".into(), None),
         ("x".into(), blob(b"")),
-        (String::new(), blob(b"\0\xff\xfe")),
+        (String::new().into(), blob(b"\0\xff\xfe")),
         ("na\0me".into(), blob("ü".as_bytes())),
     ]);
     records[3].headers = Headers::default();

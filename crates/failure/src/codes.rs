@@ -333,19 +333,19 @@ pub const CODES: &[Explanation] = &[
         "TOPIC_RECREATED",
         Class::Bug,
         "The topic is not the one the ledger's position was taken from.",
-        "`throughline slice accept` sets the new start, on the record.",
+        "`throughline slice accept` sets the new start, on the record; then `throughline slice resume`.",
     ),
     entry(
         "POSITION_BEYOND_END",
         Class::Bug,
         "The topic ends before the ledger's position: it was truncated or recreated.",
-        "`throughline slice accept` sets the new start, on the record.",
+        "`throughline slice accept` sets the new start, on the record; then `throughline slice resume`.",
     ),
     entry(
         "POSITION_BELOW_START",
         Class::Bug,
         "Retention removed records that were never read.",
-        "`throughline slice accept` records the loss and sets the new start.",
+        "`throughline slice accept` records the loss and sets the new start; then `throughline slice resume`.",
     ),
     entry(
         "TOO_MANY_DEAD_LETTERS",

@@ -130,13 +130,13 @@ async fn a_zombie_is_refused_and_the_test_shows_that_it_tried() {
     for replica in [replica(&bench, "erp-sync"), zombie.clone()] {
         until_metric(&replica.http.expect("it serves its metrics"), "throughline_slices_owned", 1.0).await;
     }
-    let (records, expected) = business(&bench, &Options::new(3, 60));
+    let (records, expected) = business(&bench, &Options::new(3, 120));
     let (before, during) = records.split_at(records.len() / 2);
 
     // Answers take so long that calls are under way, and more of them wait, when the process is stopped.
     erp.misbehave(&json!({"path": "/services/rest/record/*", "delay_ms": 1_000})).await.expect("slow");
     bench.publish(before).await.expect("published");
-    until_metric(&http, "throughline_open_intents", 3.0).await;
+    until_metric(&http, "throughline_open_intents", 12.0).await;
     signal(&zombie, Signal::SIGSTOP);
     bench.publish(during).await.expect("published");
     until_it_owns_nothing(&bench, zombie.pid).await;

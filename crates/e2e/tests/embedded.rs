@@ -220,17 +220,20 @@ async fn sigterm_drains_leaves_the_group_and_exits_with_zero() {
     bench.stop().await.expect("stopped");
 }
 
-fn audit(reason: &str) -> NewAudit {
-    let text = |text: &str| text.to_owned();
-    NewAudit {
-        at_ms: 0,
-        actor: text("test"),
-        action: text("slice.accept"),
-        subject: text("erp-sync"),
-        reason: text(reason),
-        before: None,
-        after: None,
-    }
+/// What an operator types; what it says comes with a failure.
+async fn operate(bench: &Bench, arguments: &[&str]) {
+    let program = e2e::binaries().expect("built").join("throughline");
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).args(["--reason", "the records are still there", "--yes", "--data"]).arg(bench.data());
+    let output = command.kill_on_drop(true).output().await.expect("it runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Makes the ledger expect more of a topic than there is, as after a truncation.
+async fn spoil(bench: &Bench, slice: i32, position: &Position) {
+    let [actor, action, subject, reason] = ["test", "test.spoil", "erp-sync", "a truncated topic"].map(str::to_owned);
+    let audit = NewAudit { at_ms: 0, actor, action, subject, reason, before: None, after: None };
+    bench.ledger.accept_position(slice, position, &audit).await.expect("set");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,7 +254,7 @@ async fn a_recreated_or_truncated_topic_stops_the_slice_until_an_operator_accept
     let sound = status.positions.iter().find(|position| position.topic == topic).expect("read").clone();
     // To the service it looks as if the topic had lost its last thousand records.
     let lost = Position { next_offset: sound.next_offset + AHEAD, ..sound.clone() };
-    bench.ledger.accept_position(slice, &lost, &audit("as after a truncation")).await.expect("set");
+    spoil(&bench, slice, &lost).await;
     bench.stack.kill("erp-sync").await.expect("killed");
     let stopped = eventually("the slice stops", PATIENCE, async || {
         let member = Member::of(&bench.stack, "erp-sync").map_err(|error| error.to_string())?;
@@ -279,8 +282,12 @@ async fn a_recreated_or_truncated_topic_stops_the_slice_until_an_operator_accept
     .expect("they do their work");
     assert_eq!(others[&(slice, topic.to_owned())], lost.next_offset, "nothing resets by itself");
 
-    bench.ledger.accept_position(slice, &sound, &audit("the records are still there")).await.expect("accepted");
-    bench.ledger.set_stopped(slice, None, &audit("accepted")).await.expect("goes on");
+    let (slice, at) = (slice.to_string(), sound.next_offset.to_string());
+    operate(&bench, &["slice", "accept", "erp-sync", &slice, "--topic", topic, "--at", &at]).await;
+    operate(&bench, &["slice", "resume", "erp-sync", &slice]).await;
+    let audit = bench.ledger.audit(10).await.expect("read");
+    let actions: Vec<_> = audit.iter().map(|row| row.row.action.as_str()).collect();
+    assert_eq!(actions, ["test.spoil", "slice.stop", "slice.accept", "slice.resume"], "all of it on the record");
     bench.verified(PATIENCE).await.expect("verified");
     let member = Member::of(&bench.stack, "erp-sync").expect("it runs");
     assert!(member.readiness().await.expect("an answer").ready);

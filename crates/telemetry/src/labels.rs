@@ -27,12 +27,6 @@ pub struct Step {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Flow {
-    /// The event type, such as `invoice.posted`.
-    pub flow: Value,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Partition {
     pub topic: Arc<str>,
     pub partition: i32,
@@ -61,11 +55,6 @@ pub struct Request {
     pub dependency: Value,
     /// `ok`, `refused`, `unavailable`, `rate_limited`, `unknown`.
     pub outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Reason {
-    pub reason: Value,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

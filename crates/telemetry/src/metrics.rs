@@ -5,15 +5,11 @@ use prometheus_client::{
     metrics::{counter::Counter, family, gauge::Gauge, histogram::Histogram},
     registry::{Metric, Registry},
 };
-use std::sync::atomic::AtomicU64;
 
 /// Series by label set.
 pub type Family<L, M> = family::Family<L, M>;
 /// Histograms by label set.
 pub type Histograms<L> = family::Family<L, Histogram, fn() -> Histogram>;
-/// A gauge of seconds.
-type Seconds = Gauge<f64, AtomicU64>;
-
 /// All metrics of one service, labelled `service`. Cheap to update; hot paths keep the series
 /// (`family.get_or_create_owned(..)`) and pay one atomic add.
 #[derive(Debug)]
@@ -22,21 +18,15 @@ pub struct Metrics {
     pub events: Family<labels::Event, Counter>,
     pub effects: Family<labels::Effect, Counter>,
     pub step_duration: Histograms<labels::Step>,
-    pub e2e_latency: Histograms<labels::Flow>,
     pub lag_records: Family<labels::Partition, Gauge>,
-    pub lag_seconds: Family<labels::Partition, Seconds>,
-    pub oldest_unprocessed_seconds: Seconds,
     pub parked_keys: Family<labels::Failure, Gauge>,
     pub blocked_events: Gauge,
     pub ambiguous_effects: Gauge,
-    pub ambiguous_effects_oldest_seconds: Seconds,
     pub open_intents: Gauge,
     pub outbox_pending: Gauge,
-    pub outbox_oldest_seconds: Seconds,
     pub dlq: Family<labels::Failure, Counter>,
     pub breaker_state: Family<labels::Dependency, Gauge>,
     pub dependency_requests: Family<labels::Request, Counter>,
-    pub partition_paused: Family<labels::Reason, Gauge>,
     pub slices_owned: Gauge,
     pub slices_stopped: Family<labels::Code, Gauge>,
     pub fenced_writes: Counter,
@@ -59,21 +49,15 @@ impl Metrics {
             events: register(r, names::EVENTS, Family::default()),
             effects: register(r, names::EFFECTS, Family::default()),
             step_duration: register(r, names::STEP_DURATION, Family::new_with_constructor(call_histogram)),
-            e2e_latency: register(r, names::E2E_LATENCY, Family::new_with_constructor(latency_histogram)),
             lag_records: register(r, names::LAG_RECORDS, Family::default()),
-            lag_seconds: register(r, names::LAG_SECONDS, Family::default()),
-            oldest_unprocessed_seconds: register(r, names::OLDEST_UNPROCESSED, Gauge::default()),
             parked_keys: register(r, names::PARKED_KEYS, Family::default()),
             blocked_events: register(r, names::BLOCKED_EVENTS, Gauge::default()),
             ambiguous_effects: register(r, names::AMBIGUOUS_EFFECTS, Gauge::default()),
-            ambiguous_effects_oldest_seconds: register(r, names::AMBIGUOUS_OLDEST, Gauge::default()),
             open_intents: register(r, names::OPEN_INTENTS, Gauge::default()),
             outbox_pending: register(r, names::OUTBOX_PENDING, Gauge::default()),
-            outbox_oldest_seconds: register(r, names::OUTBOX_OLDEST, Gauge::default()),
             dlq: register(r, names::DLQ, Family::default()),
             breaker_state: register(r, names::BREAKER_STATE, Family::default()),
             dependency_requests: register(r, names::DEPENDENCY_REQUESTS, Family::default()),
-            partition_paused: register(r, names::PARTITION_PAUSED, Family::default()),
             slices_owned: register(r, names::SLICES_OWNED, Gauge::default()),
             slices_stopped: register(r, names::SLICES_STOPPED, Family::default()),
             fenced_writes: register(r, names::FENCED_WRITES, Counter::default()),
@@ -111,14 +95,6 @@ fn call_histogram() -> Histogram {
     ])
 }
 
-/// Seconds from publishing to done: a parked event may take days.
-fn latency_histogram() -> Histogram {
-    Histogram::new([
-        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0,
-        86_400.0,
-    ])
-}
-
 fn size_histogram() -> Histogram {
     Histogram::new([1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0])
 }
@@ -137,14 +113,11 @@ mod tests {
         m.events.get_or_create_owned(&labels::Event { topic: "t".into(), disposition: "applied" });
         m.effects.get_or_create_owned(&labels::Effect { step: "s".into(), result: "done" });
         m.step_duration.get_or_create_owned(&labels::Step { step: "s".into() });
-        m.e2e_latency.get_or_create_owned(&labels::Flow { flow: "f".into() });
         m.lag_records.get_or_create_owned(&partition);
-        m.lag_seconds.get_or_create_owned(&partition);
         m.parked_keys.get_or_create_owned(&failure);
         m.dlq.get_or_create_owned(&failure);
         m.breaker_state.get_or_create_owned(&labels::Dependency { dependency: dependency() });
         m.dependency_requests.get_or_create_owned(&labels::Request { dependency: dependency(), outcome: "ok" });
-        m.partition_paused.get_or_create_owned(&labels::Reason { reason: "r".into() });
         m.slices_stopped.get_or_create_owned(&labels::Code { code: "c".into() });
         m
     }

@@ -35,34 +35,24 @@ pub const EVENTS: Name =
 pub const EFFECTS: Name = counter("throughline_effects_total", &["step", "result"], "Effects by what became of them");
 pub const STEP_DURATION: Name =
     histogram("throughline_step_duration_seconds", &["step"], "Time of one call to an outside system");
-pub const E2E_LATENCY: Name = histogram(
-    "throughline_e2e_latency_seconds",
-    &["flow"],
-    "Time from the record's timestamp until the event took hold",
-);
 pub const LAG_RECORDS: Name =
     gauge("throughline_lag_records", &["topic", "partition"], "Records between the position and the end");
-pub const LAG_SECONDS: Name =
-    gauge("throughline_lag_seconds", &["topic", "partition"], "Age of the next record to take, 0 at the end");
-pub const OLDEST_UNPROCESSED: Name =
-    gauge("throughline_oldest_unprocessed_seconds", &[], "Age of the oldest record that is read but has not ended");
 pub const PARKED_KEYS: Name = gauge("throughline_parked_keys", &["class", "code"], "Sequences set aside");
 pub const BLOCKED_EVENTS: Name = gauge("throughline_blocked_events", &[], "Events that wait behind a parked one");
 pub const AMBIGUOUS_EFFECTS: Name =
     gauge("throughline_ambiguous_effects", &[], "Effects whose outcome is not known yet");
-pub const AMBIGUOUS_OLDEST: Name =
-    gauge("throughline_ambiguous_effects_oldest_seconds", &[], "Age of the oldest effect with unknown outcome");
 pub const OPEN_INTENTS: Name =
     gauge("throughline_open_intents", &[], "Effects committed for sending and not yet closed");
 pub const OUTBOX_PENDING: Name =
     gauge("throughline_outbox_pending", &[], "Committed outgoing records that the broker has not acknowledged");
-pub const OUTBOX_OLDEST: Name =
-    gauge("throughline_outbox_oldest_seconds", &[], "Age of the oldest outgoing record not acknowledged");
-pub const DLQ: Name = counter("throughline_dlq_total", &["class", "code"], "Dead letters acknowledged by the broker");
+pub const DLQ: Name = counter(
+    "throughline_dlq_total",
+    &["class", "code"],
+    "Dead letters made; each counts as dead-lettered once the broker has it",
+);
 pub const BREAKER_STATE: Name = gauge("throughline_breaker_state", &["dependency"], "0 closed, 1 half open, 2 open");
 pub const DEPENDENCY_REQUESTS: Name =
     counter("throughline_dependency_requests_total", &["dependency", "outcome"], "Calls to systems we depend on");
-pub const PARTITION_PAUSED: Name = gauge("throughline_partition_paused", &["reason"], "Partitions paused, by reason");
 pub const SLICES_OWNED: Name = gauge("throughline_slices_owned", &[], "Slices this member owns");
 pub const SLICES_STOPPED: Name =
     gauge("throughline_slices_stopped", &["code"], "Slices of this member that wait for a person");
@@ -81,21 +71,15 @@ pub const ALL: &[Name] = &[
     EVENTS,
     EFFECTS,
     STEP_DURATION,
-    E2E_LATENCY,
     LAG_RECORDS,
-    LAG_SECONDS,
-    OLDEST_UNPROCESSED,
     PARKED_KEYS,
     BLOCKED_EVENTS,
     AMBIGUOUS_EFFECTS,
-    AMBIGUOUS_OLDEST,
     OPEN_INTENTS,
     OUTBOX_PENDING,
-    OUTBOX_OLDEST,
     DLQ,
     BREAKER_STATE,
     DEPENDENCY_REQUESTS,
-    PARTITION_PAUSED,
     SLICES_OWNED,
     SLICES_STOPPED,
     FENCED_WRITES,

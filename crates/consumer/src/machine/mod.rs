@@ -181,6 +181,16 @@ impl<H: Handler> Machine<H> {
         }
     }
 
+    /// Parked sequences by class and code. Looks at every lane.
+    #[must_use]
+    pub fn parked_by(&self) -> BTreeMap<(failure::Class, String), i64> {
+        let mut counts = BTreeMap::new();
+        for sequence in self.lanes.values().filter_map(|lane| lane.parked.as_ref()) {
+            *counts.entry((sequence.class, sequence.code.clone())).or_default() += 1;
+        }
+        counts
+    }
+
     #[must_use]
     pub const fn slice(&self) -> i32 {
         self.slice

@@ -368,7 +368,9 @@ impl<H: Handler> Member<H> {
     }
 
     fn lag(&self) {
-        for progress in self.shared.consumer.progress() {
+        let progress = self.shared.consumer.progress();
+        self.shared.observer.held_bytes(progress.iter().map(|one| one.held_bytes).sum());
+        for progress in progress {
             if let Some(lag) = progress.lag() {
                 let labels = telemetry::labels::Partition {
                     topic: progress.partition.topic,

@@ -20,9 +20,13 @@ pub struct Observer {
     slices: Arc<Mutex<HashMap<i32, SliceView>>>,
 }
 
+/// Parked sequences by class and code.
+pub type ParkedBy = BTreeMap<(Class, String), i64>;
+
 #[derive(Debug, Clone, Default)]
 struct SliceView {
     gauges: Gauges,
+    parked: ParkedBy,
     stopped: Option<String>,
 }
 
@@ -154,17 +158,34 @@ impl Observer {
         self.with_slices(|slices| slices.entry(slice).or_default().gauges = gauges);
     }
 
+    /// Parked sequences of a slice by cause; told now and then, because counting looks at all of them.
+    pub fn parked(&self, slice: i32, parked: ParkedBy) {
+        self.with_slices(|slices| {
+            slices.entry(slice).or_default().parked = parked;
+            self.show_causes(slices);
+        });
+    }
+
+    /// Bytes of delivered records that are still held.
+    pub fn held_bytes(&self, bytes: usize) {
+        self.metrics.inflight_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     pub fn slice_stopped(&self, slice: i32, reason: Option<&str>) {
         match reason {
             Some(reason) => tracing::error!(slice, reason, "the slice stops until an operator acts"),
             None => tracing::info!(slice, "the slice goes on"),
         }
-        self.with_slices(|slices| slices.entry(slice).or_default().stopped = reason.map(str::to_owned));
+        self.with_slices(|slices| {
+            slices.entry(slice).or_default().stopped = reason.map(str::to_owned);
+            self.show_causes(slices);
+        });
     }
 
     pub fn slice_gone(&self, slice: i32) {
         self.with_slices(|slices| {
             slices.remove(&slice);
+            self.show_causes(slices);
         });
     }
 
@@ -188,6 +209,29 @@ impl Observer {
             self.health.clear("SLICE_STOPPED");
         } else {
             self.health.block("SLICE_STOPPED", stopped.join("; "));
+        }
+    }
+
+    fn show_causes(&self, slices: &HashMap<i32, SliceView>) {
+        let mut parked = ParkedBy::new();
+        let mut stopped: BTreeMap<String, i64> = BTreeMap::new();
+        for view in slices.values() {
+            for (cause, count) in &view.parked {
+                *parked.entry(cause.clone()).or_default() += count;
+            }
+            if let Some(reason) = &view.stopped {
+                let code = reason.split(':').next().unwrap_or_default().to_owned();
+                *stopped.entry(code).or_default() += 1;
+            }
+        }
+        self.metrics.parked_keys.clear();
+        for ((class, code), count) in parked {
+            let labels = labels::Failure { class: class.as_str(), code: code.into() };
+            self.metrics.parked_keys.get_or_create(&labels).set(count);
+        }
+        self.metrics.slices_stopped.clear();
+        for (code, count) in stopped {
+            self.metrics.slices_stopped.get_or_create(&labels::Code { code: code.into() }).set(count);
         }
     }
 }

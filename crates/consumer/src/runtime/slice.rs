@@ -473,6 +473,9 @@ impl<H: Handler> Running<H> {
     fn hint(&mut self) {
         let now = now_ms();
         if now - self.hinted >= 1_000 || self.machine.is_quiet() {
+            if now - self.hinted >= 1_000 {
+                self.shared.observer.parked(self.slice, self.machine.parked_by());
+            }
             self.hinted = now;
             let positions = self.machine.positions().into_iter();
             self.shared

@@ -1,13 +1,14 @@
 //! Bad input of every kind, as a careless publisher sends it: each ends in one known place, and nobody else notices.
 
 use devstack::Kind;
-use e2e::{Bench, erp::Erp};
+use e2e::{Bench, erp::Erp, member::Member};
 use events::{Envelope, Event, EventSet, partition::partition_for_key, topics};
 use failure::Class;
-use kafka::{Outgoing, drain::Drain};
+use kafka::{Outgoing, drain::Drain, mock::MockBroker};
 use ledger::{ParkedFilter, ParkedState};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
 use testkit::{
+    Scratch,
     bad_input::{self, BadRecord},
     business::{Item, Options, stream},
     eventually,
@@ -184,5 +185,67 @@ async fn a_version_gap_waits_to_be_filled_and_a_stale_version_becomes_a_dead_let
     let expected = BTreeMap::from([(Some(b"stale".to_vec()), ("contract".to_owned(), "STALE_VERSION".to_owned()))]);
     assert_eq!(letters(&bench).await, expected);
     assert_eq!(rows(&bench).await, expected);
+    bench.stop().await.expect("stopped");
+}
+
+fn erp_sync(config: &std::path::Path) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(e2e::binaries().expect("built").join("erp-sync"));
+    command.arg("--config").arg(config).env("THROUGHLINE_HTTP_BIND", "127.0.0.1:0").kill_on_drop(true);
+    command
+}
+
+#[tokio::test]
+async fn a_configuration_is_refused_with_all_its_mistakes_at_once() {
+    let scratch = Scratch::try_new("bad-config").expect("a folder");
+    let config = scratch.join("erp-sync.toml");
+    let text = "[kafka]\nbroker = \"localhost:9092\"\nprotocol = \"newest\"\n[runtime]\nmemory = \"24 parsecs\"\n\
+                drain_deadline = 5\n[erp]\nconcurrency = 0\n[surprise]\nkey = 1\n";
+    std::fs::write(&config, text).expect("written");
+    let output = erp_sync(&config).output().await.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    for mistake in [
+        "kafka.broker",
+        "kafka.protocol",
+        "runtime.memory",
+        "runtime.drain_deadline",
+        "erp.base_url",
+        "erp.concurrency",
+        "surprise",
+    ] {
+        assert!(said.contains(mistake), "`{mistake}` is not in:\n{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inputs_with_different_numbers_of_partitions_are_named_and_nothing_is_read() {
+    let bench = Bench::start(Kind::Embedded, 1, "partitions").await.expect("the stack starts");
+    let broker = MockBroker::start().expect("a broker of its own");
+    for subject in topics::SUBJECTS {
+        let count = if subject.topic == topics::INVOICE_POSTED { 6 } else { PARTITIONS };
+        broker.create_topic(subject.topic, count).expect("made");
+    }
+    let ready = bench.data().join("other.ready");
+    let mut service = erp_sync(&bench.data().join("services/erp-sync.toml"))
+        .arg("--ready-file")
+        .arg(&ready)
+        .env("THROUGHLINE_KAFKA_BROKERS", broker.bootstrap())
+        .env("THROUGHLINE_LEDGER_URL", "memory:")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let url = eventually("the ready file", PATIENCE, async || std::fs::read_to_string(&ready)).await.expect("up");
+    let member = Member::at(&url);
+    let reason = eventually("the reason", PATIENCE, async || {
+        let readiness = member.readiness().await.map_err(|error| error.to_string())?;
+        let reason = readiness.reason("NOT_COPARTITIONED").map(str::to_owned);
+        reason.filter(|_| !readiness.ready).ok_or_else(|| format!("{readiness:?}"))
+    })
+    .await
+    .expect("it says why it waits");
+    assert!(reason.contains(topics::INVOICE_POSTED) && reason.contains("6:") && reason.contains("12:"), "{reason}");
+    assert_eq!(member.metric("throughline_slices_owned", "").await.expect("metrics"), 0.0);
+    service.kill().await.expect("it was ours");
     bench.stop().await.expect("stopped");
 }

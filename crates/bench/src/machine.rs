@@ -44,6 +44,25 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// What a reader must know beside the table.
+    pub fn line(&self) -> String {
+        format!(
+            "{} × {}, {} MiB, Linux {}; Apache Kafka {}, PostgreSQL {}, {}; load before: {}; {} at {}",
+            self.processors,
+            self.processor,
+            self.memory_mib,
+            self.kernel,
+            self.kafka,
+            self.postgres,
+            self.client_library,
+            self.load_before,
+            self.commit.as_deref().unwrap_or("no commit"),
+            self.started,
+        )
+    }
+}
+
 fn value_of(file: &str, name: &str) -> String {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with(name));

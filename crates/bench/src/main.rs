@@ -12,6 +12,7 @@ mod rounds;
 mod runtime;
 mod usage;
 mod watched;
+mod whole;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -38,6 +39,9 @@ struct Args {
     /// Records of the case `ledger`
     #[arg(long, default_value_t = 400_000)]
     ledger_records: u64,
+    /// Generated events of the case `memory`
+    #[arg(long, default_value_t = 50_000)]
+    generated: u64,
     /// Write every single run, versions and settings to this file too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -58,6 +62,8 @@ enum Case {
     Ledger,
     /// Slow calls, against Little's law
     Effects,
+    /// The resident memory of `erp-sync` over real and generated events
+    Memory,
 }
 
 fn main() -> Result<()> {
@@ -75,6 +81,27 @@ fn main() -> Result<()> {
 }
 
 async fn measure(args: &Args) -> Result<()> {
+    let (machine, all) = compare(args).await?;
+    let whole = if wanted(args, Case::Memory) { whole::measure(args.generated).await? } else { Vec::new() };
+    if !all.is_empty() {
+        println!("{}\n", report::table(&all));
+    }
+    if !whole.is_empty() {
+        println!("{}\n", report::whole_table(&whole));
+    }
+    println!("{}", machine.line());
+    if let Some(file) = &args.json {
+        let settings = serde_json::json!({
+            "rounds": args.rounds, "records": args.records, "ledger_records": args.ledger_records,
+            "generated": args.generated, "value_bytes": record::VALUE_BYTES, "partitions": place::PARTITIONS,
+        });
+        let json = serde_json::to_string_pretty(&report::json(&machine, &settings, &all, &whole))?;
+        std::fs::write(file, json).with_context(|| format!("write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+async fn compare(args: &Args) -> Result<(Machine, Vec<rounds::Measured>)> {
     let comparisons = comparisons(args);
     let servers = Servers::start().await.context("start the servers")?;
     let machine = Machine::describe(servers.postgres_version());
@@ -89,28 +116,22 @@ async fn measure(args: &Args) -> Result<()> {
         all.push(rounds::measure(&servers.place(), comparison, args.rounds).await?);
     }
     servers.stop().await?;
-    println!("{}", report::table(&all));
-    if let Some(file) = &args.json {
-        let settings = serde_json::json!({
-            "rounds": args.rounds, "records": args.records, "ledger_records": args.ledger_records,
-            "value_bytes": record::VALUE_BYTES, "partitions": place::PARTITIONS,
-        });
-        let json = serde_json::to_string_pretty(&report::json(&machine, &settings, &all))?;
-        std::fs::write(file, json).with_context(|| format!("write {}", file.display()))?;
-    }
-    Ok(())
+    Ok((machine, all))
+}
+
+fn wanted(args: &Args, case: Case) -> bool {
+    args.cases.is_empty() || args.cases.contains(&case)
 }
 
 fn comparisons(args: &Args) -> Vec<Comparison> {
-    let wanted = |case| args.cases.is_empty() || args.cases.contains(&case);
     let mut all = Vec::new();
-    if wanted(Case::Noop) {
+    if wanted(args, Case::Noop) {
         all.extend(plan::noop(args.records));
     }
-    if wanted(Case::Ledger) {
+    if wanted(args, Case::Ledger) {
         all.extend(plan::ledger(args.ledger_records));
     }
-    if wanted(Case::Effects) {
+    if wanted(args, Case::Effects) {
         all.extend(plan::effects());
     }
     all

@@ -4,6 +4,7 @@ use crate::{
     job::Sample,
     machine::Machine,
     rounds::{Measured, Series},
+    whole::Whole,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -73,8 +74,22 @@ fn line(case: &str, series: &Series, ratio: &str, ideal: &str) -> String {
     format!("| {case} | {} | {rate} | {ratio} | {ideal} | {cpu} | {peak} |", series.what)
 }
 
+/// The runs of the whole thing.
+pub fn whole_table(all: &[Whole]) -> String {
+    let mut lines = vec![
+        "| what | events/s | CPU-s per million | peak resident MB | compared by verify |".to_owned(),
+        "|---|---|---|---|---|".to_owned(),
+    ];
+    for one in all {
+        let (rate, cpu) = (one.events as f64 / one.seconds, one.cpu_seconds * 1e6 / one.events as f64);
+        let peak = one.peak_bytes as f64 / 1e6;
+        lines.push(format!("| {} | {rate:.0} | {cpu:.0} | {peak:.0} | {} |", one.what, one.compared));
+    }
+    lines.join("\n")
+}
+
 /// Everything, for machines.
-pub fn json(machine: &Machine, settings: &serde_json::Value, all: &[Measured]) -> serde_json::Value {
+pub fn json(machine: &Machine, settings: &serde_json::Value, all: &[Measured], whole: &[Whole]) -> serde_json::Value {
     let one = |measured: &Measured| {
         let rate = |series: &Series| Spread::of(series.samples.iter().map(Sample::per_second));
         json!({
@@ -90,7 +105,7 @@ pub fn json(machine: &Machine, settings: &serde_json::Value, all: &[Measured]) -
             },
         })
     };
-    json!({ "machine": machine, "settings": settings, "comparisons": all.iter().map(one).collect::<Vec<_>>() })
+    json!({ "machine": machine, "settings": settings, "comparisons": all.iter().map(one).collect::<Vec<_>>(), "whole": whole })
 }
 
 #[cfg(test)]

@@ -131,6 +131,8 @@ pub struct Settings {
     pub inbox_bytes: usize,
     /// Records that wait behind others of their sequence; beyond this nothing new is taken.
     pub waiting_records: usize,
+    /// The same in bytes.
+    pub waiting_bytes: usize,
     /// Steps whose effects are not done; beyond this nothing new is decided.
     pub open_steps: usize,
     /// Identities kept in memory: 40 bytes each.
@@ -171,6 +173,7 @@ impl Default for Settings {
             inbox_records: 4_000,
             inbox_bytes: 4 << 20,
             waiting_records: 4_000,
+            waiting_bytes: 4 << 20,
             open_steps: 256,
             recent_identities: 50_000,
             document_cache_bytes: 4 << 20,

@@ -119,7 +119,9 @@ pub struct Machine<H: Handler> {
     due: VecDeque<Arc<str>>,
     letters: HashMap<(Arc<str>, i64), ParkedFate>,
     letters_in_row: u32,
+    /// Records taken from the inbox that have no disposition yet, and their bytes.
     held: usize,
+    held_bytes: usize,
     calls_out: usize,
     marks_due: Option<Millis>,
     gate_closed: bool,
@@ -163,7 +165,7 @@ impl<H: Handler> Machine<H> {
     #[must_use]
     pub fn next_wake(&self) -> Option<Millis> {
         let wake = self.wakes.keys().next().copied();
-        let takes = self.may_decide() && self.pending.is_empty() && self.held < self.settings.waiting_records;
+        let takes = self.may_decide() && self.pending.is_empty() && self.may_hold();
         let merge = if takes { self.inbox.wake_at() } else { None };
         [wake, merge, self.marks_due].into_iter().flatten().min()
     }
@@ -172,7 +174,7 @@ impl<H: Handler> Machine<H> {
     pub fn gauges(&self) -> Gauges {
         let parked = || self.lanes.values().filter_map(|lane| lane.parked.as_ref());
         Gauges {
-            undecided: self.inbox.len() + self.pending.len() + self.held,
+            undecided: self.inbox.len() + self.held,
             open_steps: self.steps.len(),
             parked_sequences: parked().count(),
             parked_records: parked().map(|sequence| usize::try_from(sequence.depth).unwrap_or(0)).sum(),
@@ -274,6 +276,10 @@ impl<H: Handler> Machine<H> {
             && self.steps.len() < self.settings.open_steps
     }
 
+    fn may_hold(&self) -> bool {
+        self.held < self.settings.waiting_records && self.held_bytes < self.settings.waiting_bytes
+    }
+
     fn pump(&mut self, now: Millis) {
         loop {
             self.decide_what_can_be(now);
@@ -321,9 +327,10 @@ impl<H: Handler> Machine<H> {
         if !self.pending.is_empty() {
             return;
         }
-        while self.pending.len() < self.settings.batch_records && self.held < self.settings.waiting_records {
+        while self.pending.len() < self.settings.batch_records && self.may_hold() {
             let Some(arrived) = self.inbox.pop(now) else { break };
             self.held += 1;
+            self.held_bytes += arrived.record.size_bytes();
             let item = self.item(Work::Live(arrived));
             self.pending.push(item);
         }
@@ -499,6 +506,7 @@ impl<H: Handler> Machine<H> {
             frontier.decide(record.offset);
         }
         self.held = self.held.saturating_sub(1);
+        self.held_bytes = self.held_bytes.saturating_sub(arrived.record.size_bytes());
     }
 
     /// The same for the first record of an identity: its identity becomes durable with it.

@@ -231,6 +231,7 @@ impl<H: Handler> Machine<H> {
             letters: HashMap::new(),
             letters_in_row: 0,
             held: 0,
+            held_bytes: 0,
             calls_out: 0,
             marks_due: None,
             gate_closed: false,

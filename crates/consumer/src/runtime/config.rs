@@ -186,6 +186,13 @@ impl Config for Runtime {
     }
 }
 
+/// How the bytes of records in memory are shared out: one part in so many for what the client library has fetched, for what is
+/// delivered and not yet taken, for what is taken and not yet looked at, and for what waits for others of its sequence.
+const QUEUED: usize = 4;
+const BACKLOG: usize = 8;
+const INBOXES: usize = 4;
+const WAITING: usize = 3;
+
 impl RuntimeConfig {
     /// The group consumer of a service.
     #[must_use]
@@ -197,8 +204,8 @@ impl RuntimeConfig {
         config.instance_id.clone_from(&self.kafka.instance_id);
         config.drain_deadline_ms = u64::try_from(self.runtime.drain_deadline.as_millis()).unwrap_or(u64::MAX);
         let memory = self.runtime.memory.as_usize();
-        config.queue_kib = (memory / 3 / 1024).max(64);
-        config.backlog_bytes = (memory / 3).max(64 * 1024);
+        config.queue_kib = (memory / QUEUED / 1024).max(64);
+        config.backlog_bytes = (memory / BACKLOG).max(64 * 1024);
         // One record that waits keeps the buffer of its batch.
         config.batch_bytes = 128 * 1024;
         config
@@ -212,7 +219,8 @@ impl RuntimeConfig {
         let queues = (slices * topics).max(1);
         Settings {
             batch_records: self.runtime.batch_records,
-            inbox_bytes: (memory / queues).max(64 * 1024),
+            inbox_bytes: (memory / INBOXES / queues).max(64 * 1024),
+            waiting_bytes: (memory / WAITING / slices.max(1)).max(64 * 1024),
             inbox_records: self.runtime.batch_records * 2,
             waiting_records: self.runtime.batch_records * 2,
             document_cache_bytes: (memory / slices.max(1)).max(256 * 1024),

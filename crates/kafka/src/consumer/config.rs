@@ -117,7 +117,8 @@ impl ConsumerConfig {
             .set("fetch.queue.backoff.ms", "5")
             // Brokers that do not wake long polls answer only after the whole wait.
             .set("fetch.wait.max.ms", if self.client.embedded { "10" } else { "50" })
-            .set("fetch.max.bytes", (8 * 1024 * 1024).to_string())
+            // One answer more than the queue's bound may be in memory. Never below a record's usual largest size.
+            .set("fetch.max.bytes", (self.queue_kib * 1024).clamp(1 << 20, 8 << 20).to_string())
             .set("queued.max.messages.kbytes", self.queue_kib.to_string());
         if let Some(id) = &self.instance_id {
             native.set("group.instance.id", id);

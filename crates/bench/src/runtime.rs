@@ -55,16 +55,16 @@ pub async fn measure<H: Handler, T: Target<H::Effect>>(
     Ok((begun, ended))
 }
 
-/// The defaults of every service; only the addresses are ours.
+/// The defaults of every service, or what the environment says (`THROUGHLINE_RUNTIME_…`); only the addresses are ours.
 fn settings(job: &Job) -> Result<RuntimeConfig> {
     let settings = [
         ("kafka.brokers", job.place.brokers.as_str()),
         ("registry.url", &job.place.registry),
         ("ledger.url", &job.place.postgres),
     ];
-    let env: BTreeMap<String, String> =
-        settings.into_iter().map(|(path, value)| (config::env_name(path), value.to_owned())).collect();
-    let loaded = config::load(&config::Source { file: None, env }).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+    let mut source = config::Source::with_env(None);
+    source.env.extend(settings.into_iter().map(|(path, value)| (config::env_name(path), value.to_owned())));
+    let loaded = config::load(&source).map_err(|problems| anyhow::anyhow!("{problems}"))?;
     Ok(loaded.config)
 }
 

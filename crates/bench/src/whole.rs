@@ -30,6 +30,8 @@ pub struct Whole {
     /// From the first event published to the last effect done.
     pub seconds: f64,
     pub cpu_seconds: f64,
+    /// Resident memory before the first event, and at its highest.
+    pub idle_bytes: u64,
     pub peak_bytes: u64,
     /// What `verify` compared, over all its checks.
     pub compared: u64,
@@ -44,9 +46,10 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Real invoices (where the file is on this machine) and a generated business.
-pub async fn measure(generated: u64) -> Result<Vec<Whole>> {
+pub async fn measure(generated: u64, real: bool) -> Result<Vec<Whole>> {
     let mut all = Vec::new();
     match online_retail_file() {
+        _ if !real => {}
         Some(file) => {
             let events = retail::Events::open(&file)?.filter_map(|item| item.ok()?.ok());
             all.push(run("real invoices, the whole file", events).await?);
@@ -74,6 +77,7 @@ async fn run(what: &str, events: impl Iterator<Item = (Envelope, Event)>) -> Res
     let service = endpoints.services.get(SERVICE).context("the stack has no erp-sync")?;
     let url = service.http.clone().context("erp-sync has no address")?;
     let peak = Arc::new(AtomicU64::new(0));
+    let idle_bytes = resident(&reqwest::get(format!("{url}/metrics")).await?.text().await?).unwrap_or(0);
     let sampler = tokio::spawn(sample(format!("{url}/metrics"), peak.clone()));
 
     let begun = Instant::now();
@@ -103,7 +107,7 @@ async fn run(what: &str, events: impl Iterator<Item = (Envelope, Event)>) -> Res
     stack.stop().await?;
     let peak_bytes = peak.load(Ordering::Relaxed);
     ensure!(peak_bytes > 0, "erp-sync told no resident memory");
-    Ok(Whole { what: what.to_owned(), events: published, seconds, cpu_seconds, peak_bytes, compared })
+    Ok(Whole { what: what.to_owned(), events: published, seconds, cpu_seconds, idle_bytes, peak_bytes, compared })
 }
 
 /// Publishes everything; answers how many records the broker has taken.

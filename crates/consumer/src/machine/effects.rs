@@ -44,7 +44,7 @@ impl<H: Handler> Machine<H> {
                 Work::Timer { row, .. } => self.batch.timer(ledger::TimerChange::Clear { id: row.id.clone() }),
             }
         }
-        lane.step = Some(Box::new(OpenStep {
+        let step = OpenStep {
             id,
             items,
             effects,
@@ -55,7 +55,9 @@ impl<H: Handler> Machine<H> {
             absences: 0,
             shown: false,
             since: now,
-        }));
+        };
+        self.step_bytes += step.weight();
+        lane.step = Some(Box::new(step));
     }
 
     /// Journals a step of the current batch.
@@ -241,7 +243,7 @@ impl<H: Handler> Machine<H> {
     /// The step ends without taking hold: its events are parked in order, with what is already done or unknown.
     fn refused(&mut self, lane: &mut Lane<H>, failure: Failure, now: Millis) {
         let Some(step) = lane.step.take() else { return };
-        let Some(name) = self.end_step(step.id) else { return };
+        let Some(name) = self.end_step(&step) else { return };
         self.batch.outcome(step.id, step.next, EffectResult::Refused { code: failure.code.to_string() });
         if let Some(planned) = step.effects.get(step.next) {
             self.show_row(&step, planned.row.key.clone(), planned.row.entity.clone(), "refused", &failure, &name);
@@ -255,7 +257,7 @@ impl<H: Handler> Machine<H> {
     /// All effects are done: what was decided takes hold.
     fn finish(&mut self, lane: &mut Lane<H>, now: Millis) {
         let Some(mut step) = lane.step.take() else { return };
-        let Some(name) = self.end_step(step.id) else { return };
+        let Some(name) = self.end_step(&step) else { return };
         if step.effects.iter().any(|planned| planned.effect.reports()) {
             match self.report(&name, &mut step, now) {
                 Ok(None) => {}
@@ -277,8 +279,10 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    fn end_step(&mut self, id: StepId) -> Option<Arc<str>> {
+    fn end_step(&mut self, step: &OpenStep<H>) -> Option<Arc<str>> {
+        let id = step.id;
         let name = self.steps.remove(&id)?;
+        self.step_bytes = self.step_bytes.saturating_sub(step.weight());
         if let Some(entry) = self.entries.get_mut(&id.entry) {
             entry.steps = entry.steps.saturating_sub(1);
         }
@@ -339,6 +343,7 @@ impl<H: Handler> Machine<H> {
         }
         step.id = self.open(name, &step.items, &step.effects, &step.staged);
         step.state = StepState::Committing;
+        self.step_bytes += step.weight();
         lane.step = Some(Box::new(step));
     }
 

@@ -42,7 +42,7 @@ impl<E> Inbox<E> {
     /// Adds a record; true if its topic has to be paused now.
     pub fn push(&mut self, topic: &Arc<str>, arrived: Arrived<E>) -> bool {
         let Some(queue) = self.queues.get_mut(topic) else { return false };
-        queue.bytes += arrived.record.size_bytes();
+        queue.bytes += arrived.weight();
         queue.records.push_back(Box::new(arrived));
         queue.at_end = false;
         let full = queue.records.len() >= self.max_records || queue.bytes >= self.max_bytes;
@@ -71,8 +71,13 @@ impl<E> Inbox<E> {
             self.waiting_since = None;
         }
         let first = queue.records.pop_front()?;
-        queue.bytes -= first.record.size_bytes();
+        queue.bytes -= first.weight();
         Some(first)
+    }
+
+    /// Offset of the oldest record of a topic that is still here.
+    pub fn first(&self, topic: &str) -> Option<i64> {
+        self.queues.get(topic)?.records.front().map(|first| first.record.offset)
     }
 
     /// Topics that have room again.

@@ -18,6 +18,14 @@ pub struct Arrived<E> {
 }
 
 impl<E> Arrived<E> {
+    /// What the record and its event occupy in memory, roughly: what bounds count. Texts and lists of an event take a few times
+    /// the bytes that Avro needs for them.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        const DECODED: usize = 4;
+        self.record.size_bytes() + DECODED * self.record.value.as_ref().map_or(0, bytes::Bytes::len)
+    }
+
     /// The record key as text; empty where there is none.
     #[must_use]
     pub fn key(&self) -> &str {
@@ -135,6 +143,8 @@ pub struct Settings {
     pub waiting_bytes: usize,
     /// Steps whose effects are not done; beyond this nothing new is decided.
     pub open_steps: usize,
+    /// The same in bytes.
+    pub open_step_bytes: usize,
     /// Identities kept in memory: 40 bytes each.
     pub recent_identities: usize,
     pub document_cache_bytes: usize,
@@ -175,6 +185,7 @@ impl Default for Settings {
             waiting_records: 4_000,
             waiting_bytes: 4 << 20,
             open_steps: 256,
+            open_step_bytes: 4 << 20,
             recent_identities: 50_000,
             document_cache_bytes: 4 << 20,
             merge_wait: Duration::from_millis(300),

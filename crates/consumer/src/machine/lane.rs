@@ -161,6 +161,16 @@ pub struct OpenStep<H: Handler + ?Sized> {
 }
 
 impl<H: Handler + ?Sized> OpenStep<H> {
+    /// What the step occupies in memory, roughly. The same from its start to its end: receipts and staged changes, which grow,
+    /// are part of the factor.
+    pub fn weight(&self) -> usize {
+        /// An effect is here as itself and as JSON, and once more in the entry that makes it durable.
+        const COPIES: usize = 4;
+        let items: usize = self.items.iter().filter_map(|item| item.work.arrived()).map(Arrived::weight).sum();
+        let effects: usize = self.effects.iter().map(|planned| planned.row.payload.len()).sum();
+        items + COPIES * effects
+    }
+
     pub fn receipts(&self) -> BTreeMap<String, Receipt> {
         self.effects.iter().filter_map(|planned| Some((planned.row.key.clone(), planned.receipt.clone()?))).collect()
     }

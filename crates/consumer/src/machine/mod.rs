@@ -122,6 +122,8 @@ pub struct Machine<H: Handler> {
     /// Records taken from the inbox that have no disposition yet, and their bytes.
     held: usize,
     held_bytes: usize,
+    /// Bytes of the open steps.
+    step_bytes: usize,
     calls_out: usize,
     marks_due: Option<Millis>,
     gate_closed: bool,
@@ -191,6 +193,12 @@ impl<H: Handler> Machine<H> {
             *counts.entry((sequence.class, sequence.code.clone())).or_default() += 1;
         }
         counts
+    }
+
+    /// Offset of the oldest record of a topic that arrived and was not looked at yet: what came before it has left the inbox.
+    #[must_use]
+    pub fn first_in_inbox(&self, topic: &str) -> Option<i64> {
+        self.inbox.first(topic)
     }
 
     #[must_use]
@@ -273,11 +281,15 @@ impl<H: Handler> Machine<H> {
             && !self.draining
             && self.stopping.is_none()
             && self.batch.records() < self.settings.batch_records
-            && self.steps.len() < self.settings.open_steps
+            && self.may_open()
     }
 
     fn may_hold(&self) -> bool {
         self.held < self.settings.waiting_records && self.held_bytes < self.settings.waiting_bytes
+    }
+
+    fn may_open(&self) -> bool {
+        self.steps.len() < self.settings.open_steps && self.step_bytes < self.settings.open_step_bytes
     }
 
     fn pump(&mut self, now: Millis) {
@@ -330,7 +342,7 @@ impl<H: Handler> Machine<H> {
         while self.pending.len() < self.settings.batch_records && self.may_hold() {
             let Some(arrived) = self.inbox.pop(now) else { break };
             self.held += 1;
-            self.held_bytes += arrived.record.size_bytes();
+            self.held_bytes += arrived.weight();
             let item = self.item(Work::Live(arrived));
             self.pending.push(item);
         }
@@ -399,7 +411,7 @@ impl<H: Handler> Machine<H> {
 
     fn run_lanes(&mut self, now: Millis) {
         for _ in 0..self.runnable.len() {
-            if self.steps.len() >= self.settings.open_steps {
+            if !self.may_open() {
                 break;
             }
             let Some(name) = self.runnable.pop_front() else { break };
@@ -506,7 +518,7 @@ impl<H: Handler> Machine<H> {
             frontier.decide(record.offset);
         }
         self.held = self.held.saturating_sub(1);
-        self.held_bytes = self.held_bytes.saturating_sub(arrived.record.size_bytes());
+        self.held_bytes = self.held_bytes.saturating_sub(arrived.weight());
     }
 
     /// The same for the first record of an identity: its identity becomes durable with it.

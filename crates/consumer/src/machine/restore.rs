@@ -232,6 +232,7 @@ impl<H: Handler> Machine<H> {
             letters_in_row: 0,
             held: 0,
             held_bytes: 0,
+            step_bytes: 0,
             calls_out: 0,
             marks_due: None,
             gate_closed: false,
@@ -298,23 +299,14 @@ impl<H: Handler> Machine<H> {
             }
         }
         let items: Vec<Item<_>> = works.into_iter().map(|work| self.item(work)).collect();
-        let lane = self.lanes.entry(name.clone()).or_default();
         let until = now + millis(self.settings.visibility);
         let state = StepState::Resting(until);
         let next = effects.iter().take_while(|planned| planned.receipt.is_some()).count();
         let staged = step.staged;
-        lane.step = Some(Box::new(OpenStep {
-            id,
-            items,
-            effects,
-            next,
-            staged,
-            state,
-            attempts: 0,
-            absences: 0,
-            shown: false,
-            since: now,
-        }));
+        let step =
+            OpenStep { id, items, effects, next, staged, state, attempts: 0, absences: 0, shown: false, since: now };
+        self.step_bytes += step.weight();
+        self.lanes.entry(name.clone()).or_default().step = Some(Box::new(step));
         self.steps.insert(id, name);
         self.wake_at(until, Wake::Step(id));
     }

@@ -187,11 +187,17 @@ impl Config for Runtime {
 }
 
 /// How the bytes of records in memory are shared out: one part in so many for what the client library has fetched, for what is
-/// delivered and not yet taken, for what is taken and not yet looked at, and for what waits for others of its sequence.
-const QUEUED: usize = 4;
+/// delivered and not yet looked at (as bytes of Kafka: in memory it is a few times as much), for what waits for others of its
+/// sequence, and for what waits for its effects.
+const QUEUED: usize = 6;
 const BACKLOG: usize = 8;
-const INBOXES: usize = 4;
-const WAITING: usize = 3;
+const WAITING: usize = 4;
+const STEPS: usize = 4;
+/// Documents and identities may take half as much each, besides.
+const DOCUMENTS: usize = 2;
+const IDENTITIES: usize = 2;
+/// What an identity takes.
+const IDENTITY_BYTES: usize = 100;
 
 impl RuntimeConfig {
     /// The group consumer of a service.
@@ -206,29 +212,30 @@ impl RuntimeConfig {
         let memory = self.runtime.memory.as_usize();
         config.queue_kib = (memory / QUEUED / 1024).max(64);
         config.backlog_bytes = (memory / BACKLOG).max(64 * 1024);
-        // One record that waits keeps the buffer of its batch.
-        config.batch_bytes = 128 * 1024;
+        // One record that waits keeps the buffer of its batch, and one batch more than the bound may be on its way per partition.
+        config.batch_bytes = 32 * 1024;
         config
     }
 
-    /// Bounds of one slice's machine when this member may own up to `slices` of them with `topics` inputs each.
+    /// Bounds of one slice's machine when this member may own up to `slices` of them.
     #[must_use]
-    pub fn settings(&self, slices: usize, topics: usize) -> Settings {
+    pub fn settings(&self, slices: usize) -> Settings {
         let defaults = Settings::default();
-        let memory = self.runtime.memory.as_usize();
-        let queues = (slices * topics).max(1);
+        let of_slice = self.runtime.memory.as_usize() / slices.max(1);
         Settings {
             batch_records: self.runtime.batch_records,
-            inbox_bytes: (memory / INBOXES / queues).max(64 * 1024),
-            waiting_bytes: (memory / WAITING / slices.max(1)).max(64 * 1024),
+            // Only for one topic that runs ahead: what all of them hold is bounded by what may be delivered.
+            inbox_bytes: of_slice.max(64 * 1024),
+            waiting_bytes: (of_slice / WAITING).max(64 * 1024),
+            open_step_bytes: (of_slice / STEPS).max(64 * 1024),
             inbox_records: self.runtime.batch_records * 2,
             waiting_records: self.runtime.batch_records * 2,
-            document_cache_bytes: (memory / slices.max(1)).max(256 * 1024),
+            document_cache_bytes: (of_slice / DOCUMENTS).max(256 * 1024),
             merge_wait: self.runtime.merge_wait,
             not_yet_deadline: self.runtime.not_yet_deadline,
             letters_in_row: self.runtime.letters_in_row,
             parked_retry: failure::RetryPolicy { max: self.runtime.parked_retry_max, ..defaults.parked_retry.clone() },
-            recent_identities: (memory / slices.max(1) / 100).clamp(2_000, 50_000),
+            recent_identities: (of_slice / IDENTITIES / IDENTITY_BYTES).clamp(2_000, 50_000),
             ..defaults
         }
     }

@@ -96,7 +96,7 @@ pub async fn run_on<H: Handler, T: Target<H::Effect>>(
     let topics: Vec<Arc<str>> = H::Event::topics().into_iter().map(Arc::from).collect();
     let names = H::Event::topics();
     let (consumer, events) = Consumer::start(config.consumer(handler.name(), &names))?;
-    let mut settings = config.settings(usize::try_from(partitions).unwrap_or(1), topics.len());
+    let mut settings = config.settings(usize::try_from(partitions).unwrap_or(1));
     settings.partitions = Arc::new(outputs);
     let limits = target.limits();
     settings.visibility = Duration::from_millis(u64::try_from(limits.visibility_ms).unwrap_or(0));

@@ -18,7 +18,7 @@ use kafka::{
 };
 use ledger::{Loaded, NewAudit, Outgoing, ParkedRecord, PublishedMark, Takeover};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -92,6 +92,8 @@ struct Running<H: Handler> {
     closed_gates: BTreeSet<&'static str>,
     done: Option<Done>,
     hinted: i64,
+    /// Of batches whose records are not all looked at yet, with their last offsets: they count against what may be delivered.
+    leases: HashMap<Arc<str>, VecDeque<(i64, Lease)>>,
     /// When the gauges were shown last, and when they will be if they have changed since.
     shown: i64,
     show_at: Option<i64>,
@@ -135,6 +137,7 @@ pub async fn run<H: Handler>(
         closed_gates: BTreeSet::new(),
         done: None,
         hinted: 0,
+        leases: HashMap::new(),
         shown: 0,
         show_at: None,
     };
@@ -396,11 +399,13 @@ impl<H: Handler> Running<H> {
     fn records(&mut self, decoded: Decoded<H::Event>) -> Option<Ended> {
         match decoded {
             Decoded::Records { topic, generation, records, lease } => {
-                let is_current = self.generations.get(&topic) == Some(&generation);
-                let ended = is_current.then(|| self.step(Input::Arrived { topic, records })).flatten();
-                // Not before: what waits to be taken must count. From here on the machine's own bound does, which pauses the topic.
-                drop(lease);
-                ended
+                if self.generations.get(&topic) != Some(&generation) {
+                    return None;
+                }
+                if let Some(last) = records.last() {
+                    self.leases.entry(topic.clone()).or_default().push_back((last.record.offset, lease));
+                }
+                self.step(Input::Arrived { topic, records })
             }
             Decoded::End { topic, offset, generation } => {
                 if self.generations.get(&topic) == Some(&generation) {
@@ -437,7 +442,17 @@ impl<H: Handler> Running<H> {
                 Output::Drained => ended = Some(Ended::Drained),
             }
         }
+        self.release();
         ended
+    }
+
+    fn release(&mut self) {
+        for (topic, leases) in &mut self.leases {
+            let first = self.machine.first_in_inbox(topic);
+            while leases.front().is_some_and(|(last, _)| first.is_none_or(|first| *last < first)) {
+                leases.pop_front();
+            }
+        }
     }
 
     fn load(&self, request: ledger::LoadRequest) {

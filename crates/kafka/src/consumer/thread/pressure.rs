@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// The longest that polling waits for bytes to be released before partitions are paused.
 const HOLD: Duration = Duration::from_millis(200);
-const SMALLEST_SHARE: usize = 64 * 1024;
+const SMALLEST_SHARE: usize = 16 * 1024;
 
 impl PollThread {
     /// False while there is no room and the wait is not over.

@@ -299,7 +299,8 @@ async fn decode_all<H: Handler>(
         for record in batch.records {
             records.push(decoder.arrive(record).await);
         }
-        let (topic, generation, lease) = (batch.partition.topic, batch.generation, batch.lease);
+        let (topic, generation, mut lease) = (batch.partition.topic, batch.generation, batch.lease);
+        lease.resize(records.iter().map(Arrived::weight).sum());
         if decoded.send(Decoded::Records { topic, generation, records, lease }).is_err() {
             return;
         }

@@ -62,6 +62,16 @@ impl Config for RuntimeConfig {
     }
 }
 
+impl Kafka {
+    /// The shortest silence after which the group may give our slices to others. With protocol `consumer` the broker decides; its
+    /// own lower bound is longer than this.
+    #[must_use]
+    pub fn session(&self) -> Duration {
+        const CLASSIC_DEFAULT: Duration = Duration::from_secs(10);
+        self.session_timeout.unwrap_or(CLASSIC_DEFAULT)
+    }
+}
+
 impl Config for Kafka {
     fn read(s: &mut Section<'_>) -> Self {
         let brokers = s.required("brokers", "host:port, several separated by commas");

@@ -34,9 +34,20 @@ pub fn binaries() -> Result<PathBuf> {
 
 impl Bench {
     pub async fn start(kind: Kind, replicas: u16, name: &str) -> Result<Self> {
+        Self::start_with(kind, replicas, name, |config| config).await
+    }
+
+    /// The same with a stack that differs from the usual one.
+    pub async fn start_with(
+        kind: Kind,
+        replicas: u16,
+        name: &str,
+        change: impl FnOnce(StackConfig) -> StackConfig,
+    ) -> Result<Self> {
         service::install_tls();
         let scratch = Scratch::try_new(name)?;
         let config = StackConfig { binaries: Some(binaries()?), ..StackConfig::new(kind, scratch.join("stack")) };
+        let config = change(config);
         let stack = Stack::start(config.with_service("erp-sync", replicas)).await?;
         let endpoints = stack.endpoints();
         let client = ClientConfig { embedded: kind == Kind::Embedded, ..ClientConfig::new(&endpoints.kafka) };

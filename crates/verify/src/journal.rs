@@ -1,6 +1,6 @@
 //! What the ledger says: the disposition of each offset, what was sent, what is open.
 
-use crate::{Error, topics::Place};
+use crate::{Error, accepted::Accepted, topics::Place};
 use events::Envelope;
 use ledger::{
     Cause, Disposition, EffectResult, Entry, Ledger, NewOutgoing, ParkedFilter, ParkedState, Position, StepId,
@@ -14,6 +14,8 @@ pub type Outgoing = BTreeMap<(i32, String, i32), BTreeMap<i64, NewOutgoing>>;
 pub struct JournalView {
     pub dispositions: BTreeMap<Place, Vec<Disposition>>,
     pub parked: BTreeMap<Place, ParkedState>,
+    /// What operators decided about positions.
+    pub accepted: Accepted,
     pub positions: BTreeMap<(String, i32), i64>,
     /// Effects that the journal holds as done, by the id of the event they were for.
     pub done: BTreeMap<String, Vec<String>>,
@@ -39,7 +41,7 @@ const PAGE: usize = 500;
 
 impl JournalView {
     pub async fn read(ledger: &dyn Ledger) -> Result<Self, Error> {
-        let mut view = Self::default();
+        let mut view = Self { accepted: Accepted::read(ledger).await?, ..Self::default() };
         let parked_events = view.read_parked(ledger).await?;
         for slice in ledger.slices().await? {
             view.open_entries += slice.next_entry - 1 - slice.closed_entry;
@@ -107,6 +109,9 @@ impl JournalView {
     ) {
         for record in &entry.records {
             let topic = entry.topics.get(usize::from(record.topic)).cloned().unwrap_or_default();
+            if self.accepted.is_gone(&topic, slice, number) {
+                continue;
+            }
             self.dispositions.entry((topic, slice, record.offset)).or_default().push(record.disposition);
         }
         for (index, step) in (0..).zip(entry.steps) {

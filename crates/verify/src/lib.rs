@@ -4,6 +4,7 @@
 //! [`verify`] checks I1–I4, I6 and I8–I10 of the design on what is running or has run; [`wait_until_quiet`] waits until there is
 //! nothing left to do.
 
+mod accepted;
 mod checks;
 mod effects;
 mod journal;

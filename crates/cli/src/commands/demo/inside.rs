@@ -32,7 +32,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 impl Running {
     pub(super) fn start(stack: &Stack, data: &Path) -> Result<Self> {
-        let text = devstack::services::toml("erp-sync", 0, &stack.endpoints(), data);
+        let text = devstack::services::toml("erp-sync", 0, &stack.endpoints(), data, false);
         let text = text.map_err(|error| Trouble::failed("STACK", error.to_string()))?;
         let config = data.join("erp-sync.toml");
         std::fs::write(&config, text)

@@ -10,6 +10,7 @@ mod journal;
 mod money;
 mod topics;
 
+use events::topics::{Family, of_family};
 use journal::JournalView;
 use kafka::{Admin, ClientConfig, RegistryConfig};
 use ledger::Ledger;
@@ -136,7 +137,7 @@ pub async fn wait_until_quiet(
 async fn busy(sources: &Sources, admin: &Admin) -> Result<Option<String>, Error> {
     let slices = sources.service.ledger.slices().await?;
     let mut lag = 0;
-    for topic in events::topics::SUBJECTS {
+    for topic in of_family(Family::Commercial) {
         for partition in 0..admin.partitions(topic.topic).await? {
             let (low, end) = admin.watermarks(topic.topic, partition).await?;
             let slice = slices.iter().find(|slice| slice.slice == partition);

@@ -1,7 +1,11 @@
 //! What is in the topics, read by a client that belongs to no group.
 
 use crate::{Error, Sources, journal::JournalView};
-use events::{Event, EventSet, Record, Uid, wire};
+use events::{
+    Event, EventSet, Record, Uid,
+    topics::{Family, of_family},
+    wire,
+};
 use kafka::{Lookup, Registry, drain::Drain};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -59,7 +63,7 @@ impl TopicView {
         let registry =
             Registry::connect(sources.registry.clone()).map_err(|error| Error::Registry(error.to_string()))?;
         let admin = kafka::Admin::connect(&sources.kafka)?;
-        for subject in events::topics::SUBJECTS {
+        for subject in of_family(Family::Commercial) {
             for partition in 0..admin.partitions(subject.topic).await? {
                 let range = admin.watermarks(subject.topic, partition).await?;
                 view.ranges.insert((subject.topic.to_owned(), partition), range);

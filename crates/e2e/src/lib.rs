@@ -33,11 +33,19 @@ pub fn binaries() -> Result<PathBuf> {
 }
 
 impl Bench {
+    /// With `erp-sync` alone.
     pub async fn start(kind: Kind, replicas: u16, name: &str) -> Result<Self> {
+        Self::start_with(kind, &[("erp-sync", replicas)], name).await
+    }
+
+    /// With replicas of these services.
+    pub async fn start_with(kind: Kind, services: &[(&str, u16)], name: &str) -> Result<Self> {
         service::install_tls();
         let scratch = Scratch::try_new(name)?;
         let config = StackConfig { binaries: Some(binaries()?), ..StackConfig::new(kind, scratch.join("stack")) };
-        let stack = Stack::start(config.with_service("erp-sync", replicas)).await?;
+        let config =
+            services.iter().fold(config, |config, (service, replicas)| config.with_service(service, *replicas));
+        let stack = Stack::start(config).await?;
         let endpoints = stack.endpoints();
         let client = ClientConfig { embedded: kind == Kind::Embedded, ..ClientConfig::new(&endpoints.kafka) };
         let url = match (&endpoints.postgres, &endpoints.sqlite) {

@@ -65,14 +65,9 @@ pub(crate) fn prepare(service: &Service, endpoints: &Endpoints, stack: &StackCon
 pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path, new_group_protocol: bool) -> Result<String> {
     let folder = data.join("services");
     std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
-    let mapping = folder.join("erp-mapping.yaml");
-    if !mapping.exists() {
-        write_atomically(&mapping, MAPPING.as_bytes())?;
-    }
-    let credentials = credentials(data)?;
     let ledger = match (&endpoints.postgres, &endpoints.sqlite) {
         (Some(url), _) => url.clone(),
-        (None, Some(path)) => format!("sqlite://{path}"),
+        (None, Some(path)) => format!("sqlite://{}", sqlite_of(service, path)),
         (None, None) => "memory:".to_owned(),
     };
     let mut text = String::from("# Written by the dev stack at every start; changes are lost.\n");
@@ -88,6 +83,39 @@ pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path, new_gr
     section(&mut text, "kafka", &[("brokers", &*brokers), group[0], group[1]]);
     section(&mut text, "registry", &[("url", &quote(&endpoints.registry))]);
     section(&mut text, "ledger", &[("url", &quote(&ledger)), ("schema", &quote(&service.replace('-', "_")))]);
+    match service {
+        "analytics-feed" => masking(&mut text, &folder)?,
+        _ => erp(&mut text, &folder, endpoints, data)?,
+    }
+    Ok(text)
+}
+
+/// The SQLite file of a service, beside that of `erp-sync`: each service has a ledger of its own.
+#[must_use]
+pub fn sqlite_of(service: &str, of_erp_sync: &str) -> String {
+    if service == "erp-sync" {
+        return of_erp_sync.to_owned();
+    }
+    Path::new(of_erp_sync).with_file_name(format!("ledger-{service}.db")).display().to_string()
+}
+
+/// A key for this stack alone, made once: the same person has the same pseudonym for as long as the folder lives.
+fn masking(text: &mut String, folder: &Path) -> Result<()> {
+    let key = folder.join("masking.key");
+    if !key.exists() {
+        let random = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        write_atomically(&key, random.as_bytes())?;
+    }
+    section(text, "masking", &[("key_file", &quote(&key.display().to_string()))]);
+    Ok(())
+}
+
+fn erp(text: &mut String, folder: &Path, endpoints: &Endpoints, data: &Path) -> Result<()> {
+    let mapping = folder.join("erp-mapping.yaml");
+    if !mapping.exists() {
+        write_atomically(&mapping, MAPPING.as_bytes())?;
+    }
+    let credentials = credentials(data)?;
     let erp = [
         ("base_url", quote(&endpoints.erp)),
         ("client_id", quote(&credentials.client_id)),
@@ -95,8 +123,8 @@ pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path, new_gr
         ("private_key_file", quote(&credentials.private_key_file.display().to_string())),
         ("mapping", quote(&mapping.display().to_string())),
     ];
-    section(&mut text, "erp", &erp.each_ref().map(|(key, value)| (*key, value.as_str())));
-    Ok(text)
+    section(text, "erp", &erp.each_ref().map(|(key, value)| (*key, value.as_str())));
+    Ok(())
 }
 
 fn credentials(data: &Path) -> Result<Credentials> {

@@ -198,7 +198,7 @@ async fn real_invoices_published_twice_with_kills_add_up_to_the_penny() {
     let _alone = ONE_STACK.lock().await;
     // With the protocol in which the broker assigns (KIP-848); the other tests use the classic one.
     let new = |config| StackConfig { new_group_protocol: true, ..config };
-    let bench = Bench::start_with(Kind::Real, 1, "retail", new).await.expect("the stack starts");
+    let bench = Bench::start_with(Kind::Real, &[("erp-sync", 1)], "retail", new).await.expect("the stack starts");
     let erp = Erp::new(&bench.stack.endpoints().erp);
     let file = bench.data().join("retail.ndjson");
     let summary = write_slice(&file);

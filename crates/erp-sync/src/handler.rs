@@ -83,6 +83,10 @@ impl ErpSync {
                 let rule = "renewals are billed by their invoices; the ERP's order does not follow them yet";
                 skipped::contract(known, &**event, &event.contract_id, false, rule)
             }
+            Event::InvoiceVoided(_) => Ok(Decision::skip("voided invoices do not reach the ERP yet")),
+            Event::InvoiceMarkedUncollectible(_) => Ok(Decision::skip("write-offs do not reach the ERP yet")),
+            Event::PaymentRefunded(_) => Ok(Decision::skip("refunds do not reach the ERP yet")),
+            Event::PaymentDisputed(_) => Ok(Decision::skip("disputes do not reach the ERP yet")),
             Event::UsageRated(_) => Ok(Decision::skip("usage reaches the ERP with the invoice that bills it")),
             Event::UsageThresholdExceeded(_) => Ok(Decision::skip("thresholds book nothing in the ERP")),
         }
@@ -100,6 +104,11 @@ fn reads(event: &Event) -> Vec<DocumentKey> {
         Event::ContractAmended(event) => contract(&event.contract_id),
         Event::ContractCancelled(event) => contract(&event.contract_id),
         Event::SubscriptionRenewalAccepted(event) => contract(&event.contract_id),
-        Event::UsageRated(_) | Event::UsageThresholdExceeded(_) => Vec::new(),
+        Event::InvoiceVoided(_)
+        | Event::InvoiceMarkedUncollectible(_)
+        | Event::PaymentRefunded(_)
+        | Event::PaymentDisputed(_)
+        | Event::UsageRated(_)
+        | Event::UsageThresholdExceeded(_) => Vec::new(),
     }
 }

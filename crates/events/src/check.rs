@@ -1,7 +1,9 @@
 //! The rules of the wire contract that need no knowledge of the business: versions, currencies, sums, periods.
 
+mod analytics;
 mod document;
 mod events;
+mod replies;
 
 use crate::{Payload, currency, period};
 use failure::Failure;

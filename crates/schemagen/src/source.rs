@@ -5,6 +5,7 @@ use crate::{
     text::inline,
 };
 use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,12 +32,39 @@ pub struct Event {
     pub full_name: String,
     pub doc: String,
     pub kind: Kind,
+    pub family: Family,
     /// The team that publishes it.
     pub owner: String,
     /// The field that names the thing the event is about.
     pub subject_field: String,
     /// Every shared type it uses, directly or not.
     pub uses: BTreeSet<String>,
+    /// Of an analytics topic.
+    pub guide: Option<Guide>,
+}
+
+/// What data teams are told of a topic besides its fields: `guide.json` beside its schemas.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guide {
+    /// What it is for.
+    pub purpose: String,
+    /// What one record is.
+    pub grain: String,
+    /// What is worth knowing before adding things up.
+    pub notes: Vec<String>,
+    /// A record in its JSON form.
+    pub example: Value,
+    /// Three that it answers.
+    pub questions: [Question; 3],
+}
+
+/// A question, and the query that answers it on a table with one row a record.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    pub ask: String,
+    pub sql: Vec<String>,
 }
 
 /// One minor version.
@@ -64,7 +92,47 @@ impl Kind {
     }
 }
 
+/// Who publishes it for whom: each family has an enum of its own in the `events` crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// What happened to the business; the services read it.
+    Commercial,
+    /// What a service says of what it did outside.
+    Reply,
+    /// What data teams read.
+    Analytics,
+}
+
+impl Family {
+    pub const ALL: [Self; 3] = [Self::Commercial, Self::Reply, Self::Analytics];
+
+    fn parse(json: &Value) -> Result<Self> {
+        match json.get("family").and_then(Value::as_str) {
+            None => Ok(Self::Commercial),
+            Some("reply") => Ok(Self::Reply),
+            Some("analytics") => Ok(Self::Analytics),
+            Some(other) => bail!("`family` is reply, analytics or absent, not {other}"),
+        }
+    }
+
+    /// The field that says when it holds for the business.
+    pub const fn time_field(self) -> &'static str {
+        match self {
+            Self::Commercial | Self::Reply => "effective_at",
+            Self::Analytics => "occurred_at",
+        }
+    }
+}
+
 impl Event {
+    /// The field that is the record key: states are compacted by the thing they describe.
+    pub fn key_field(&self) -> &str {
+        match (self.family, self.kind) {
+            (Family::Analytics, Kind::State) => &self.subject_field,
+            _ => "account_id",
+        }
+    }
+
     pub fn topic(&self) -> String {
         format!("{}.v{}", self.name, self.major)
     }
@@ -99,7 +167,7 @@ pub fn read(schemas: &Path) -> Result<Library> {
     for folder in sorted(schemas)? {
         let name = folder.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
         if folder.is_dir() && name.contains('.') {
-            read_event(&folder, &name, &raw, &mut events).with_context(|| format!("schemas/{name}"))?;
+            read_event(&folder, &name, &raw, &common, &mut events).with_context(|| format!("schemas/{name}"))?;
         }
     }
     Ok(Library { common, events })
@@ -116,9 +184,21 @@ fn read_common(folder: &Path) -> Result<BTreeMap<String, Value>> {
     Ok(raw)
 }
 
-fn read_event(folder: &Path, name: &str, common: &BTreeMap<String, Value>, events: &mut Vec<Event>) -> Result<()> {
+fn read_event(
+    folder: &Path,
+    name: &str,
+    raw: &BTreeMap<String, Value>,
+    common: &BTreeMap<String, Definition>,
+    events: &mut Vec<Event>,
+) -> Result<()> {
+    let mut guide = None;
     let mut majors: BTreeMap<u32, BTreeMap<u32, String>> = BTreeMap::new();
     for path in sorted(folder)? {
+        if path.file_name().is_some_and(|file| file == "guide.json") {
+            let read = serde_json::from_str(&fs::read_to_string(&path)?);
+            guide = Some(read.with_context(|| path.display().to_string())?);
+            continue;
+        }
         let stem = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".avsc")).unwrap_or_default();
         let version = stem.strip_prefix('v').and_then(|v| v.split_once('.'));
         let numbers = version.and_then(|(major, minor)| Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?)));
@@ -131,7 +211,13 @@ fn read_event(folder: &Path, name: &str, common: &BTreeMap<String, Value>, event
             minors.keys().copied().eq(0..minors.len() as u32),
             "the minors of v{major} must be 0, 1, 2, … without gaps"
         );
-        events.push(build(name, major, minors, common).with_context(|| format!("v{major}"))?);
+        let mut event = build(name, major, minors, raw).with_context(|| format!("v{major}"))?;
+        if event.family == Family::Analytics {
+            event.record.is_for_analysts(common)?;
+            ensure!(guide.is_some(), "guide.json is missing: what data teams are told of the topic");
+        }
+        event.guide.clone_from(&guide);
+        events.push(event);
     }
     Ok(())
 }
@@ -147,9 +233,9 @@ fn build(name: &str, major: u32, minors: BTreeMap<u32, String>, common: &BTreeMa
     ensure!(namespace == format!("throughline.v{major}"), "the namespace is throughline.v{major}");
     let record = Record::parse(&json)?;
     let subject_field = text(&json, "subject_field")?;
-    for required in
-        ["account_id", "entity_version", "effective_at", "recorded_at", "legal_entity_id", subject_field.as_str()]
-    {
+    let family = Family::parse(&json)?;
+    let required = ["account_id", "entity_version", family.time_field(), "recorded_at", "legal_entity_id"];
+    for required in required.into_iter().chain([subject_field.as_str()]) {
         ensure!(record.fields.iter().any(|field| field.name == required), "the field `{required}` is missing");
     }
     let kind = match text(&json, "kind")?.as_str() {
@@ -163,11 +249,13 @@ fn build(name: &str, major: u32, minors: BTreeMap<u32, String>, common: &BTreeMa
         full_name: format!("{namespace}.{}", record.name),
         doc: record.doc.clone(),
         kind,
+        family,
         owner: text(&json, "owner")?,
         subject_field,
         uses,
         versions,
         record,
+        guide: None,
     })
 }
 

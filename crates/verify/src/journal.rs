@@ -2,13 +2,11 @@
 
 use crate::{Error, accepted::Accepted, topics::Place};
 use events::Envelope;
-use ledger::{
-    Cause, Disposition, EffectResult, Entry, Ledger, NewOutgoing, ParkedFilter, ParkedState, Position, StepId,
-};
-use std::collections::BTreeMap;
+use ledger::{Cause, Disposition, EffectResult, Entry, Ledger, ParkedFilter, ParkedState, Position, StepId};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// An event to publish: slice, topic, partition → number → event.
-pub type Outgoing = BTreeMap<(i32, String, i32), BTreeMap<i64, NewOutgoing>>;
+/// Events to publish: slice, topic, partition → their numbers.
+pub type Outgoing = BTreeMap<(i32, String, i32), BTreeSet<i64>>;
 
 #[derive(Debug, Default)]
 pub struct JournalView {
@@ -141,7 +139,8 @@ impl JournalView {
         }
         for outgoing in entry.outgoing {
             let place = (slice, outgoing.event.topic.clone(), outgoing.event.partition);
-            self.outgoing.entry(place).or_default().insert(outgoing.number, outgoing.event);
+            // What it says is read from the topic; only that it is there counts here.
+            self.outgoing.entry(place).or_default().insert(outgoing.number);
         }
     }
 }

@@ -48,6 +48,10 @@ impl Effects {
             }
             Event::ContractAmended(_)
             | Event::ContractCancelled(_)
+            | Event::InvoiceVoided(_)
+            | Event::InvoiceMarkedUncollectible(_)
+            | Event::PaymentRefunded(_)
+            | Event::PaymentDisputed(_)
             | Event::PaymentFailed(_)
             | Event::SubscriptionRenewalAccepted(_)
             | Event::UsageRated(_)
@@ -161,6 +165,10 @@ fn currency(event: &Event) -> Option<&str> {
         Event::PaymentReceived(event) => Some(&event.currency),
         Event::ContractAmended(_)
         | Event::ContractCancelled(_)
+        | Event::InvoiceVoided(_)
+        | Event::InvoiceMarkedUncollectible(_)
+        | Event::PaymentRefunded(_)
+        | Event::PaymentDisputed(_)
         | Event::PaymentFailed(_)
         | Event::SubscriptionRenewalAccepted(_)
         | Event::UsageRated(_)

@@ -6,7 +6,7 @@ use crate::{
     document::{ErpDocument, Known, key, kind},
     effect::ErpEffect,
     mapping::Mapping,
-    plan::{self, activation, credit, invoice, payment, skipped},
+    plan::{self, activation, amendment, cancellation, credit, invoice, payment, renewal, skipped},
 };
 use consumer::{Context, Decision, Documents, Handler, Input};
 use events::{Event, EventSet as _};
@@ -71,18 +71,9 @@ impl ErpSync {
             Event::CreditNoteIssued(event) => credit::plan(&self.mapping, known, event),
             Event::PaymentReceived(event) => payment::plan(&self.mapping, known, event),
             Event::PaymentFailed(event) => skipped::payment_failed(known, event),
-            Event::ContractAmended(event) => {
-                let rule = "amendments are billed by their invoices; the ERP's order does not follow them yet";
-                skipped::contract(known, &**event, &event.contract_id, false, rule)
-            }
-            Event::ContractCancelled(event) => {
-                let rule = "cancellations end billing; the ERP's order does not follow them yet";
-                skipped::contract(known, &**event, &event.contract_id, true, rule)
-            }
-            Event::SubscriptionRenewalAccepted(event) => {
-                let rule = "renewals are billed by their invoices; the ERP's order does not follow them yet";
-                skipped::contract(known, &**event, &event.contract_id, false, rule)
-            }
+            Event::ContractAmended(event) => amendment::plan(&self.mapping, known, event),
+            Event::ContractCancelled(event) => cancellation::plan(&self.mapping, known, event),
+            Event::SubscriptionRenewalAccepted(event) => renewal::plan(&self.mapping, known, event),
             Event::UsageRated(_) => Ok(Decision::skip("usage reaches the ERP with the invoice that bills it")),
             Event::UsageThresholdExceeded(_) => Ok(Decision::skip("thresholds book nothing in the ERP")),
         }
@@ -90,16 +81,15 @@ impl ErpSync {
 }
 
 fn reads(event: &Event) -> Vec<DocumentKey> {
-    let contract = |contract_id: &str| vec![key(kind::CONTRACT, contract_id)];
     match event {
         Event::ContractActivated(event) => activation::reads(event),
         Event::InvoicePosted(event) => invoice::reads(event),
         Event::CreditNoteIssued(event) => credit::reads(event),
         Event::PaymentReceived(event) => payment::reads(event),
         Event::PaymentFailed(event) => vec![key(kind::PAYMENT, &event.payment_id)],
-        Event::ContractAmended(event) => contract(&event.contract_id),
-        Event::ContractCancelled(event) => contract(&event.contract_id),
-        Event::SubscriptionRenewalAccepted(event) => contract(&event.contract_id),
+        Event::ContractAmended(event) => amendment::reads(&event.contract_id),
+        Event::ContractCancelled(event) => amendment::reads(&event.contract_id),
+        Event::SubscriptionRenewalAccepted(event) => renewal::reads(event),
         Event::UsageRated(_) | Event::UsageThresholdExceeded(_) => Vec::new(),
     }
 }

@@ -7,12 +7,14 @@ use crate::{
 };
 use consumer::{Context, Decision, Document as _, Documents, Effect as _, Handler, Input, Receipt};
 use events::{
-    ContractActivated, ContractAmended, CreditNoteIssued, Event, InvoicePosted, PaymentFailed, PaymentReceived,
+    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, Event, InvoicePosted, PaymentFailed,
+    PaymentReceived, SubscriptionRenewalAccepted,
     common::{
-        ContractLine, Customer, InvoiceRef, LineItem, PaymentAllocation, PaymentTerms, Reason, TaxLine, Term, Totals,
+        CancellationMode, ContractLine, Customer, InvoiceRef, LineItem, PaymentAllocation, PaymentTerms, Reason,
+        RecognitionMethod, RevenueObligation, TaxLine, Term, Totals,
     },
 };
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 use ledger::DocumentKey;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -106,6 +108,56 @@ pub(crate) fn amended(account_id: &str, contract_id: &str, entity_version: i64) 
         entity_version,
         ..ContractAmended::default()
     }
+}
+
+pub(crate) fn cancelled(account_id: &str, contract_id: &str, entity_version: i64, on: Date) -> ContractCancelled {
+    ContractCancelled {
+        account_id: account_id.into(),
+        contract_id: contract_id.into(),
+        entity_version,
+        legal_entity_id: "UK".into(),
+        mode: CancellationMode::Immediate,
+        cancel_on: on,
+        timezone: "Europe/London".into(),
+        currency: "GBP".into(),
+        recorded_at: on.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).expect("a time").timestamp(),
+        ..ContractCancelled::default()
+    }
+}
+
+/// Renews what [`activated`] or [`deferred`] sold for 2027, as renewal `R-<version>`.
+pub(crate) fn renewed(account_id: &str, contract_id: &str, entity_version: i64) -> SubscriptionRenewalAccepted {
+    let first = activated(account_id, contract_id);
+    SubscriptionRenewalAccepted {
+        account_id: account_id.into(),
+        contract_id: contract_id.into(),
+        entity_version,
+        legal_entity_id: "UK".into(),
+        renewal_id: format!("R-{entity_version}"),
+        renewed_term: Term { start_on: date(2027, 1, 1), end_on: Some(date(2028, 1, 1)), ..first.term.clone() },
+        currency: "GBP".into(),
+        lines_before: first.lines.clone(),
+        lines_after: first.lines,
+        ..SubscriptionRenewalAccepted::default()
+    }
+}
+
+/// A contract for 2026 whose whole value is deferred and recognised day by day.
+pub(crate) fn deferred(account_id: &str, contract_id: &str, value_minor: i64) -> ContractActivated {
+    let mut event = activated(account_id, contract_id);
+    event.term.end_on = Some(date(2027, 1, 1));
+    event.total_contract_value_minor = Some(value_minor);
+    event.lines[0].performance_obligation_id = Some("PO-1".into());
+    event.revenue_plan = vec![RevenueObligation {
+        performance_obligation_id: "PO-1".into(),
+        standalone_selling_price_minor: value_minor,
+        allocated_price_minor: value_minor,
+        method: RecognitionMethod::StraightLineDaily,
+        start_on: date(2026, 1, 1),
+        end_on: Some(date(2027, 1, 1)),
+        ..RevenueObligation::default()
+    }];
+    event
 }
 
 fn line(index: usize, net_minor: i64) -> LineItem {

@@ -39,6 +39,7 @@ async fn the_erp_holds_what_the_business_did() {
     let sum = |field: fn(&testkit::business::Effects) -> u64| expected.effects.values().map(field).sum::<u64>();
     assert_eq!(count("customer"), sum(|effects| effects.customers));
     assert_eq!(count("salesOrder"), sum(|effects| effects.orders));
+    assert_eq!(count("revenueArrangement"), sum(|effects| effects.revenue_plans));
     for (currency, effects) in &expected.effects {
         let amount = |object: &str| totals[object]["amount_minor"][currency].as_i64().unwrap_or(0);
         assert_eq!(amount("invoice"), effects.invoiced_minor, "{currency}");
@@ -57,7 +58,7 @@ fn open_in_documents(service: &Service) -> BTreeMap<(String, String), i64> {
             ErpDocument::Invoice(invoice) => ("invoice", &invoice.currency, invoice.open_minor),
             ErpDocument::CreditNote(note) => ("creditMemo", &note.currency, note.unapplied_minor),
             ErpDocument::Payment(payment) => ("customerPayment", &payment.currency, payment.unapplied_minor),
-            ErpDocument::Account(_) | ErpDocument::Contract(_) => continue,
+            ErpDocument::Account(_) | ErpDocument::Contract(_) | ErpDocument::Revenue(_) => continue,
         };
         assert!(!document.account_id().is_empty());
         *open.entry((object.to_owned(), currency.clone())).or_default() += amount;

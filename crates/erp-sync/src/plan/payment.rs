@@ -1,6 +1,6 @@
 //! `payment.received`: a payment applied to its invoices as far as they are open; what is left over stays on the account.
 
-use super::{Decision, Place, erp_id, invoice::customer, same_currency, version};
+use super::{Decision, Place, erp_id, invoice::customer, same_currency, scope, version};
 use crate::{
     document::{self, ErpDocument, Invoice, Known, Payment, PaymentState, kind},
     effect::ErpEffect,
@@ -23,7 +23,8 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &PaymentReceived) -> Res
     customer(known, &event.account_id)?;
     let place = Place::find(mapping, &event.legal_entity_id, &event.currency)?;
     let memo = format!("Payment {} ({})", event.payment_id, event.method);
-    let mut decision = Decision::new();
+    let (account, at) = (known.account(&event.account_id), (&*event.legal_entity_id, &*event.currency));
+    let mut decision = scope::enabled(mapping, Decision::new(), account, &event.payment_id, at)?;
     let mut applications = Vec::new();
     for (allocation, invoice) in invoices {
         let Some(application) = application(allocation, invoice)? else { continue };

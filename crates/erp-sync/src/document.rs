@@ -5,6 +5,7 @@ use connectors::{Line, RevenueElement};
 use consumer::Documents;
 use jiff::civil::Date;
 use ledger::DocumentKey;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ pub enum ErpDocument {
     CreditNote(CreditNote),
     Payment(Payment),
     Revenue(Revenue),
+    Usage(Usage),
+    UsageBatch(UsageBatch),
 }
 
 /// The ERP's record of a thing.
@@ -195,6 +198,51 @@ pub struct Payment {
     pub erp: Option<ErpRecord>,
 }
 
+/// Usage of one contract, meter and product, added up until it is charged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub account_id: String,
+    pub contract_id: String,
+    pub legal_entity_id: String,
+    pub meter: String,
+    pub product_id: String,
+    pub currency: String,
+    /// By `YYYY-MM`.
+    pub months: BTreeMap<String, UsageMonth>,
+    /// Whether a timer is set.
+    pub is_watched: bool,
+}
+
+/// `events`, `quantity` and `amount_minor` wait; what was charged is a number and a sum.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageMonth {
+    pub events: u64,
+    pub quantity: Decimal,
+    pub amount_minor: i64,
+    pub charges: u32,
+    pub charged_minor: i64,
+}
+
+impl Usage {
+    /// What is rated and not charged yet, in minor units.
+    #[must_use]
+    pub fn waiting_minor(&self) -> i64 {
+        self.months.values().map(|month| month.amount_minor).sum()
+    }
+}
+
+/// What a batch of usage counts for, so that a correction of it charges the difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageBatch {
+    pub account_id: String,
+    pub entity_version: i64,
+    pub currency: String,
+    pub quantity: Decimal,
+    pub amount_minor: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
+}
+
 pub mod kind {
     pub const ACCOUNT: &str = "account";
     pub const CONTRACT: &str = "contract";
@@ -202,6 +250,8 @@ pub mod kind {
     pub const CREDIT_NOTE: &str = "credit_note";
     pub const PAYMENT: &str = "payment";
     pub const REVENUE: &str = "revenue";
+    pub const USAGE: &str = "usage";
+    pub const USAGE_BATCH: &str = "usage_batch";
 }
 
 impl Contract {
@@ -228,6 +278,8 @@ impl ErpDocument {
             Self::CreditNote(credit_note) => &mut credit_note.erp,
             Self::Payment(payment) => &mut payment.erp,
             Self::Revenue(revenue) => &mut revenue.erp,
+            // Charges have records, what is added up has none.
+            Self::Usage(_) | Self::UsageBatch(_) => return self,
         };
         *erp = Some(record);
         self
@@ -255,6 +307,10 @@ impl consumer::Document for ErpDocument {
                 PaymentState::Received => "applied",
             },
             Self::Revenue(_) => "planned",
+            Self::Usage(usage) if usage.months.values().any(|month| month.events > 0) => "waiting",
+            Self::Usage(_) => "charged",
+            Self::UsageBatch(batch) if batch.replaced_by.is_some() => "replaced",
+            Self::UsageBatch(_) => "added",
         }
     }
 
@@ -266,6 +322,8 @@ impl consumer::Document for ErpDocument {
             Self::CreditNote(credit_note) => &credit_note.account_id,
             Self::Payment(payment) => &payment.account_id,
             Self::Revenue(revenue) => &revenue.account_id,
+            Self::Usage(usage) => &usage.account_id,
+            Self::UsageBatch(batch) => &batch.account_id,
         }
     }
 }
@@ -295,6 +353,8 @@ known! {
     credit_note: CreditNote of CREDIT_NOTE,
     payment: Payment of PAYMENT,
     revenue: Revenue of REVENUE,
+    usage: Usage of USAGE,
+    usage_batch: UsageBatch of USAGE_BATCH,
 }
 
 /// Key of a document.

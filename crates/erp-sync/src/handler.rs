@@ -6,7 +6,7 @@ use crate::{
     document::{ErpDocument, Known, key, kind},
     effect::ErpEffect,
     mapping::Mapping,
-    plan::{self, activation, amendment, cancellation, credit, invoice, payment, renewal, skipped},
+    plan::{self, activation, amendment, cancellation, credit, invoice, payment, renewal, skipped, usage},
 };
 use consumer::{Context, Decision, Documents, Handler, Input};
 use events::{Event, EventSet as _};
@@ -45,7 +45,8 @@ impl Handler for ErpSync {
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(event) | Input::Outcome { of: Some(event), .. } => reads(event),
-            Input::Outcome { of: None, .. } | Input::Timer { .. } => Vec::new(),
+            Input::Timer { payload, .. } => usage::reads_of_timer(payload),
+            Input::Outcome { of: None, .. } => Vec::new(),
         }
     }
 
@@ -53,18 +54,19 @@ impl Handler for ErpSync {
         &self,
         documents: &Documents<'_, ErpDocument>,
         input: &Input<'_, Self>,
-        _context: &Context<'_>,
+        context: &Context<'_>,
     ) -> Result<Decision<Self>, Failure> {
         match input {
-            Input::Event(event) => self.plan(Known(documents), event),
+            Input::Event(event) => self.plan(Known(documents), event, context.now_ms),
             Input::Outcome { of: Some(event), receipts } => Ok(plan::recorded(documents, event, receipts)),
-            Input::Outcome { of: None, .. } | Input::Timer { .. } => Ok(Decision::new()),
+            Input::Timer { payload, .. } => usage::timer(&self.mapping, Known(documents), payload, context.now_ms),
+            Input::Outcome { of: None, .. } => Ok(Decision::new()),
         }
     }
 }
 
 impl ErpSync {
-    fn plan(&self, known: Known<'_>, event: &Event) -> Result<Decision<Self>, Failure> {
+    fn plan(&self, known: Known<'_>, event: &Event, now_ms: i64) -> Result<Decision<Self>, Failure> {
         match event {
             Event::ContractActivated(event) => activation::plan(&self.mapping, known, event),
             Event::InvoicePosted(event) => invoice::plan(&self.mapping, known, event),
@@ -74,7 +76,11 @@ impl ErpSync {
             Event::ContractAmended(event) => amendment::plan(&self.mapping, known, event),
             Event::ContractCancelled(event) => cancellation::plan(&self.mapping, known, event),
             Event::SubscriptionRenewalAccepted(event) => renewal::plan(&self.mapping, known, event),
-            Event::UsageRated(_) => Ok(Decision::skip("usage reaches the ERP with the invoice that bills it")),
+            Event::InvoiceVoided(_) => Ok(Decision::skip("voided invoices do not reach the ERP yet")),
+            Event::InvoiceMarkedUncollectible(_) => Ok(Decision::skip("write-offs do not reach the ERP yet")),
+            Event::PaymentRefunded(_) => Ok(Decision::skip("refunds do not reach the ERP yet")),
+            Event::PaymentDisputed(_) => Ok(Decision::skip("disputes do not reach the ERP yet")),
+            Event::UsageRated(event) => usage::plan(&self.mapping, known, event, now_ms),
             Event::UsageThresholdExceeded(_) => Ok(Decision::skip("thresholds book nothing in the ERP")),
         }
     }
@@ -90,6 +96,11 @@ fn reads(event: &Event) -> Vec<DocumentKey> {
         Event::ContractAmended(event) => amendment::reads(&event.contract_id),
         Event::ContractCancelled(event) => amendment::reads(&event.contract_id),
         Event::SubscriptionRenewalAccepted(event) => renewal::reads(event),
-        Event::UsageRated(_) | Event::UsageThresholdExceeded(_) => Vec::new(),
+        Event::UsageRated(event) => usage::reads(event),
+        Event::InvoiceVoided(_)
+        | Event::InvoiceMarkedUncollectible(_)
+        | Event::PaymentRefunded(_)
+        | Event::PaymentDisputed(_)
+        | Event::UsageThresholdExceeded(_) => Vec::new(),
     }
 }

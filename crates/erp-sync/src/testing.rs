@@ -8,10 +8,10 @@ use crate::{
 use consumer::{Context, Decision, Document as _, Documents, Effect as _, Handler, Input, Receipt};
 use events::{
     ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, Event, InvoicePosted, PaymentFailed,
-    PaymentReceived, SubscriptionRenewalAccepted,
+    PaymentReceived, SubscriptionRenewalAccepted, UsageRated,
     common::{
-        CancellationMode, ContractLine, Customer, InvoiceRef, LineItem, PaymentAllocation, PaymentTerms, Reason,
-        RecognitionMethod, RevenueObligation, TaxLine, Term, Totals,
+        CancellationMode, ContractLine, Customer, InvoiceRef, LineItem, PaymentAllocation, PaymentTerms, Period,
+        Reason, RecognitionMethod, RevenueObligation, TaxLine, Term, Totals,
     },
 };
 use jiff::civil::{Date, date};
@@ -158,6 +158,28 @@ pub(crate) fn deferred(account_id: &str, contract_id: &str, value_minor: i64) ->
         ..RevenueObligation::default()
     }];
     event
+}
+
+/// Usage of contract `C-1` measured on `day` for `amount_minor`.
+pub(crate) fn used(batch: &str, day: &str, amount_minor: i64) -> UsageRated {
+    let start_on: Date = day.parse().expect("a date");
+    let at = start_on.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).expect("a time").timestamp();
+    UsageRated {
+        account_id: "A-1".into(),
+        entity_version: 1,
+        effective_at: at,
+        recorded_at: at,
+        legal_entity_id: "UK".into(),
+        usage_batch_id: batch.into(),
+        contract_id: "C-1".into(),
+        product_id: "USE-API-CALLS".into(),
+        meter: "api_calls".into(),
+        period: Period { start_on, end_on: start_on.tomorrow().expect("a day"), timezone: "Europe/London".into() },
+        overage_quantity: Decimal::from(amount_minor),
+        amount_minor,
+        currency: "GBP".into(),
+        ..UsageRated::default()
+    }
 }
 
 fn line(index: usize, net_minor: i64) -> LineItem {

@@ -2,6 +2,7 @@
 
 mod document;
 mod events;
+mod replies;
 
 use crate::{Payload, currency, period};
 use failure::Failure;

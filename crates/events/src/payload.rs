@@ -1,4 +1,4 @@
-//! What every event is: [`Payload`] for one type, [`EventSet`] for the enum a service reads, [`Event`](crate::Event) for all.
+//! What every event is: [`Payload`] for one type, [`EventSet`] for the enum a service reads, [`Event`](crate::Event) for all of the business.
 
 use crate::{WriterSchema, check::Check, codec::Encode};
 use failure::Failure;
@@ -43,16 +43,16 @@ pub(crate) fn unknown_topic(topic: &str) -> Failure {
     Failure::contract("TYPE_MISMATCH", format!("`{topic}` is no topic of this service"))
 }
 
-/// Declares the enum over all events and what follows from it.
+/// Declares the enum over a family of events and what follows from it.
 macro_rules! event_enum {
-    ($($(#[$doc:meta])* $name:ident($module:ident :: $type:ident) on $topic:ident,)*) => {
-        /// Any event.
+    ($(#[$set_doc:meta])* $set:ident $($(#[$doc:meta])* $name:ident($module:ident :: $type:ident) on $topic:ident,)*) => {
+        $(#[$set_doc])*
         #[derive(Debug, Clone, PartialEq)]
-        pub enum Event {
+        pub enum $set {
             $($(#[$doc])* $name(Box<$module::$type>),)*
         }
 
-        impl Event {
+        impl $set {
             #[must_use]
             pub fn topic(&self) -> &'static str {
                 match self { $(Self::$name(_) => $topic,)* }
@@ -75,7 +75,7 @@ macro_rules! event_enum {
 
             #[must_use]
             pub fn effective_at(&self) -> jiff::Timestamp {
-                match self { $(Self::$name(event) => event.effective_at,)* }
+                match self { $(Self::$name(event) => crate::Payload::effective_at(&**event),)* }
             }
 
             #[must_use]
@@ -89,7 +89,7 @@ macro_rules! event_enum {
             }
         }
 
-        impl crate::EventSet for Event {
+        impl crate::EventSet for $set {
             fn topics() -> Vec<&'static str> {
                 vec![$($topic,)*]
             }
@@ -125,7 +125,7 @@ macro_rules! event_enum {
             }
         }
 
-        $(impl From<$module::$type> for Event {
+        $(impl From<$module::$type> for $set {
             fn from(event: $module::$type) -> Self {
                 Self::$name(Box::new(event))
             }

@@ -2,8 +2,10 @@
 
 pub use crate::generated::SUBJECTS;
 pub use crate::generated::{
-    CONTRACT_ACTIVATED, CONTRACT_AMENDED, CONTRACT_CANCELLED, CREDIT_NOTE_ISSUED, INVOICE_POSTED, PAYMENT_FAILED,
-    PAYMENT_RECEIVED, SUBSCRIPTION_RENEWAL_ACCEPTED, USAGE_RATED, USAGE_THRESHOLD_EXCEEDED,
+    CONTRACT_ACTIVATED, CONTRACT_AMENDED, CONTRACT_CANCELLED, CREDIT_NOTE_ISSUED, CUSTOMER_ONBOARDED,
+    INVOICE_MARKED_UNCOLLECTIBLE, INVOICE_POSTED, INVOICE_VOIDED, JOURNAL_POSTED, ORDER_ACCEPTED, ORDER_REJECTED,
+    PAYMENT_DISPUTED, PAYMENT_FAILED, PAYMENT_RECEIVED, PAYMENT_REFUNDED, SUBSCRIPTION_RENEWAL_ACCEPTED, USAGE_RATED,
+    USAGE_THRESHOLD_EXCEEDED,
 };
 
 /// What our own publishers put before `throughline.<topic>` in `ce_type`; readers accept any prefix.
@@ -27,6 +29,17 @@ impl Kind {
     }
 }
 
+/// Who publishes a topic for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// What happened to the business; the services read it.
+    Commercial,
+    /// What a service says of what it did outside.
+    Reply,
+    /// What data teams read.
+    Analytics,
+}
+
 /// One topic and the schema its values are written with.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject {
@@ -39,10 +52,18 @@ pub struct Subject {
     /// The newest schema, shared types inlined: register it as it is.
     pub schema: &'static str,
     pub kind: Kind,
+    pub family: Family,
     /// The team that publishes it.
     pub owner: &'static str,
     /// The field that `ce_subject` repeats.
     pub subject_field: &'static str,
+    /// The field that is the record key.
+    pub key_field: &'static str,
+}
+
+/// The topics of one family.
+pub fn of_family(family: Family) -> impl Iterator<Item = &'static Subject> {
+    SUBJECTS.iter().filter(move |subject| subject.family == family)
 }
 
 /// The subject of a topic.

@@ -283,6 +283,12 @@ pub const CODES: &[Explanation] = &[
         "An invoice that is posted was voided upstream. Posted documents are never deleted.",
         "Finance issues a credit note; then discard this record.",
     ),
+    entry(
+        "USAGE_NOT_RATED",
+        Class::NotYet,
+        "A correction arrived before the usage that it corrects.",
+        "Nothing to do: it is applied once the usage is there.",
+    ),
     // Dependency.
     entry(
         "REGISTRY_UNAVAILABLE",

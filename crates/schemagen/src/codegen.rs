@@ -3,7 +3,7 @@
 use crate::{
     model::{Definition, Enumeration, Field, Record, Type},
     output::Output,
-    source::{Event, Kind, Library},
+    source::{Event, Family, Kind, Library},
 };
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -43,7 +43,10 @@ fn event_module(event: &Event) -> Result<String> {
         .map(|name| name.rsplit('.').next().unwrap_or(name))
         .collect();
     let shared: Vec<&str> = shared.into_iter().collect();
-    writeln!(code, "use super::common::{{{}}};\nuse serde::{{Deserialize, Serialize}};\n", shared.join(", "))?;
+    if !shared.is_empty() {
+        writeln!(code, "use super::common::{{{}}};", shared.join(", "))?;
+    }
+    code.push_str("use serde::{Deserialize, Serialize};\n\n");
     code.push_str(&structure(&event.record)?);
     writeln!(
         code,
@@ -54,7 +57,7 @@ fn event_module(event: &Event) -> Result<String> {
             fn account_id(&self) -> &str {{ &self.account_id }}
             fn subject(&self) -> &str {{ &self.{subject} }}
             fn entity_version(&self) -> i64 {{ self.entity_version }}
-            fn effective_at(&self) -> jiff::Timestamp {{ self.effective_at }}
+            fn effective_at(&self) -> jiff::Timestamp {{ self.{time} }}
             fn recorded_at(&self) -> jiff::Timestamp {{ self.recorded_at }}
             fn legal_entity_id(&self) -> &str {{ &self.legal_entity_id }}
         }}\n",
@@ -62,6 +65,7 @@ fn event_module(event: &Event) -> Result<String> {
         topic = event.topic(),
         owner = event.owner,
         subject = event.subject_field,
+        time = event.family.time_field(),
     )?;
     let minor = event.newest().minor;
     writeln!(code, "/// The schema of version {}.{minor} as it is registered, shared types inlined.", event.major)?;
@@ -226,17 +230,14 @@ fn index(library: &Library) -> String {
     for event in &library.events {
         let _ = writeln!(code, "pub mod {};", event.module());
     }
-    code.push_str("\nuse crate::topics::{Kind, Subject};\n\n");
+    code.push_str("\nuse crate::topics::{Family, Kind, Subject};\n\n");
     for event in &library.events {
         let _ = writeln!(code, "pub use {}::{};", event.module(), event.record.name);
     }
-    code.push_str("\ncrate::payload::event_enum! {\n");
-    for event in &library.events {
-        let (module, name) = (event.module(), &event.record.name);
-        let _ =
-            writeln!(code, "    /// {}\n    {name}({module}::{name}) on {},", event.doc, event.module().to_uppercase());
+    for family in Family::ALL {
+        enumeration(library, family, &mut code);
     }
-    code.push_str("}\n\n");
+    code.push('\n');
     for event in &library.events {
         let _ = writeln!(
             code,
@@ -255,17 +256,39 @@ fn index(library: &Library) -> String {
         let _ = writeln!(
             code,
             "Subject {{ topic: {}, subject: \"{topic}-value\", full_name: \"{}\", schema: {}::SCHEMA, kind: Kind::{kind}, \
-             owner: \"{}\", subject_field: \"{}\" }},",
+             family: Family::{:?}, owner: \"{}\", subject_field: \"{}\", key_field: \"{}\" }},",
             event.module().to_uppercase(),
             event.full_name,
             event.module(),
+            event.family,
             event.owner,
             event.subject_field,
+            event.key_field(),
             topic = event.topic(),
         );
     }
     code.push_str("];\n");
     code
+}
+
+/// The enum over the events of a family.
+fn enumeration(library: &Library, family: Family, code: &mut String) {
+    let (name, doc) = match family {
+        Family::Commercial => ("Event", "Any event of the business: what services read."),
+        Family::Reply => ("Reply", "Any answer of a service: what it did in an outside system."),
+        Family::Analytics => ("Dataset", "Any record of the analytics topics."),
+    };
+    let events: Vec<&Event> = library.events.iter().filter(|event| event.family == family).collect();
+    if events.is_empty() {
+        return;
+    }
+    let _ = writeln!(code, "\ncrate::payload::event_enum! {{\n    /// {doc}\n    {name}");
+    for event in events {
+        let (module, name) = (event.module(), &event.record.name);
+        let _ =
+            writeln!(code, "    /// {}\n    {name}({module}::{name}) on {},", event.doc, event.module().to_uppercase());
+    }
+    code.push_str("}\n");
 }
 
 fn camel(symbol: &str) -> String {

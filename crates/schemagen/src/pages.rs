@@ -22,7 +22,7 @@ fn event_page(event: &Event, library: &Library) -> String {
     let versions: Vec<String> = event.versions.iter().map(|v| format!("{}.{}", event.major, v.minor)).collect();
     let rows = [
         ("Topic", format!("`{}`", event.topic())),
-        ("Key", "`account_id`, plain UTF-8".to_owned()),
+        ("Key", format!("`{}`, plain UTF-8", event.key_field())),
         ("`ce_type`", format!("`<reverse-dns>.throughline.{}`", event.topic())),
         ("`ce_subject`", format!("`{}`; `entity_version` counts per subject", event.subject_field)),
         ("Registry subject", format!("`{}-value`, {}", event.topic(), event.kind.compatibility())),

@@ -31,6 +31,7 @@ pub struct Event {
     pub full_name: String,
     pub doc: String,
     pub kind: Kind,
+    pub family: Family,
     /// The team that publishes it.
     pub owner: String,
     /// The field that names the thing the event is about.
@@ -64,7 +65,47 @@ impl Kind {
     }
 }
 
+/// Who publishes it for whom: each family has an enum of its own in the `events` crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// What happened to the business; the services read it.
+    Commercial,
+    /// What a service says of what it did outside.
+    Reply,
+    /// What data teams read.
+    Analytics,
+}
+
+impl Family {
+    pub const ALL: [Self; 3] = [Self::Commercial, Self::Reply, Self::Analytics];
+
+    fn parse(json: &Value) -> Result<Self> {
+        match json.get("family").and_then(Value::as_str) {
+            None => Ok(Self::Commercial),
+            Some("reply") => Ok(Self::Reply),
+            Some("analytics") => Ok(Self::Analytics),
+            Some(other) => bail!("`family` is reply, analytics or absent, not {other}"),
+        }
+    }
+
+    /// The field that says when it holds for the business.
+    pub const fn time_field(self) -> &'static str {
+        match self {
+            Self::Commercial | Self::Reply => "effective_at",
+            Self::Analytics => "occurred_at",
+        }
+    }
+}
+
 impl Event {
+    /// The field that is the record key: states are compacted by the thing they describe.
+    pub fn key_field(&self) -> &str {
+        match (self.family, self.kind) {
+            (Family::Analytics, Kind::State) => &self.subject_field,
+            _ => "account_id",
+        }
+    }
+
     pub fn topic(&self) -> String {
         format!("{}.v{}", self.name, self.major)
     }
@@ -147,9 +188,9 @@ fn build(name: &str, major: u32, minors: BTreeMap<u32, String>, common: &BTreeMa
     ensure!(namespace == format!("throughline.v{major}"), "the namespace is throughline.v{major}");
     let record = Record::parse(&json)?;
     let subject_field = text(&json, "subject_field")?;
-    for required in
-        ["account_id", "entity_version", "effective_at", "recorded_at", "legal_entity_id", subject_field.as_str()]
-    {
+    let family = Family::parse(&json)?;
+    let required = ["account_id", "entity_version", family.time_field(), "recorded_at", "legal_entity_id"];
+    for required in required.into_iter().chain([subject_field.as_str()]) {
         ensure!(record.fields.iter().any(|field| field.name == required), "the field `{required}` is missing");
     }
     let kind = match text(&json, "kind")?.as_str() {
@@ -163,6 +204,7 @@ fn build(name: &str, major: u32, minors: BTreeMap<u32, String>, common: &BTreeMa
         full_name: format!("{namespace}.{}", record.name),
         doc: record.doc.clone(),
         kind,
+        family,
         owner: text(&json, "owner")?,
         subject_field,
         uses,

@@ -9,12 +9,15 @@ mod effects;
 mod journal;
 mod money;
 mod topics;
+mod waiting;
 
+use events::topics::{Family, of_family};
 use journal::JournalView;
 use kafka::{Admin, ClientConfig, RegistryConfig};
 use ledger::Ledger;
 use serde::Serialize;
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -76,6 +79,8 @@ struct World {
     topics: TopicView,
     journal: JournalView,
     effects: Option<Vec<effects::Effect>>,
+    /// By object and currency, in minor units.
+    waiting: BTreeMap<(String, String), i128>,
     service: String,
 }
 
@@ -90,7 +95,8 @@ pub async fn verify(sources: &Sources) -> Result<Report, Error> {
         Some(url) => Some(effects::read(url).await?),
         None => None,
     };
-    let world = World { topics, journal, effects, service: sources.service.name.clone() };
+    let waiting = waiting::read(&*sources.service.ledger).await?;
+    let world = World { topics, journal, effects, waiting, service: sources.service.name.clone() };
     let checks = checks::all(&world);
     Ok(Report { ok: checks.iter().all(|check| check.ok), checks })
 }
@@ -136,7 +142,7 @@ pub async fn wait_until_quiet(
 async fn busy(sources: &Sources, admin: &Admin) -> Result<Option<String>, Error> {
     let slices = sources.service.ledger.slices().await?;
     let mut lag = 0;
-    for topic in events::topics::SUBJECTS {
+    for topic in of_family(Family::Commercial) {
         for partition in 0..admin.partitions(topic.topic).await? {
             let (low, end) = admin.watermarks(topic.topic, partition).await?;
             let slice = slices.iter().find(|slice| slice.slice == partition);

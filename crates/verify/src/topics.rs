@@ -1,7 +1,11 @@
 //! What is in the topics, read by a client that belongs to no group.
 
 use crate::{Error, Sources, journal::JournalView};
-use events::{Event, EventSet, Record, Uid, wire};
+use events::{
+    Event, EventSet, Record, Uid,
+    topics::{Family, of_family},
+    wire,
+};
 use kafka::{Lookup, Registry, drain::Drain};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,6 +48,8 @@ pub struct TopicView {
     pub ranges: BTreeMap<(String, i32), (i64, i64)>,
     /// Topics this service publishes to, dead letters included.
     pub outputs: BTreeMap<(String, i32), Vec<Published>>,
+    /// What each batch of usage counts for: a correction moves the difference.
+    batches: BTreeMap<String, i64>,
     /// Sources of dead letters, byte for byte.
     pub letter_sources: BTreeMap<Place, Record>,
 }
@@ -59,7 +65,7 @@ impl TopicView {
         let registry =
             Registry::connect(sources.registry.clone()).map_err(|error| Error::Registry(error.to_string()))?;
         let admin = kafka::Admin::connect(&sources.kafka)?;
-        for subject in events::topics::SUBJECTS {
+        for subject in of_family(Family::Commercial) {
             for partition in 0..admin.partitions(subject.topic).await? {
                 let range = admin.watermarks(subject.topic, partition).await?;
                 view.ranges.insert((subject.topic.to_owned(), partition), range);
@@ -80,7 +86,7 @@ impl TopicView {
             Err(_) => events::Envelope::from_headers(&record.headers).ok(),
         };
         let money = match parsed {
-            Ok(parsed) => event(&record, parsed.body, registry).await?.and_then(|event| money_of(&event)),
+            Ok(parsed) => event(&record, parsed.body, registry).await?.and_then(|event| self.money_of(&event)),
             Err(_) => None,
         };
         let input = Input {
@@ -141,12 +147,21 @@ async fn event(record: &Record, body: wire::Body, registry: &Registry) -> Result
     }
 }
 
-fn money_of(event: &Event) -> Option<Money> {
-    let (object, currency, amount_minor) = match event {
-        Event::InvoicePosted(invoice) => ("invoice", &invoice.currency, invoice.totals.tax_inclusive_minor),
-        Event::CreditNoteIssued(credit) => ("creditMemo", &credit.currency, credit.totals.tax_inclusive_minor),
-        Event::PaymentReceived(payment) => ("customerPayment", &payment.currency, payment.amount_minor),
-        _ => return None,
-    };
-    Some(Money { object, currency: currency.clone(), amount_minor })
+impl TopicView {
+    fn money_of(&mut self, event: &Event) -> Option<Money> {
+        let (object, currency, amount_minor) = match event {
+            Event::InvoicePosted(invoice) => ("invoice", &invoice.currency, invoice.totals.tax_inclusive_minor),
+            Event::CreditNoteIssued(credit) => ("creditMemo", &credit.currency, credit.totals.tax_inclusive_minor),
+            Event::PaymentReceived(payment) => ("customerPayment", &payment.currency, payment.amount_minor),
+            Event::UsageRated(usage) => ("charge", &usage.currency, self.rated(usage)),
+            _ => return None,
+        };
+        Some(Money { object, currency: currency.clone(), amount_minor })
+    }
+
+    fn rated(&mut self, usage: &events::UsageRated) -> i64 {
+        let before = self.batches.insert(usage.usage_batch_id.clone(), usage.amount_minor).unwrap_or(0);
+        let corrected = usage.corrects_usage_batch_id.as_ref().and_then(|id| self.batches.insert(id.clone(), 0));
+        usage.amount_minor - before - corrected.unwrap_or(0)
+    }
 }

@@ -17,6 +17,7 @@ mod scope;
 mod share;
 pub mod skipped;
 mod tax;
+pub mod usage;
 mod version;
 
 pub use outcome::recorded;

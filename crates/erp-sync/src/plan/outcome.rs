@@ -51,6 +51,10 @@ fn made_by(event: &Event) -> Vec<(String, &'static str, &str)> {
         }
         Event::ContractAmended(_)
         | Event::ContractCancelled(_)
+        | Event::InvoiceVoided(_)
+        | Event::InvoiceMarkedUncollectible(_)
+        | Event::PaymentRefunded(_)
+        | Event::PaymentDisputed(_)
         | Event::PaymentFailed(_)
         | Event::UsageRated(_)
         | Event::UsageThresholdExceeded(_) => Vec::new(),

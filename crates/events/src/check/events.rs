@@ -6,8 +6,9 @@ use super::{
     filled, invalid, not_negative, zone,
 };
 use crate::{
-    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, InvoicePosted, PaymentFailed,
-    PaymentReceived, SubscriptionRenewalAccepted, UsageRated, UsageThresholdExceeded,
+    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, InvoiceMarkedUncollectible, InvoicePosted,
+    InvoiceVoided, PaymentDisputed, PaymentFailed, PaymentReceived, PaymentRefunded, SubscriptionRenewalAccepted,
+    UsageRated, UsageThresholdExceeded,
     common::{ContractLine, ThresholdType},
 };
 use failure::Failure;
@@ -67,6 +68,24 @@ impl Check for InvoicePosted {
     }
 }
 
+impl Check for InvoiceVoided {
+    fn check(&self) -> Result<(), Failure> {
+        active("currency", &self.currency)?;
+        filled("reason.code", &self.reason.code)?;
+        zone("timezone", &self.timezone)
+    }
+}
+
+impl Check for InvoiceMarkedUncollectible {
+    fn check(&self) -> Result<(), Failure> {
+        active("currency", &self.currency)?;
+        filled("reason.code", &self.reason.code)?;
+        zone("timezone", &self.timezone)?;
+        above_zero("write_off_minor", self.write_off_minor)?;
+        posting_period(self.posting_period.as_deref())
+    }
+}
+
 impl Check for CreditNoteIssued {
     fn check(&self) -> Result<(), Failure> {
         active("currency", &self.currency)?;
@@ -88,9 +107,7 @@ impl Check for PaymentReceived {
     fn check(&self) -> Result<(), Failure> {
         active("currency", &self.currency)?;
         zone("timezone", &self.timezone)?;
-        if self.amount_minor <= 0 {
-            return Err(invalid("amount_minor", "must be above zero"));
-        }
+        above_zero("amount_minor", self.amount_minor)?;
         not_negative("unapplied_minor", self.unapplied_minor)?;
         let mut invoices = HashSet::new();
         for (index, allocation) in self.allocations.iter().enumerate() {
@@ -121,6 +138,24 @@ impl Check for PaymentFailed {
             return Err(invalid("attempt_no", "attempts count from 1"));
         }
         not_negative("amount_minor", self.amount_minor)
+    }
+}
+
+impl Check for PaymentRefunded {
+    fn check(&self) -> Result<(), Failure> {
+        active("currency", &self.currency)?;
+        filled("refund_id", &self.refund_id)?;
+        zone("timezone", &self.timezone)?;
+        above_zero("amount_minor", self.amount_minor)
+    }
+}
+
+impl Check for PaymentDisputed {
+    fn check(&self) -> Result<(), Failure> {
+        active("currency", &self.currency)?;
+        filled("dispute_id", &self.dispute_id)?;
+        zone("timezone", &self.timezone)?;
+        above_zero("amount_minor", self.amount_minor)
     }
 }
 
@@ -157,6 +192,10 @@ impl Check for UsageThresholdExceeded {
     }
 }
 
+fn above_zero(field: &str, amount: i64) -> Result<(), Failure> {
+    if amount > 0 { Ok(()) } else { Err(invalid(field, "must be above zero")) }
+}
+
 fn unique_lines(field: &str, lines: &[ContractLine]) -> Result<(), Failure> {
     let mut ids = HashSet::with_capacity(lines.len());
     match lines.iter().position(|line| !ids.insert(line.contract_line_id.as_str())) {
@@ -165,7 +204,7 @@ fn unique_lines(field: &str, lines: &[ContractLine]) -> Result<(), Failure> {
     }
 }
 
-fn posting_period(text: Option<&str>) -> Result<(), Failure> {
+pub(super) fn posting_period(text: Option<&str>) -> Result<(), Failure> {
     let month = |text: &str| text.len() == 7 && format!("{text}-01").parse::<jiff::civil::Date>().is_ok();
     if text.is_none_or(month) { Ok(()) } else { Err(invalid("posting_period", "is a month such as 2026-01")) }
 }

@@ -230,6 +230,16 @@ impl codec::Encode for CreditApplication {
     }
 }
 
+codec::symbols! {
+    /// Whether the customer may buy on credit.
+    pub enum CreditStatus {
+        Unknown = "unknown",
+        Approved = "approved",
+        Review = "review",
+        Hold = "hold",
+    }
+}
+
 /// The party that is billed; its id is the account_id of the event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Customer {
@@ -340,6 +350,48 @@ impl codec::Encode for Dimensions {
     }
 }
 
+codec::symbols! {
+    /// How far a dispute has got.
+    pub enum DisputeStatus {
+        Unknown = "unknown",
+        Opened = "opened",
+        UnderReview = "under_review",
+        Won = "won",
+        Lost = "lost",
+    }
+}
+
+/// The document that something was booked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct DocumentRef {
+    /// Its kind: invoice, credit_note, payment, contract, usage.
+    pub document_type: String,
+    /// Its id: the subject of its event.
+    pub document_id: String,
+    /// The number printed on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_number: Option<String>,
+}
+
+impl codec::Encode for DocumentRef {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.document_type, out);
+        codec::Encode::encode(&self.document_id, out);
+        codec::Encode::encode(&self.document_number, out);
+    }
+}
+
+codec::symbols! {
+    /// What became of the search for the customer before it was created.
+    pub enum DuplicateDecision {
+        Unknown = "unknown",
+        NoneFound = "none_found",
+        Linked = "linked",
+        Created = "created",
+        Review = "review",
+    }
+}
+
 /// What the product platform has to grant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct EntitlementRequest {
@@ -393,6 +445,36 @@ codec::symbols! {
     }
 }
 
+/// An exchange rate with its date and source: amounts are never recomputed with another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct FxRate {
+    /// ISO 4217 code that is converted.
+    pub from_currency: String,
+    /// ISO 4217 code it is converted to.
+    pub to_currency: String,
+    /// Units of to_currency for one unit of from_currency, in major units.
+    #[serde(with = "codec::decimal")]
+    pub rate: rust_decimal::Decimal,
+    /// Date of the rate.
+    #[serde(with = "codec::date")]
+    pub rate_on: jiff::civil::Date,
+    /// Who states it, such as ecb or the ERP.
+    pub source: String,
+    /// Which kind of rate.
+    pub rate_type: RateType,
+}
+
+impl codec::Encode for FxRate {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.from_currency, out);
+        codec::Encode::encode(&self.to_currency, out);
+        codec::decimal::encode(&self.rate, 12, out);
+        codec::Encode::encode(&self.rate_on, out);
+        codec::Encode::encode(&self.source, out);
+        codec::Encode::encode(&self.rate_type, out);
+    }
+}
+
 /// An earlier invoice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct InvoiceRef {
@@ -411,6 +493,39 @@ impl codec::Encode for InvoiceRef {
         codec::Encode::encode(&self.invoice_id, out);
         codec::Encode::encode(&self.invoice_number, out);
         codec::Encode::encode(&self.issue_on, out);
+    }
+}
+
+/// One line of a journal entry: a debit or a credit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct JournalLine {
+    /// Account of the general ledger.
+    pub account: String,
+    /// Debit, in minor units; 0 on a credit line.
+    #[serde(default)]
+    pub debit_minor: i64,
+    /// Credit, in minor units; 0 on a debit line.
+    #[serde(default)]
+    pub credit_minor: i64,
+    /// Debit in the entity's own currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub functional_debit_minor: Option<i64>,
+    /// Credit in the entity's own currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub functional_credit_minor: Option<i64>,
+    /// Accounting dimensions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<Dimensions>,
+}
+
+impl codec::Encode for JournalLine {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.account, out);
+        codec::Encode::encode(&self.debit_minor, out);
+        codec::Encode::encode(&self.credit_minor, out);
+        codec::Encode::encode(&self.functional_debit_minor, out);
+        codec::Encode::encode(&self.functional_credit_minor, out);
+        codec::Encode::encode(&self.dimensions, out);
     }
 }
 
@@ -518,6 +633,41 @@ impl codec::Encode for Money {
     fn encode(&self, out: &mut Vec<u8>) {
         codec::Encode::encode(&self.amount_minor, out);
         codec::Encode::encode(&self.currency, out);
+    }
+}
+
+/// One line of an order as the ERP took it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct OrderLine {
+    /// Line of the contract.
+    pub contract_line_id: String,
+    /// What is sold.
+    pub product_id: String,
+    /// The ERP's item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp_item_id: Option<String>,
+    /// The ERP's rule for recognising the revenue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revenue_rule: Option<String>,
+    /// Quantity.
+    #[serde(with = "codec::decimal")]
+    pub quantity: rust_decimal::Decimal,
+    /// Amount without tax for one billing period, in minor units.
+    pub amount_minor: i64,
+    /// Accounting dimensions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<Dimensions>,
+}
+
+impl codec::Encode for OrderLine {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.contract_line_id, out);
+        codec::Encode::encode(&self.product_id, out);
+        codec::Encode::encode(&self.erp_item_id, out);
+        codec::Encode::encode(&self.revenue_rule, out);
+        codec::decimal::encode(&self.quantity, 9, out);
+        codec::Encode::encode(&self.amount_minor, out);
+        codec::Encode::encode(&self.dimensions, out);
     }
 }
 
@@ -646,6 +796,16 @@ impl codec::Encode for Proration {
     }
 }
 
+codec::symbols! {
+    /// Which kind of exchange rate it is.
+    pub enum RateType {
+        Unknown = "unknown",
+        Spot = "spot",
+        Average = "average",
+        Historical = "historical",
+    }
+}
+
 /// Why something was done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Reason {
@@ -672,6 +832,49 @@ codec::symbols! {
         PointInTime = "point_in_time",
         Usage = "usage",
         PercentComplete = "percent_complete",
+    }
+}
+
+codec::symbols! {
+    /// Why an order was rejected, in one word.
+    pub enum RejectionCode {
+        Unknown = "unknown",
+        MissingField = "missing_field",
+        Credit = "credit",
+        TaxNexus = "tax_nexus",
+        UnmappedProduct = "unmapped_product",
+        UnmappedEntity = "unmapped_entity",
+        PriceTolerance = "price_tolerance",
+        DuplicateCustomer = "duplicate_customer",
+        PeriodClosed = "period_closed",
+    }
+}
+
+/// One reason why an order was rejected, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct RejectionReason {
+    /// The reason in one word.
+    pub code: RejectionCode,
+    /// Field of the order that it is about, such as lines[0].product_id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The reason for people. Must not name a person.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix_hint: Option<String>,
+    /// Queue of the people who can mend it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_queue: Option<String>,
+}
+
+impl codec::Encode for RejectionReason {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.code, out);
+        codec::Encode::encode(&self.path, out);
+        codec::Encode::encode(&self.message, out);
+        codec::Encode::encode(&self.fix_hint, out);
+        codec::Encode::encode(&self.owner_queue, out);
     }
 }
 

@@ -6,27 +6,45 @@ pub mod contract_amended;
 pub mod contract_cancelled;
 pub mod credit_note_issued;
 pub(crate) mod currencies;
+pub mod customer_onboarded;
+pub mod invoice_marked_uncollectible;
 pub mod invoice_posted;
+pub mod invoice_voided;
+pub mod journal_posted;
+pub mod order_accepted;
+pub mod order_rejected;
+pub mod payment_disputed;
 pub mod payment_failed;
 pub mod payment_received;
+pub mod payment_refunded;
 pub mod subscription_renewal_accepted;
 pub mod usage_rated;
 pub mod usage_threshold_exceeded;
 
-use crate::topics::{Kind, Subject};
+use crate::topics::{Family, Kind, Subject};
 
 pub use contract_activated::ContractActivated;
 pub use contract_amended::ContractAmended;
 pub use contract_cancelled::ContractCancelled;
 pub use credit_note_issued::CreditNoteIssued;
+pub use customer_onboarded::CustomerOnboarded;
+pub use invoice_marked_uncollectible::InvoiceMarkedUncollectible;
 pub use invoice_posted::InvoicePosted;
+pub use invoice_voided::InvoiceVoided;
+pub use journal_posted::JournalPosted;
+pub use order_accepted::OrderAccepted;
+pub use order_rejected::OrderRejected;
+pub use payment_disputed::PaymentDisputed;
 pub use payment_failed::PaymentFailed;
 pub use payment_received::PaymentReceived;
+pub use payment_refunded::PaymentRefunded;
 pub use subscription_renewal_accepted::SubscriptionRenewalAccepted;
 pub use usage_rated::UsageRated;
 pub use usage_threshold_exceeded::UsageThresholdExceeded;
 
 crate::payload::event_enum! {
+    /// Any event of the business: what services read.
+    Event
     /// A contract took effect: the customer may be billed and served.
     ContractActivated(contract_activated::ContractActivated) on CONTRACT_ACTIVATED,
     /// A contract in force was changed.
@@ -35,18 +53,39 @@ crate::payload::event_enum! {
     ContractCancelled(contract_cancelled::ContractCancelled) on CONTRACT_CANCELLED,
     /// A credit was given, against an invoice or open on the account. All amounts are positive credits.
     CreditNoteIssued(credit_note_issued::CreditNoteIssued) on CREDIT_NOTE_ISSUED,
+    /// What is open of an invoice was written off: nobody expects it to be paid any more.
+    InvoiceMarkedUncollectible(invoice_marked_uncollectible::InvoiceMarkedUncollectible) on INVOICE_MARKED_UNCOLLECTIBLE,
     /// An invoice was issued and posted. It is never edited: corrections are credit notes.
     InvoicePosted(invoice_posted::InvoicePosted) on INVOICE_POSTED,
+    /// An invoice was voided before it was posted anywhere; what is posted is credited instead.
+    InvoiceVoided(invoice_voided::InvoiceVoided) on INVOICE_VOIDED,
+    /// A payment was disputed, or a dispute went on. Only a lost dispute takes the money back.
+    PaymentDisputed(payment_disputed::PaymentDisputed) on PAYMENT_DISPUTED,
     /// An attempt to collect money failed.
     PaymentFailed(payment_failed::PaymentFailed) on PAYMENT_FAILED,
     /// Money arrived from a customer.
     PaymentReceived(payment_received::PaymentReceived) on PAYMENT_RECEIVED,
+    /// Money that had been received was paid back.
+    PaymentRefunded(payment_refunded::PaymentRefunded) on PAYMENT_REFUNDED,
     /// The customer accepted a renewal: the contract runs on.
     SubscriptionRenewalAccepted(subscription_renewal_accepted::SubscriptionRenewalAccepted) on SUBSCRIPTION_RENEWAL_ACCEPTED,
     /// The usage of a period was priced.
     UsageRated(usage_rated::UsageRated) on USAGE_RATED,
     /// The usage of a contract crossed a threshold.
     UsageThresholdExceeded(usage_threshold_exceeded::UsageThresholdExceeded) on USAGE_THRESHOLD_EXCEEDED,
+}
+
+crate::payload::event_enum! {
+    /// Any answer of a service: what it did in an outside system.
+    Reply
+    /// A customer exists in the ERP: its numbers and how it is accounted for.
+    CustomerOnboarded(customer_onboarded::CustomerOnboarded) on CUSTOMER_ONBOARDED,
+    /// A journal entry was posted in the ERP's general ledger; debits and credits are equal.
+    JournalPosted(journal_posted::JournalPosted) on JOURNAL_POSTED,
+    /// The ERP took an order: its numbers, and how it is accounted for.
+    OrderAccepted(order_accepted::OrderAccepted) on ORDER_ACCEPTED,
+    /// The ERP, or a rule before it, rejected an order: every reason at once.
+    OrderRejected(order_rejected::OrderRejected) on ORDER_REJECTED,
 }
 
 /// A contract took effect: the customer may be billed and served.
@@ -57,12 +96,28 @@ pub const CONTRACT_AMENDED: &str = "contract.amended.v1";
 pub const CONTRACT_CANCELLED: &str = "contract.cancelled.v1";
 /// A credit was given, against an invoice or open on the account. All amounts are positive credits.
 pub const CREDIT_NOTE_ISSUED: &str = "credit_note.issued.v1";
+/// A customer exists in the ERP: its numbers and how it is accounted for.
+pub const CUSTOMER_ONBOARDED: &str = "customer.onboarded.v1";
+/// What is open of an invoice was written off: nobody expects it to be paid any more.
+pub const INVOICE_MARKED_UNCOLLECTIBLE: &str = "invoice.marked_uncollectible.v1";
 /// An invoice was issued and posted. It is never edited: corrections are credit notes.
 pub const INVOICE_POSTED: &str = "invoice.posted.v1";
+/// An invoice was voided before it was posted anywhere; what is posted is credited instead.
+pub const INVOICE_VOIDED: &str = "invoice.voided.v1";
+/// A journal entry was posted in the ERP's general ledger; debits and credits are equal.
+pub const JOURNAL_POSTED: &str = "journal.posted.v1";
+/// The ERP took an order: its numbers, and how it is accounted for.
+pub const ORDER_ACCEPTED: &str = "order.accepted.v1";
+/// The ERP, or a rule before it, rejected an order: every reason at once.
+pub const ORDER_REJECTED: &str = "order.rejected.v1";
+/// A payment was disputed, or a dispute went on. Only a lost dispute takes the money back.
+pub const PAYMENT_DISPUTED: &str = "payment.disputed.v1";
 /// An attempt to collect money failed.
 pub const PAYMENT_FAILED: &str = "payment.failed.v1";
 /// Money arrived from a customer.
 pub const PAYMENT_RECEIVED: &str = "payment.received.v1";
+/// Money that had been received was paid back.
+pub const PAYMENT_REFUNDED: &str = "payment.refunded.v1";
 /// The customer accepted a renewal: the contract runs on.
 pub const SUBSCRIPTION_RENEWAL_ACCEPTED: &str = "subscription.renewal_accepted.v1";
 /// The usage of a period was priced.
@@ -78,8 +133,10 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.ContractActivated",
         schema: contract_activated::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "billing",
         subject_field: "contract_id",
+        key_field: "account_id",
     },
     Subject {
         topic: CONTRACT_AMENDED,
@@ -87,8 +144,10 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.ContractAmended",
         schema: contract_amended::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "billing",
         subject_field: "contract_id",
+        key_field: "account_id",
     },
     Subject {
         topic: CONTRACT_CANCELLED,
@@ -96,8 +155,10 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.ContractCancelled",
         schema: contract_cancelled::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "billing",
         subject_field: "contract_id",
+        key_field: "account_id",
     },
     Subject {
         topic: CREDIT_NOTE_ISSUED,
@@ -105,8 +166,32 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.CreditNoteIssued",
         schema: credit_note_issued::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "billing",
         subject_field: "credit_note_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: CUSTOMER_ONBOARDED,
+        subject: "customer.onboarded.v1-value",
+        full_name: "throughline.v1.CustomerOnboarded",
+        schema: customer_onboarded::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "erp-sync",
+        subject_field: "account_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: INVOICE_MARKED_UNCOLLECTIBLE,
+        subject: "invoice.marked_uncollectible.v1-value",
+        full_name: "throughline.v1.InvoiceMarkedUncollectible",
+        schema: invoice_marked_uncollectible::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Commercial,
+        owner: "billing",
+        subject_field: "invoice_id",
+        key_field: "account_id",
     },
     Subject {
         topic: INVOICE_POSTED,
@@ -114,8 +199,65 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.InvoicePosted",
         schema: invoice_posted::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "billing",
         subject_field: "invoice_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: INVOICE_VOIDED,
+        subject: "invoice.voided.v1-value",
+        full_name: "throughline.v1.InvoiceVoided",
+        schema: invoice_voided::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Commercial,
+        owner: "billing",
+        subject_field: "invoice_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: JOURNAL_POSTED,
+        subject: "journal.posted.v1-value",
+        full_name: "throughline.v1.JournalPosted",
+        schema: journal_posted::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "erp-sync",
+        subject_field: "journal_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ORDER_ACCEPTED,
+        subject: "order.accepted.v1-value",
+        full_name: "throughline.v1.OrderAccepted",
+        schema: order_accepted::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "erp-sync",
+        subject_field: "order_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ORDER_REJECTED,
+        subject: "order.rejected.v1-value",
+        full_name: "throughline.v1.OrderRejected",
+        schema: order_rejected::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "erp-sync",
+        subject_field: "order_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: PAYMENT_DISPUTED,
+        subject: "payment.disputed.v1-value",
+        full_name: "throughline.v1.PaymentDisputed",
+        schema: payment_disputed::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Commercial,
+        owner: "payments",
+        subject_field: "payment_id",
+        key_field: "account_id",
     },
     Subject {
         topic: PAYMENT_FAILED,
@@ -123,8 +265,10 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.PaymentFailed",
         schema: payment_failed::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "payments",
         subject_field: "payment_id",
+        key_field: "account_id",
     },
     Subject {
         topic: PAYMENT_RECEIVED,
@@ -132,8 +276,21 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.PaymentReceived",
         schema: payment_received::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "payments",
         subject_field: "payment_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: PAYMENT_REFUNDED,
+        subject: "payment.refunded.v1-value",
+        full_name: "throughline.v1.PaymentRefunded",
+        schema: payment_refunded::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Commercial,
+        owner: "payments",
+        subject_field: "payment_id",
+        key_field: "account_id",
     },
     Subject {
         topic: SUBSCRIPTION_RENEWAL_ACCEPTED,
@@ -141,8 +298,10 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.SubscriptionRenewalAccepted",
         schema: subscription_renewal_accepted::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "crm",
         subject_field: "contract_id",
+        key_field: "account_id",
     },
     Subject {
         topic: USAGE_RATED,
@@ -150,8 +309,10 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.UsageRated",
         schema: usage_rated::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "rating",
         subject_field: "usage_batch_id",
+        key_field: "account_id",
     },
     Subject {
         topic: USAGE_THRESHOLD_EXCEEDED,
@@ -159,7 +320,9 @@ pub static SUBJECTS: &[Subject] = &[
         full_name: "throughline.v1.UsageThresholdExceeded",
         schema: usage_threshold_exceeded::SCHEMA,
         kind: Kind::Fact,
+        family: Family::Commercial,
         owner: "rating",
         subject_field: "threshold_id",
+        key_field: "account_id",
     },
 ];

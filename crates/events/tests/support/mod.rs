@@ -2,9 +2,32 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use bytes::Bytes;
-use events::{Envelope, Event, EventSet, Record, topics, wire};
+use events::{Envelope, Event, EventSet, Record, Reply, WriterSchema, topics, topics::Family, wire};
+use failure::Failure;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+
+/// Reads the JSON form of a record of any family; gives it back as a datum and as JSON.
+pub fn from_json(topic: &str, data: &Value) -> Result<(Vec<u8>, Value), Failure> {
+    match family(topic) {
+        Family::Commercial => Event::decode_json(topic, data).map(|event| (event.encode_avro(), event.to_json())),
+        Family::Reply => Reply::decode_json(topic, data).map(|reply| (reply.encode_avro(), reply.to_json())),
+        Family::Analytics => unreachable!(),
+    }
+}
+
+/// Reads a datum of any family; gives its JSON form.
+pub fn from_avro(topic: &str, schema: &WriterSchema, datum: &[u8]) -> Result<Value, Failure> {
+    match family(topic) {
+        Family::Commercial => Event::decode_avro(topic, schema, datum).map(|event| event.to_json()),
+        Family::Reply => Reply::decode_avro(topic, schema, datum).map(|reply| reply.to_json()),
+        Family::Analytics => unreachable!(),
+    }
+}
+
+fn family(topic: &str) -> Family {
+    topics::find(topic).expect("a topic of ours").family
+}
 
 /// splitmix64: the same seed gives the same event.
 pub struct Dice(pub u64);

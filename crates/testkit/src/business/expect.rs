@@ -22,6 +22,8 @@ pub struct Effects {
     /// With tax, as a positive credit.
     pub credited_minor: i64,
     pub paid_minor: i64,
+    /// Usage, charged or still added up.
+    pub rated_minor: i64,
     /// The part of what was paid that settles no invoice.
     pub unapplied_minor: i64,
 }
@@ -40,6 +42,7 @@ impl Effects {
                 self.revenue_plans += u64::from(!event.revenue_plan.is_empty());
             }
             Event::SubscriptionRenewalAccepted(_) => self.orders += 1,
+            Event::UsageRated(usage) => self.rated_minor += usage.amount_minor,
             Event::InvoicePosted(invoice) => {
                 self.invoices += 1;
                 self.invoiced_minor += invoice.totals.payable_minor;
@@ -55,8 +58,11 @@ impl Effects {
             }
             Event::ContractAmended(_)
             | Event::ContractCancelled(_)
+            | Event::InvoiceVoided(_)
+            | Event::InvoiceMarkedUncollectible(_)
+            | Event::PaymentRefunded(_)
+            | Event::PaymentDisputed(_)
             | Event::PaymentFailed(_)
-            | Event::UsageRated(_)
             | Event::UsageThresholdExceeded(_) => {}
         }
     }
@@ -166,10 +172,14 @@ fn currency(event: &Event) -> Option<&str> {
         Event::CreditNoteIssued(event) => Some(&event.currency),
         Event::PaymentReceived(event) => Some(&event.currency),
         Event::SubscriptionRenewalAccepted(event) => Some(&event.currency),
+        Event::UsageRated(event) => Some(&event.currency),
         Event::ContractAmended(_)
         | Event::ContractCancelled(_)
+        | Event::InvoiceVoided(_)
+        | Event::InvoiceMarkedUncollectible(_)
+        | Event::PaymentRefunded(_)
+        | Event::PaymentDisputed(_)
         | Event::PaymentFailed(_)
-        | Event::UsageRated(_)
         | Event::UsageThresholdExceeded(_) => None,
     }
 }

@@ -1,7 +1,10 @@
 //! Records that nobody can read.
 
 use super::{Fate, Generated, Item, chance::Chance, names::Names};
-use events::{Envelope, Headers, topics};
+use events::{
+    Envelope, Headers,
+    topics::{self, Family, of_family},
+};
 use failure::Class;
 
 /// What is wrong with an unreadable record.
@@ -20,7 +23,8 @@ const KINDS: [Kind; 6] = [Kind::Text, Kind::Empty, Kind::CutFraming, Kind::Wrong
 /// The `number`th unreadable record, on a topic that services read. Its key is its own, so that no account waits for it.
 pub(super) fn record(chance: &mut Chance, names: &Names, number: u64) -> Generated {
     let kind = KINDS[chance.below(KINDS.len() as u64) as usize];
-    let topic = topics::SUBJECTS[chance.below(topics::SUBJECTS.len() as u64) as usize].topic;
+    let topics: Vec<_> = of_family(Family::Commercial).map(|subject| subject.topic).collect();
+    let topic = topics[chance.below(topics.len() as u64) as usize];
     Generated {
         topic,
         key: names.unreadable(number),

@@ -1,5 +1,8 @@
 use super::*;
-use events::PayloadHash;
+use events::{
+    PayloadHash,
+    topics::{Family, INVOICE_MARKED_UNCOLLECTIBLE, INVOICE_VOIDED, PAYMENT_DISPUTED, PAYMENT_REFUNDED, of_family},
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -188,7 +191,8 @@ fn order_in_topics(records: &[Generated]) -> BTreeMap<(String, &'static str), Ve
 #[test]
 fn every_event_type_currency_and_kind_of_payment_occurs() {
     let (records, expected) = all(&Options::new(1, 400).over_months(12));
-    for subject in topics::SUBJECTS {
+    let unused = [INVOICE_VOIDED, INVOICE_MARKED_UNCOLLECTIBLE, PAYMENT_REFUNDED, PAYMENT_DISPUTED];
+    for subject in of_family(Family::Commercial).filter(|subject| !unused.contains(&subject.topic)) {
         assert!(expected.events.contains_key(subject.topic), "{} never occurs", subject.topic);
     }
     let currencies: Vec<_> = expected.effects.keys().map(String::as_str).collect();

@@ -361,6 +361,45 @@ pub struct NewPayment {
     pub applications: Vec<Application>,
 }
 
+/// What a payment settles after a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentChange {
+    pub payment_id: String,
+    pub account_id: String,
+    pub currency: Currency,
+    /// All of it: what is not here is not settled by the payment any more.
+    pub applications: Vec<Application>,
+}
+
+/// Money that is paid back out of what a payment or credit memo has left over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRefund {
+    pub refund_id: String,
+    pub header: Header,
+    pub amount_minor: i64,
+    /// The ERP's own id of the payment or credit memo.
+    pub out_of: String,
+}
+
+/// A journal entry: Σ debits = Σ credits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewJournal {
+    pub journal_id: String,
+    pub header: Header,
+    pub lines: Vec<JournalLine>,
+    /// Our id of the entry that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reversal_of: Option<String>,
+}
+
+/// One side of a journal entry; the other amount is 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalLine {
+    pub account: Reference,
+    pub debit_minor: i64,
+    pub credit_minor: i64,
+}
+
 #[async_trait]
 pub trait CreateCustomer: Send + Sync {
     /// Creates the customer of an account; one that is there already is left as it is and answered with `existed`.
@@ -425,6 +464,19 @@ pub trait EnableCustomer: Send + Sync {
 }
 
 #[async_trait]
+pub trait PayBack: Send + Sync {
+    /// Changes what a payment settles; once for each event.
+    async fn change_payment(&self, cause: &Cause, change: &PaymentChange) -> Result<Recorded, Error>;
+
+    async fn refund(&self, cause: &Cause, refund: &NewRefund) -> Result<Recorded, Error>;
+}
+
+#[async_trait]
+pub trait PostJournal: Send + Sync {
+    async fn post_journal(&self, cause: &Cause, journal: &NewJournal) -> Result<Recorded, Error>;
+}
+
+#[async_trait]
 pub trait FindByExternalId: Send + Sync {
     /// The record that we made under our id `ours` (an account, contract, invoice, … id).
     ///
@@ -448,6 +500,8 @@ pub trait Erp:
     + PostInvoice
     + IssueCreditMemo
     + ApplyPayment
+    + PayBack
+    + PostJournal
     + FindByExternalId
 {
     /// Calls at once that the remote account bears right now, over all members.

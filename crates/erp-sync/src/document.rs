@@ -1,7 +1,7 @@
 //! What erp-sync remembers of each thing: enough to keep versions in order, to refer to the ERP's records, and to know how much
 //! of an invoice is still open. No personal data.
 
-use connectors::{Line, RevenueElement};
+use connectors::{Application, Line, RevenueElement};
 use consumer::Documents;
 use jiff::civil::Date;
 use ledger::DocumentKey;
@@ -162,6 +162,9 @@ pub struct Invoice {
     pub total_minor: i64,
     /// What payments and credits have not settled yet.
     pub open_minor: i64,
+    /// Taken back before it was posted: it has no record in the ERP.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_voided: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erp: Option<ErpRecord>,
 }
@@ -194,6 +197,12 @@ pub struct Payment {
     pub amount_minor: i64,
     /// What is left over on the account.
     pub unapplied_minor: i64,
+    /// What it settles, by our id of the invoice.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub applications: BTreeMap<String, Application>,
+    /// Disputes that are not decided, by their id, with the amount in dispute.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disputes: BTreeMap<String, i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erp: Option<ErpRecord>,
 }
@@ -296,6 +305,7 @@ impl consumer::Document for ErpDocument {
                 ContractState::Suspended => "suspended",
                 ContractState::Cancelled => "cancelled",
             },
+            Self::Invoice(invoice) if invoice.is_voided => "voided",
             Self::Invoice(invoice) if invoice.open_minor <= 0 => "settled",
             Self::Invoice(invoice) if invoice.open_minor < invoice.total_minor => "partly_settled",
             Self::Invoice(_) => "posted",

@@ -1,8 +1,8 @@
 //! The changes erp-sync makes in the ERP, as plain data: what is journalled is what is sent.
 
 use connectors::{
-    ContactChange, CustomerScope, NewCharge, NewCreditMemo, NewCustomer, NewInvoice, NewOrder, NewPayment, OrderChange,
-    RevenuePlan,
+    ContactChange, CustomerScope, NewCharge, NewCreditMemo, NewCustomer, NewInvoice, NewJournal, NewOrder, NewPayment,
+    NewRefund, OrderChange, PaymentChange, RevenuePlan,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,18 @@ pub enum ErpEffect {
         payment: NewPayment,
         version: i64,
     },
+    ChangePayment {
+        change: PaymentChange,
+        version: i64,
+    },
+    Refund {
+        refund: NewRefund,
+        version: i64,
+    },
+    PostJournal {
+        journal: NewJournal,
+        version: i64,
+    },
 }
 
 impl ErpEffect {
@@ -72,6 +84,9 @@ impl ErpEffect {
             Self::PostInvoice { invoice, .. } => &invoice.header.account_id,
             Self::IssueCreditMemo { credit_memo, .. } => &credit_memo.header.account_id,
             Self::ApplyPayment { payment, .. } => &payment.header.account_id,
+            Self::ChangePayment { change, .. } => &change.account_id,
+            Self::Refund { refund, .. } => &refund.header.account_id,
+            Self::PostJournal { journal, .. } => &journal.header.account_id,
         }
     }
 }
@@ -104,6 +119,11 @@ pub mod key {
     }
 
     #[must_use]
+    pub fn journal(journal_id: &str, version: i64) -> String {
+        format!("journal:{journal_id}:v{version}:create")
+    }
+
+    #[must_use]
     pub fn payment(payment_id: &str, version: i64) -> String {
         format!("payment:{payment_id}:v{version}:create")
     }
@@ -125,6 +145,9 @@ impl consumer::Effect for ErpEffect {
             Self::PostInvoice { invoice, version } => key::invoice(&invoice.invoice_id, *version),
             Self::IssueCreditMemo { credit_memo, version } => key::credit_memo(&credit_memo.credit_note_id, *version),
             Self::ApplyPayment { payment, version } => key::payment(&payment.payment_id, *version),
+            Self::ChangePayment { change, version } => format!("payment:{}:v{version}:change", change.payment_id),
+            Self::Refund { refund, version } => format!("refund:{}:v{version}:create", refund.refund_id),
+            Self::PostJournal { journal, version } => key::journal(&journal.journal_id, *version),
         }
     }
 
@@ -142,6 +165,9 @@ impl consumer::Effect for ErpEffect {
             Self::PostInvoice { invoice, .. } => format!("invoice:{}", invoice.invoice_id),
             Self::IssueCreditMemo { credit_memo, .. } => format!("credit_memo:{}", credit_memo.credit_note_id),
             Self::ApplyPayment { payment, .. } => format!("payment:{}", payment.payment_id),
+            Self::ChangePayment { change, .. } => format!("payment:{}", change.payment_id),
+            Self::Refund { refund, .. } => format!("refund:{}", refund.refund_id),
+            Self::PostJournal { journal, .. } => format!("journal:{}", journal.journal_id),
         }
     }
 
@@ -152,13 +178,16 @@ impl consumer::Effect for ErpEffect {
             | Self::EnableCustomer { .. }
             | Self::ChangeOrder { .. }
             | Self::ChangeRevenue { .. }
-            | Self::ChargeUsage { .. } => false,
+            | Self::ChargeUsage { .. }
+            | Self::ChangePayment { .. }
+            | Self::Refund { .. } => false,
             Self::CreateCustomer { .. }
             | Self::AcceptOrder { .. }
             | Self::PlanRevenue { .. }
             | Self::PostInvoice { .. }
             | Self::IssueCreditMemo { .. }
-            | Self::ApplyPayment { .. } => true,
+            | Self::ApplyPayment { .. }
+            | Self::PostJournal { .. } => true,
         }
     }
 }

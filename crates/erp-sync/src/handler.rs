@@ -6,7 +6,10 @@ use crate::{
     document::{ErpDocument, Known, key, kind},
     effect::ErpEffect,
     mapping::Mapping,
-    plan::{self, activation, amendment, cancellation, credit, invoice, payment, renewal, skipped, usage},
+    plan::{
+        self, activation, amendment, cancellation, credit, dispute, invoice, pay_back, payment, renewal, skipped,
+        usage, void, write_off,
+    },
 };
 use consumer::{Context, Decision, Documents, Handler, Input};
 use events::{Event, EventSet as _};
@@ -76,10 +79,10 @@ impl ErpSync {
             Event::ContractAmended(event) => amendment::plan(&self.mapping, known, event),
             Event::ContractCancelled(event) => cancellation::plan(&self.mapping, known, event),
             Event::SubscriptionRenewalAccepted(event) => renewal::plan(&self.mapping, known, event),
-            Event::InvoiceVoided(_) => Ok(Decision::skip("voided invoices do not reach the ERP yet")),
-            Event::InvoiceMarkedUncollectible(_) => Ok(Decision::skip("write-offs do not reach the ERP yet")),
-            Event::PaymentRefunded(_) => Ok(Decision::skip("refunds do not reach the ERP yet")),
-            Event::PaymentDisputed(_) => Ok(Decision::skip("disputes do not reach the ERP yet")),
+            Event::InvoiceVoided(event) => void::plan(known, event),
+            Event::InvoiceMarkedUncollectible(event) => write_off::plan(&self.mapping, known, event),
+            Event::PaymentRefunded(event) => pay_back::plan(&self.mapping, known, event),
+            Event::PaymentDisputed(event) => dispute::plan(&self.mapping, known, event),
             Event::UsageRated(event) => usage::plan(&self.mapping, known, event, now_ms),
             Event::UsageThresholdExceeded(_) => Ok(Decision::skip("thresholds book nothing in the ERP")),
         }
@@ -97,10 +100,10 @@ fn reads(event: &Event) -> Vec<DocumentKey> {
         Event::ContractCancelled(event) => amendment::reads(&event.contract_id),
         Event::SubscriptionRenewalAccepted(event) => renewal::reads(event),
         Event::UsageRated(event) => usage::reads(event),
-        Event::InvoiceVoided(_)
-        | Event::InvoiceMarkedUncollectible(_)
-        | Event::PaymentRefunded(_)
-        | Event::PaymentDisputed(_)
-        | Event::UsageThresholdExceeded(_) => Vec::new(),
+        Event::InvoiceVoided(event) => vec![key(kind::INVOICE, &event.invoice_id)],
+        Event::InvoiceMarkedUncollectible(event) => vec![key(kind::INVOICE, &event.invoice_id)],
+        Event::PaymentRefunded(event) => pay_back::reads(event),
+        Event::PaymentDisputed(event) => dispute::reads(event),
+        Event::UsageThresholdExceeded(_) => Vec::new(),
     }
 }

@@ -39,6 +39,9 @@ impl ErpTarget {
             ErpEffect::PostInvoice { invoice, .. } => self.erp.post_invoice(&cause, invoice).await,
             ErpEffect::IssueCreditMemo { credit_memo, .. } => self.erp.issue_credit_memo(&cause, credit_memo).await,
             ErpEffect::ApplyPayment { payment, .. } => self.erp.apply_payment(&cause, payment).await,
+            ErpEffect::ChangePayment { change, .. } => self.erp.change_payment(&cause, change).await,
+            ErpEffect::Refund { refund, .. } => self.erp.refund(&cause, refund).await,
+            ErpEffect::PostJournal { journal, .. } => self.erp.post_journal(&cause, journal).await,
         };
         recorded.map(receipt).map_err(Failure::from)
     }
@@ -71,6 +74,11 @@ impl Target<ErpEffect> for ErpTarget {
                 find(Object::CreditMemo, &credit_memo.credit_note_id).await
             }
             ErpEffect::ApplyPayment { payment, .. } => find(Object::Payment, &payment.payment_id).await,
+            ErpEffect::ChangePayment { change, .. } => {
+                self.erp.find_changed(&cause, Object::Payment, &change.payment_id).await
+            }
+            ErpEffect::Refund { refund, .. } => find(Object::Refund, &refund.refund_id).await,
+            ErpEffect::PostJournal { journal, .. } => find(Object::Journal, &journal.journal_id).await,
         };
         found.map(|found| found.map(receipt)).map_err(Failure::from)
     }

@@ -7,11 +7,11 @@ use crate::{
 };
 use consumer::{Context, Decision, Document as _, Documents, Effect as _, Handler, Input, Receipt};
 use events::{
-    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, Event, InvoicePosted, PaymentFailed,
-    PaymentReceived, SubscriptionRenewalAccepted, UsageRated,
+    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, Event, InvoicePosted, PaymentDisputed,
+    PaymentFailed, PaymentReceived, PaymentRefunded, SubscriptionRenewalAccepted, UsageRated,
     common::{
-        CancellationMode, ContractLine, Customer, InvoiceRef, LineItem, PaymentAllocation, PaymentTerms, Period,
-        Reason, RecognitionMethod, RevenueObligation, TaxLine, Term, Totals,
+        CancellationMode, ContractLine, Customer, DisputeStatus, InvoiceRef, LineItem, PaymentAllocation, PaymentTerms,
+        Period, Reason, RecognitionMethod, RevenueObligation, TaxLine, Term, Totals,
     },
 };
 use jiff::civil::{Date, date};
@@ -179,6 +179,45 @@ pub(crate) fn used(batch: &str, day: &str, amount_minor: i64) -> UsageRated {
         amount_minor,
         currency: "GBP".into(),
         ..UsageRated::default()
+    }
+}
+
+pub(crate) fn refunded(payment_id: &str, refund_id: &str, entity_version: i64, amount_minor: i64) -> PaymentRefunded {
+    PaymentRefunded {
+        account_id: "A-1".into(),
+        entity_version,
+        legal_entity_id: "UK".into(),
+        payment_id: payment_id.into(),
+        refund_id: refund_id.into(),
+        amount_minor,
+        currency: "GBP".into(),
+        refunded_on: date(2026, 3, 1),
+        timezone: "Europe/London".into(),
+        ..PaymentRefunded::default()
+    }
+}
+
+/// A dispute about what the payment settled of invoice `INV-1`.
+pub(crate) fn disputed(
+    payment_id: &str,
+    dispute_id: &str,
+    entity_version: i64,
+    status: DisputeStatus,
+    amount_minor: i64,
+) -> PaymentDisputed {
+    PaymentDisputed {
+        account_id: "A-1".into(),
+        entity_version,
+        legal_entity_id: "UK".into(),
+        payment_id: payment_id.into(),
+        dispute_id: dispute_id.into(),
+        invoice_id: Some("INV-1".into()),
+        status,
+        amount_minor,
+        currency: "GBP".into(),
+        disputed_on: date(2026, 3, 1),
+        timezone: "Europe/London".into(),
+        ..PaymentDisputed::default()
     }
 }
 

@@ -289,6 +289,18 @@ pub const CODES: &[Explanation] = &[
         "A correction arrived before the usage that it corrects.",
         "Nothing to do: it is applied once the usage is there.",
     ),
+    entry(
+        "AMOUNT_EXCEEDS_OPEN",
+        Class::Business,
+        "More is written off or paid back than is open.",
+        "Finance compares the amounts in the reason: a payment or credit may have crossed it.",
+    ),
+    entry(
+        "CREDIT_NOTE_NOT_ISSUED",
+        Class::NotYet,
+        "A refund arrived before the credit note that it pays out.",
+        "Nothing to do: it is applied once the credit note is there.",
+    ),
     // Dependency.
     entry(
         "REGISTRY_UNAVAILABLE",

@@ -3,6 +3,7 @@
 use crate::{Error, Sources, journal::JournalView};
 use events::{
     Event, EventSet, Record, Uid,
+    common::DisputeStatus,
     topics::{Family, of_family},
     wire,
 };
@@ -153,6 +154,11 @@ impl TopicView {
             Event::InvoicePosted(invoice) => ("invoice", &invoice.currency, invoice.totals.tax_inclusive_minor),
             Event::CreditNoteIssued(credit) => ("creditMemo", &credit.currency, credit.totals.tax_inclusive_minor),
             Event::PaymentReceived(payment) => ("customerPayment", &payment.currency, payment.amount_minor),
+            Event::InvoiceMarkedUncollectible(off) => ("creditMemo", &off.currency, off.write_off_minor),
+            Event::PaymentRefunded(refund) => ("customerRefund", &refund.currency, refund.amount_minor),
+            Event::PaymentDisputed(dispute) if dispute.status == DisputeStatus::Lost => {
+                ("customerRefund", &dispute.currency, dispute.amount_minor)
+            }
             Event::UsageRated(usage) => ("charge", &usage.currency, self.rated(usage)),
             _ => return None,
         };

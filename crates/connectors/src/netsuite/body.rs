@@ -367,7 +367,7 @@ fn tax_details(line: &Line, currency: &Currency) -> Vec<TaxDetail> {
 }
 
 #[derive(Debug, Serialize)]
-struct Apply {
+pub(super) struct Apply {
     doc: Ref,
     apply: bool,
     amount: Number,
@@ -375,7 +375,7 @@ struct Apply {
     disc: Option<Number>,
 }
 
-fn apply(applications: &[Application], currency: &Currency) -> Option<Sublist<Apply>> {
+pub(super) fn apply(applications: &[Application], currency: &Currency) -> Option<Sublist<Apply>> {
     let one = |application: &Application| Apply {
         doc: Ref::Id(application.invoice.clone()),
         apply: true,

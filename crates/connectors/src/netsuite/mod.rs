@@ -9,6 +9,7 @@ mod create;
 mod external_id;
 mod find;
 mod key;
+mod money;
 mod plan;
 mod token;
 
@@ -18,8 +19,8 @@ pub use key::{CertificateId, Credentials};
 use crate::{
     AcceptOrder, AdaptiveLimit, ApplyPayment, Cause, ChangeOrder, ChargeUsage, ContactChange, CreateCustomer,
     CustomerScope, EnableCustomer, Erp, Error, FindByExternalId, IssueCreditMemo, NewCharge, NewCreditMemo,
-    NewCustomer, NewInvoice, NewOrder, NewPayment, Object, OrderChange, PlanRevenue, PostInvoice, Recorded,
-    RevenuePlan, UpdateContact,
+    NewCustomer, NewInvoice, NewJournal, NewOrder, NewPayment, NewRefund, Object, OrderChange, PayBack, PaymentChange,
+    PlanRevenue, PostInvoice, PostJournal, Recorded, RevenuePlan, UpdateContact,
     http::{Http, check_address},
 };
 use async_trait::async_trait;
@@ -188,6 +189,26 @@ impl ApplyPayment for NetSuite {
     async fn apply_payment(&self, cause: &Cause, payment: &NewPayment) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Payment, ours: &payment.payment_id, number: None };
         self.create(cause, wanted, &body::CustomerPayment::new(&self.scheme, cause, payment)).await
+    }
+}
+
+#[async_trait]
+impl PayBack for NetSuite {
+    async fn change_payment(&self, cause: &Cause, change: &PaymentChange) -> Result<Recorded, Error> {
+        self.change(cause, Object::Payment, &change.payment_id, "apply", &money::Settled::new(cause, change)).await
+    }
+
+    async fn refund(&self, cause: &Cause, refund: &NewRefund) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::Refund, ours: &refund.refund_id, number: None };
+        self.create(cause, wanted, &money::Refund::new(&self.scheme, cause, refund)).await
+    }
+}
+
+#[async_trait]
+impl PostJournal for NetSuite {
+    async fn post_journal(&self, cause: &Cause, journal: &NewJournal) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::Journal, ours: &journal.journal_id, number: None };
+        self.create(cause, wanted, &money::Journal::new(&self.scheme, cause, journal)).await
     }
 }
 

@@ -25,6 +25,7 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &InvoicePosted) -> Resul
         currency: event.currency.clone(),
         total_minor,
         open_minor: total_minor,
+        is_voided: false,
         erp: None,
     };
     let (account, place) = (known.account(&event.account_id), (&*event.legal_entity_id, &*event.currency));

@@ -5,6 +5,7 @@ use super::{Decision, version};
 use crate::document::{Contract, ContractState, ErpDocument, Known, Payment, PaymentState, kind};
 use events::{Payload, PaymentFailed};
 use failure::Failure;
+use std::collections::BTreeMap;
 
 /// A change of a contract that the ERP's order does not follow yet.
 ///
@@ -51,6 +52,8 @@ pub fn payment_failed(known: Known<'_>, event: &PaymentFailed) -> Result<Decisio
             currency: event.currency.clone(),
             amount_minor: event.amount_minor,
             unapplied_minor: 0,
+            applications: BTreeMap::new(),
+            disputes: BTreeMap::new(),
             erp: None,
         },
     };

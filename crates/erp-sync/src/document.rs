@@ -188,6 +188,13 @@ pub enum PaymentState {
     Received,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// What stands on the account of disputes until it is decided.
+    pub amount_minor: i64,
+    pub is_decided: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     pub account_id: String,
@@ -200,9 +207,9 @@ pub struct Payment {
     /// What it settles, by our id of the invoice.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub applications: BTreeMap<String, Application>,
-    /// Disputes that are not decided, by their id, with the amount in dispute.
+    /// By their id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub disputes: BTreeMap<String, i64>,
+    pub disputes: BTreeMap<String, Dispute>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erp: Option<ErpRecord>,
 }

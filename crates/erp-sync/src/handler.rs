@@ -10,6 +10,7 @@ use crate::{
         self, activation, amendment, cancellation, credit, dispute, invoice, pay_back, payment, renewal, skipped,
         usage, void, write_off,
     },
+    reply::Replies,
 };
 use consumer::{Context, Decision, Documents, Handler, Input};
 use events::{Event, EventSet as _};
@@ -19,12 +20,20 @@ use ledger::DocumentKey;
 #[derive(Debug)]
 pub struct ErpSync {
     mapping: Mapping,
+    /// Publishes what the ERP answered; `None` keeps it to ourselves.
+    replies: Option<Replies>,
 }
 
 impl ErpSync {
     #[must_use]
     pub const fn new(mapping: Mapping) -> Self {
-        Self { mapping }
+        Self { mapping, replies: None }
+    }
+
+    /// As [`Self::new`], and tells the bus what the ERP answered.
+    #[must_use]
+    pub const fn replying(mapping: Mapping, replies: Replies) -> Self {
+        Self { mapping, replies: Some(replies) }
     }
 }
 
@@ -35,6 +44,10 @@ impl Handler for ErpSync {
 
     fn name(&self) -> &'static str {
         "erp-sync"
+    }
+
+    fn outputs(&self) -> Vec<&'static str> {
+        self.replies.as_ref().map(|_| Replies::TOPICS.to_vec()).unwrap_or_default()
     }
 
     /// A contract brings the customer of its account, too: documents without a contract wait for that.
@@ -61,7 +74,13 @@ impl Handler for ErpSync {
     ) -> Result<Decision<Self>, Failure> {
         match input {
             Input::Event(event) => self.plan(Known(documents), event, context.now_ms),
-            Input::Outcome { of: Some(event), receipts } => Ok(plan::recorded(documents, event, receipts)),
+            Input::Outcome { of: Some(event), receipts } => {
+                let mut decision = plan::recorded(documents, event, receipts);
+                if let (Some(replies), Some(cause)) = (&self.replies, context.envelope) {
+                    decision.publish = replies.of(&self.mapping, Known(documents), event, receipts, cause);
+                }
+                Ok(decision)
+            }
             Input::Timer { payload, .. } => usage::timer(&self.mapping, Known(documents), payload, context.now_ms),
             Input::Outcome { of: None, .. } => Ok(Decision::new()),
         }

@@ -6,7 +6,7 @@ use super::{
     pay_back::{Taken, received},
 };
 use crate::{
-    document::{ErpDocument, Known, Payment, key, kind},
+    document::{Dispute, ErpDocument, Known, Payment, key, kind},
     effect::ErpEffect,
     mapping::Mapping,
 };
@@ -23,19 +23,20 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &PaymentDisputed) -> Res
     let before = received(known, &event.payment_id, event.entity_version)?;
     let mut payment = Payment { entity_version: event.entity_version, ..before.clone() };
     let place = Place::find(mapping, &event.legal_entity_id, &event.currency)?;
-    let open = payment.disputes.get(&event.dispute_id).copied();
+    let open = payment.disputes.get(&event.dispute_id).filter(|dispute| !dispute.is_decided).map(|of| of.amount_minor);
     let decision = match (event.status, open) {
         (DisputeStatus::Opened | DisputeStatus::UnderReview, None) => {
-            payment.disputes.insert(event.dispute_id.clone(), event.amount_minor);
+            let dispute = Dispute { amount_minor: event.amount_minor, is_decided: false };
+            payment.disputes.insert(event.dispute_id.clone(), dispute);
             let journal = moved(mapping, &place, event, event.amount_minor)?;
             Decision::new().effect(ErpEffect::PostJournal { journal, version: event.entity_version })
         }
         (DisputeStatus::Won, Some(amount)) => {
-            payment.disputes.remove(&event.dispute_id);
+            decided(&mut payment, event);
             moved_back(mapping, &place, event, amount)?
         }
         (DisputeStatus::Lost, open) => {
-            payment.disputes.remove(&event.dispute_id);
+            decided(&mut payment, event);
             let (decision, after) = lost(mapping, &place, known, event, open, payment)?;
             payment = after;
             decision
@@ -47,13 +48,19 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &PaymentDisputed) -> Res
     Ok(decision.put(kind::PAYMENT, &event.payment_id, ErpDocument::Payment(payment)))
 }
 
+fn decided(payment: &mut Payment, event: &PaymentDisputed) {
+    if let Some(dispute) = payment.disputes.get_mut(&event.dispute_id) {
+        dispute.is_decided = true;
+    }
+}
+
 fn header(place: &Place<'_>, event: &PaymentDisputed) -> Header {
     let memo = format!("Dispute {} of payment {}: {}", event.dispute_id, event.payment_id, event.status);
     place.header(&event.account_id, None, event.disputed_on, memo)
 }
 
 /// Our ids of the entry that a dispute makes, and of the one that takes it back.
-pub(super) fn journal_id(dispute_id: &str, is_reversal: bool) -> String {
+pub(crate) fn journal_id(dispute_id: &str, is_reversal: bool) -> String {
     if is_reversal { format!("{dispute_id}/reversal") } else { dispute_id.to_owned() }
 }
 
@@ -168,6 +175,6 @@ mod tests {
         let state = with(&[opened.into(), lost.into()]);
         let documents = state.documents();
         assert_eq!(Known(&documents).invoice("INV-1").map(|invoice| invoice.open_minor), Some(500));
-        assert!(Known(&documents).payment("P-1").is_some_and(|payment| payment.disputes.is_empty()));
+        assert!(Known(&documents).payment("P-1").is_some_and(|payment| payment.disputes["D-1"].is_decided));
     }
 }

@@ -421,6 +421,7 @@ impl<H: Handler> Machine<H> {
     pub(super) fn page_loaded(&mut self, name: &Arc<str>, records: Vec<(ParkedRecord, Arrived<H::Event>)>) {
         let Some(mut lane) = self.lanes.remove(name) else { return };
         lane.page_asked = false;
+        let last = records.last().map(|(row, _)| row.no);
         let fresh: Vec<_> = records.into_iter().filter(|(row, _)| !lane.ended.contains(&row.no)).collect();
         let mut page = VecDeque::with_capacity(fresh.len());
         for (row, arrived) in fresh {
@@ -429,8 +430,12 @@ impl<H: Handler> Machine<H> {
         if page.is_empty()
             && let Some(sequence) = lane.parked.as_mut()
         {
-            // All rows of the sequence have ended: the count follows the rows, never the other way round.
-            sequence.depth = 0;
+            match last {
+                // All rows of this page ended out of turn, in entries that the page does not show yet; others follow behind.
+                Some(no) => sequence.head_no = no + 1,
+                // All rows of the sequence have ended: the count follows the rows, never the other way round.
+                None => sequence.depth = 0,
+            }
         }
         lane.page = Some(page);
         self.lanes.insert(name.clone(), lane);

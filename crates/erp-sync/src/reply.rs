@@ -58,7 +58,9 @@ impl Replies {
             Event::SubscriptionRenewalAccepted(event) => {
                 renewed_order(known, event, receipts).map(Reply::from).into_iter().collect()
             }
-            Event::PaymentDisputed(event) => journal(mapping, known, event, receipts).map(Reply::from).into_iter().collect(),
+            Event::PaymentDisputed(event) => {
+                journal(mapping, known, event, receipts).map(Reply::from).into_iter().collect()
+            }
             _ => Vec::new(),
         };
         replies.into_iter().map(|reply: Reply| self.record(&reply, cause)).collect()

@@ -207,6 +207,7 @@ async fn real_invoices_published_twice_with_kills_add_up_to_the_penny() {
     let expected = Books {
         customers: 244,
         orders: 244,
+        revenue_plans: 0,
         invoices: 319,
         credit_memos: 185,
         payments: 0,

@@ -141,6 +141,7 @@ fn money_adds_up(world: &World) -> Check {
         });
         told.push(format!("{object} {currency} {} = {} done", sums.published, sums.effects));
         let rest = [
+            ("waiting to be charged", sums.waiting),
             ("parked", sums.parked),
             ("dead-lettered", sums.dead_lettered),
             ("written off", sums.written_off),

@@ -30,7 +30,8 @@ pub struct JournalView {
 
 /// A step while the journal is read.
 struct StepView {
-    event_id: String,
+    /// Absent for what a timer decided.
+    event_id: Option<String>,
     effects: Vec<(String, bool)>,
     ended: bool,
 }
@@ -87,8 +88,11 @@ impl JournalView {
             if !step.ended && step.effects.iter().any(|(_, done)| !done) {
                 self.open_steps.push(step.effects.first().map(|(key, _)| key.clone()).unwrap_or_default());
             }
-            let done = step.effects.into_iter().filter(|(_, done)| *done).map(|(key, _)| key);
-            self.done.entry(step.event_id).or_default().extend(done);
+            for (key, _) in step.effects.into_iter().filter(|(_, done)| *done) {
+                // An effect of a timer names itself where others name their event.
+                let event_id = step.event_id.clone().unwrap_or_else(|| key.clone());
+                self.done.entry(event_id).or_default().push(key);
+            }
         }
         for keys in self.done.values_mut() {
             keys.sort();
@@ -114,12 +118,12 @@ impl JournalView {
         }
         for (index, step) in (0..).zip(entry.steps) {
             let event_id = match step.causes.last() {
-                Some(Cause::Record(source)) => event_id(&source.headers),
+                Some(Cause::Record(source)) => Some(event_id(&source.headers)),
                 Some(Cause::Parked { no }) => {
-                    parked.get(&(slice, step.sequence.clone(), *no)).cloned().unwrap_or_default()
+                    Some(parked.get(&(slice, step.sequence.clone(), *no)).cloned().unwrap_or_default())
                 }
-                Some(Cause::Timer { id, .. }) => id.clone(),
-                None => String::new(),
+                Some(Cause::Timer { .. }) => None,
+                None => Some(String::new()),
             };
             let effects = step.effects.into_iter().map(|effect| (effect.key, effect.receipt.is_some())).collect();
             steps.insert(StepId { entry: number, index }, StepView { event_id, effects, ended: false });

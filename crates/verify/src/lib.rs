@@ -11,6 +11,7 @@ mod effects;
 mod journal;
 mod money;
 mod topics;
+mod waiting;
 
 use events::topics::{Family, of_family};
 use journal::JournalView;
@@ -18,6 +19,7 @@ use kafka::{Admin, ClientConfig, RegistryConfig};
 use ledger::Ledger;
 use serde::Serialize;
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -81,6 +83,8 @@ struct World {
     topics: TopicView,
     journal: JournalView,
     effects: Option<Vec<effects::Effect>>,
+    /// By object and currency, in minor units.
+    waiting: BTreeMap<(String, String), i128>,
     service: String,
 }
 
@@ -102,7 +106,8 @@ pub async fn verify(sources: &Sources) -> Result<Report, Error> {
         Some(url) => Some(effects::read(url).await?),
         None => None,
     };
-    let world = World { topics, journal, effects, service: sources.service.name.clone() };
+    let waiting = waiting::read(&*sources.service.ledger).await?;
+    let world = World { topics, journal, effects, waiting, service: sources.service.name.clone() };
     let mut checks = checks::all(&world);
     checks.iter_mut().for_each(|check| check.service.clone_from(&sources.service.name));
     Ok(Report { ok: checks.iter().all(|check| check.ok), checks })

@@ -213,6 +213,10 @@ impl<H: Handler> Machine<H> {
     ) {
         let disposition = if decision.skipped.is_some() { Disposition::Skipped } else { Disposition::Applied };
         let staged = self.staged(name, decision.documents, decision.publish, decision.timers);
+        if let Work::Timer { row, .. } = &item.work {
+            // First, so that a timer may set itself again.
+            self.batch.timer(ledger::TimerChange::Clear { id: row.id.clone() });
+        }
         self.apply_staged(staged);
         self.letters_in_row = 0;
         match item.work {
@@ -224,7 +228,7 @@ impl<H: Handler> Machine<H> {
                     if disposition == Disposition::Skipped { ParkedState::Skipped } else { ParkedState::Applied };
                 self.end_parked(name, lane, no, fate, state, now);
             }
-            Work::Timer { row, .. } => self.batch.timer(ledger::TimerChange::Clear { id: row.id }),
+            Work::Timer { .. } => {}
         }
     }
 

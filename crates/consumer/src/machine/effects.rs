@@ -397,9 +397,17 @@ fn plan<E, F: Effect>(effects: Vec<F>, items: &[Item<E>]) -> Result<Vec<Planned<
     let mut receipts = BTreeMap::new();
     let mut unknown = Vec::new();
     for item in items {
-        if let Work::Parked { fate, .. } = &item.work {
-            receipts.extend(fate.receipts.clone());
-            unknown.extend(fate.unknown.clone());
+        match &item.work {
+            Work::Parked { fate, .. } => {
+                receipts.extend(fate.receipts.clone());
+                unknown.extend(fate.unknown.clone());
+            }
+            Work::Timer { payload, .. } => {
+                let (done, open) = super::parking::attempted(payload);
+                receipts.extend(done);
+                unknown.extend(open);
+            }
+            Work::Live(_) => {}
         }
     }
     effects.into_iter().map(|effect| Planned::new(effect, &receipts, &unknown)).collect()

@@ -60,8 +60,8 @@ pub struct Lane<H: Handler + ?Sized> {
     /// Rows that went first because another waits for them: each does so once until a row is done, so that two rows that wait for
     /// the same subject do not give way to each other for ever.
     pub overtaken: BTreeSet<i64>,
-    /// A page is being read.
-    pub page_asked: bool,
+    /// A page is being read; everything up to this entry is in it, newer rows may be missing.
+    pub page_asked: Option<i64>,
     /// Live records and timers behind the open step.
     pub waiting: VecDeque<Item<H::Event>>,
     pub step: Option<Box<OpenStep<H>>>,
@@ -77,7 +77,7 @@ impl<H: Handler + ?Sized> Default for Lane<H> {
             parked: None,
             page: None,
             overtaken: BTreeSet::new(),
-            page_asked: false,
+            page_asked: None,
             waiting: VecDeque::new(),
             step: None,
             ended: BTreeSet::new(),

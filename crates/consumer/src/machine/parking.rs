@@ -406,14 +406,16 @@ impl<H: Handler> Machine<H> {
             let Some(lane) = self.lanes.get_mut(&name) else { continue };
             let Some(sequence) = &lane.parked else { continue };
             let is_due = sequence.next_attempt_ms.is_some_and(|at| at <= now);
-            if !is_due || lane.page_asked || lane.page.is_some() || lane.step.is_some() {
+            // Without a row left the sequence ends without a page. One that arrived after that could meet a later incarnation.
+            let has_rows = sequence.depth > 0;
+            if !is_due || !has_rows || lane.page_asked.is_some() || lane.page.is_some() || lane.step.is_some() {
                 continue;
             }
             if lane.last_insert > self.durable {
                 self.due.push_back(name);
                 continue;
             }
-            lane.page_asked = true;
+            lane.page_asked = Some(self.durable);
             // What the head waits for may lie behind more rows than a page has: each try looks further.
             let further = if sequence.awaits.is_some() { sequence.attempts.clamp(0, MOST_DOUBLINGS) } else { 0 };
             let (from_no, limit) = (sequence.head_no, self.settings.parked_page << further);
@@ -423,7 +425,10 @@ impl<H: Handler> Machine<H> {
 
     pub(super) fn page_loaded(&mut self, name: &Arc<str>, records: Vec<(ParkedRecord, Arrived<H::Event>)>) {
         let Some(mut lane) = self.lanes.remove(name) else { return };
-        lane.page_asked = false;
+        let Some(asked) = lane.page_asked.take() else {
+            self.lanes.insert(name.clone(), lane);
+            return;
+        };
         let last = records.last().map(|(row, _)| row.no);
         let fresh: Vec<_> = records.into_iter().filter(|(row, _)| !lane.ended.contains(&row.no)).collect();
         let mut page = VecDeque::with_capacity(fresh.len());
@@ -436,6 +441,8 @@ impl<H: Handler> Machine<H> {
             match last {
                 // All rows of this page ended out of turn, in entries that the page does not show yet; others follow behind.
                 Some(no) => sequence.head_no = no + 1,
+                // Rows were added after the page was asked for: they will be in the next one.
+                None if lane.last_insert > asked => {}
                 // All rows of the sequence have ended: the count follows the rows, never the other way round.
                 None => sequence.depth = 0,
             }

@@ -4,7 +4,7 @@ use consumer::{
     Handler,
     machine::{Arrived, Call, Input, Machine, Output},
 };
-use ledger::{LoadRequest, Outgoing, SliceCommit};
+use ledger::{LoadRequest, Loaded, Outgoing, ParkedRecord, SliceCommit};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -14,6 +14,9 @@ pub struct Member<H: Handler> {
     pub machine: Machine<H>,
     pub load: Option<LoadRequest>,
     pub pages: Vec<(Arc<str>, i64, usize)>,
+    /// Read from the ledger and not delivered yet: what was committed meanwhile is not in them.
+    pub loaded: Option<Loaded>,
+    pub read_pages: Vec<(Arc<str>, Vec<ParkedRecord>)>,
     pub commit: Option<SliceCommit>,
     pub calls: Vec<Call<H::Effect>>,
     pub publish: VecDeque<Outgoing>,
@@ -30,6 +33,8 @@ impl<H: Handler> Member<H> {
             machine,
             load: None,
             pages: Vec::new(),
+            loaded: None,
+            read_pages: Vec::new(),
             commit: None,
             calls: Vec::new(),
             publish: VecDeque::new(),
@@ -77,7 +82,9 @@ impl<H: Handler> Member<H> {
 
     pub fn is_busy(&self) -> bool {
         self.load.is_some()
+            || self.loaded.is_some()
             || !self.pages.is_empty()
+            || !self.read_pages.is_empty()
             || self.commit.is_some()
             || !self.calls.is_empty()
             || !self.publish.is_empty()

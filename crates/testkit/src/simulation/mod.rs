@@ -56,7 +56,8 @@ impl<H: Handler> Case<H> {
     }
 }
 
-/// Runs `seeds` schedules; panics with the seed that breaks a promise. Set `THROUGHLINE_SEED` to replay one.
+/// Runs `seeds` schedules; panics with the seed that breaks a promise. Set `THROUGHLINE_SEED` to replay one, and
+/// `THROUGHLINE_SEEDS` to try more or fewer.
 ///
 /// # Panics
 /// If any schedule ends in another state than the twin, loses or repeats an effect, or breaks the order of a key, and if the
@@ -66,12 +67,13 @@ pub fn assert_replay_safe<H: Handler>(case: &Case<H>, seeds: u64) {
         Ok((observed, _)) => observed,
         Err(reason) => panic!("the run without faults failed: {reason}"),
     };
-    if let Some(seed) = std::env::var("THROUGHLINE_SEED").ok().and_then(|text| text.parse().ok()) {
+    if let Some(seed) = from_environment("THROUGHLINE_SEED") {
         if let Err(reason) = case.run_against(&twin, seed) {
             panic!("seed {seed}: {reason}");
         }
         return;
     }
+    let seeds = from_environment("THROUGHLINE_SEEDS").unwrap_or(seeds);
     let mut sometimes = Sometimes::default();
     for seed in 1..=seeds {
         match case.run_against(&twin, seed) {
@@ -82,4 +84,8 @@ pub fn assert_replay_safe<H: Handler>(case: &Case<H>, seeds: u64) {
     if let Some(never) = sometimes.never(!twin.effects.is_empty(), !twin.published.is_empty()) {
         panic!("{seeds} schedules never reached: {never}; the run proves nothing about it");
     }
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }

@@ -14,7 +14,7 @@ use consumer::{
 };
 use events::{EventSet, Headers, PayloadHash, Record};
 use failure::{Failure, RetryPolicy};
-use ledger::{CommitOutcome, Ledger, NewOutgoing, PublishedMark, memory::MemoryLedger};
+use ledger::{CommitOutcome, Ledger, NewOutgoing, ParkedRecord, PublishedMark, memory::MemoryLedger};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use std::{
@@ -320,24 +320,35 @@ impl<'a, H: Handler> World<'a, H> {
             || self.deliver(member))
     }
 
+    /// Reads, or delivers what was read: between the two anything may be committed.
     fn do_load(&mut self, member: &mut Member<H>) -> Result<bool, String> {
+        if let Some(loaded) = member.loaded.take() {
+            member.step(self.now, Input::Loaded(loaded));
+            return Ok(true);
+        }
         let Some(request) = member.load.take() else { return Ok(false) };
         let loaded = now_or_never(self.ledger.load(&request)).map_err(|error| error.to_string())?;
-        member.step(self.now, Input::Loaded(loaded));
+        member.loaded = Some(loaded);
         Ok(true)
     }
 
+    /// The same for pages, of which several may be under way.
     fn do_page(&mut self, member: &mut Member<H>) -> Result<bool, String> {
+        let delivers = member.pages.is_empty() || self.rng.random_bool(0.5);
+        if delivers && let Some((sequence, page)) = member.read_pages.pop() {
+            let decoder = Table { log: &self.log };
+            let decode = |row: ParkedRecord| {
+                let arrived = decoder.find(&consumer::machine::parked_as_record(&row));
+                (row, arrived)
+            };
+            let records = page.into_iter().map(decode).collect();
+            member.step(self.now, Input::ParkedLoaded { sequence, records });
+            return Ok(true);
+        }
         let Some((sequence, from_no, limit)) = member.pages.pop() else { return Ok(false) };
         let page = now_or_never(self.ledger.parked_page(SLICE, &sequence, from_no, limit))
             .map_err(|error| error.to_string())?;
-        let decoder = Table { log: &self.log };
-        let records = page.into_iter().map(|row| {
-            let arrived = decoder.find(&consumer::machine::parked_as_record(&row));
-            (row, arrived)
-        });
-        let records = records.collect();
-        member.step(self.now, Input::ParkedLoaded { sequence, records });
+        member.read_pages.push((sequence, page));
         Ok(true)
     }
 

@@ -44,6 +44,12 @@ pub enum Object {
     Invoice,
     CreditMemo,
     Payment,
+    /// What is recognised when, of one contract.
+    RevenuePlan,
+    /// Usage of a contract, added up to be billed.
+    Charge,
+    Refund,
+    Journal,
 }
 
 impl Object {
@@ -55,6 +61,10 @@ impl Object {
             Self::Invoice => "invoice",
             Self::CreditMemo => "credit_memo",
             Self::Payment => "payment",
+            Self::RevenuePlan => "revenue_plan",
+            Self::Charge => "charge",
+            Self::Refund => "refund",
+            Self::Journal => "journal",
         }
     }
 }
@@ -169,6 +179,9 @@ pub struct Line {
     /// When the service is delivered: revenue recognition depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Span>,
+    /// On an order: nothing more is billed from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_closed: bool,
 }
 
 /// Half-open: `end_on` is the day after the last one.
@@ -194,6 +207,9 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewOrder {
     pub contract_id: String,
+    /// The renewal whose term it is for; `None` for the contract's first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal_id: Option<String>,
     pub header: Header,
     pub start_on: Date,
     /// The day after the last one.
@@ -201,6 +217,106 @@ pub struct NewOrder {
     pub terms: Option<Reference>,
     pub purchase_order: Option<String>,
     pub lines: Vec<Line>,
+}
+
+impl NewOrder {
+    /// Our id of it: a contract has one order for each of its terms.
+    #[must_use]
+    pub fn order_id(&self) -> String {
+        order_id(&self.contract_id, self.renewal_id.as_deref())
+    }
+}
+
+/// Our id of the order of a contract's first or renewed term.
+#[must_use]
+pub fn order_id(contract_id: &str, renewal_id: Option<&str>) -> String {
+    match renewal_id {
+        Some(renewal_id) => format!("{contract_id}/{renewal_id}"),
+        None => contract_id.to_owned(),
+    }
+}
+
+/// The whole state of an order after a change: its lines replace those that are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderChange {
+    /// As [`NewOrder::order_id`].
+    pub order_id: String,
+    pub account_id: String,
+    pub currency: Currency,
+    pub start_on: Date,
+    /// The day after the last one.
+    pub end_on: Option<Date>,
+    pub lines: Vec<Line>,
+    /// Text for people: what changed it.
+    pub memo: String,
+    /// How the contract ended, if it did: mode, policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellation: Option<String>,
+}
+
+/// What is recognised when, of one contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevenuePlan {
+    pub contract_id: String,
+    pub header: Header,
+    pub elements: Vec<RevenueElement>,
+}
+
+/// One performance obligation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevenueElement {
+    /// Unique within the contract.
+    pub element_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub standalone_minor: i64,
+    /// Its share of the transaction price.
+    pub allocated_minor: i64,
+    /// The ERP's rule.
+    pub rule: String,
+    pub start_on: Date,
+    /// The day after the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_on: Option<Date>,
+    pub deferred_account: Reference,
+    pub recognised_account: Reference,
+    /// Nothing is recognised until it is taken off hold.
+    #[serde(default)]
+    pub on_hold: bool,
+    /// By month, in order. Empty where recognition follows what happens.
+    pub schedule: Vec<Recognition>,
+}
+
+/// What one month recognises.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recognition {
+    /// `YYYY-MM`.
+    pub period: String,
+    pub amount_minor: i64,
+}
+
+/// Usage of one contract, meter and month, added up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCharge {
+    /// Unique for ever: contract, meter, month and number of the posting.
+    pub charge_id: String,
+    pub header: Header,
+    /// The ERP's own id of the order that it is billed with.
+    pub order: String,
+    pub item: Reference,
+    pub quantity: Decimal,
+    /// Negative where corrections outweigh what is new.
+    pub amount_minor: i64,
+    pub delivered: Span,
+    pub description: String,
+}
+
+/// Where a customer may be sold to, besides where it was created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerScope {
+    pub account_id: String,
+    pub subsidiary: Reference,
+    pub currency: Reference,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,6 +361,45 @@ pub struct NewPayment {
     pub applications: Vec<Application>,
 }
 
+/// What a payment settles after a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentChange {
+    pub payment_id: String,
+    pub account_id: String,
+    pub currency: Currency,
+    /// All of it: what is not here is not settled by the payment any more.
+    pub applications: Vec<Application>,
+}
+
+/// Money that is paid back out of what a payment or credit memo has left over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRefund {
+    pub refund_id: String,
+    pub header: Header,
+    pub amount_minor: i64,
+    /// The ERP's own id of the payment or credit memo.
+    pub out_of: String,
+}
+
+/// A journal entry: Σ debits = Σ credits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewJournal {
+    pub journal_id: String,
+    pub header: Header,
+    pub lines: Vec<JournalLine>,
+    /// Our id of the entry that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reversal_of: Option<String>,
+}
+
+/// One side of a journal entry; the other amount is 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalLine {
+    pub account: Reference,
+    pub debit_minor: i64,
+    pub credit_minor: i64,
+}
+
 #[async_trait]
 pub trait CreateCustomer: Send + Sync {
     /// Creates the customer of an account; one that is there already is left as it is and answered with `existed`.
@@ -281,17 +436,73 @@ pub trait ApplyPayment: Send + Sync {
 }
 
 #[async_trait]
+pub trait ChangeOrder: Send + Sync {
+    /// Gives an order the state of `change`; once for each event, whatever happens to the answer.
+    async fn change_order(&self, cause: &Cause, change: &OrderChange) -> Result<Recorded, Error>;
+}
+
+#[async_trait]
+pub trait PlanRevenue: Send + Sync {
+    async fn plan_revenue(&self, cause: &Cause, plan: &RevenuePlan) -> Result<Recorded, Error>;
+
+    /// Gives a plan that exists the state of `plan`; once for each event.
+    async fn change_revenue(&self, cause: &Cause, plan: &RevenuePlan) -> Result<Recorded, Error>;
+}
+
+#[async_trait]
+pub trait ChargeUsage: Send + Sync {
+    async fn charge_usage(&self, cause: &Cause, charge: &NewCharge) -> Result<Recorded, Error>;
+}
+
+#[async_trait]
+pub trait EnableCustomer: Send + Sync {
+    /// Lets a customer be sold to by another subsidiary or in another currency. Repeating it is harmless.
+    async fn enable_customer(&self, cause: &Cause, scope: &CustomerScope) -> Result<Recorded, Error>;
+
+    /// The customer, if it is enabled by now; `Ok(None)` if it is not.
+    async fn find_enabled(&self, cause: &Cause, scope: &CustomerScope) -> Result<Option<Recorded>, Error>;
+}
+
+#[async_trait]
+pub trait PayBack: Send + Sync {
+    /// Changes what a payment settles; once for each event.
+    async fn change_payment(&self, cause: &Cause, change: &PaymentChange) -> Result<Recorded, Error>;
+
+    async fn refund(&self, cause: &Cause, refund: &NewRefund) -> Result<Recorded, Error>;
+}
+
+#[async_trait]
+pub trait PostJournal: Send + Sync {
+    async fn post_journal(&self, cause: &Cause, journal: &NewJournal) -> Result<Recorded, Error>;
+}
+
+#[async_trait]
 pub trait FindByExternalId: Send + Sync {
     /// The record that we made under our id `ours` (an account, contract, invoice, … id).
     ///
     /// `Ok(None)` only if the system answered that there is none; whatever leaves a doubt is an error. A record that another
     /// event made under the same id is [`Error::Taken`]; customers are exempt, because several contracts share one.
     async fn find(&self, cause: &Cause, object: Object, ours: &str) -> Result<Option<Recorded>, Error>;
+
+    /// The record, if the event behind `cause` was the last to change it; `Ok(None)` if it certainly was not.
+    async fn find_changed(&self, cause: &Cause, object: Object, ours: &str) -> Result<Option<Recorded>, Error>;
 }
 
 /// An ERP with all of it.
 pub trait Erp:
-    CreateCustomer + UpdateContact + AcceptOrder + PostInvoice + IssueCreditMemo + ApplyPayment + FindByExternalId
+    CreateCustomer
+    + UpdateContact
+    + EnableCustomer
+    + AcceptOrder
+    + ChangeOrder
+    + PlanRevenue
+    + ChargeUsage
+    + PostInvoice
+    + IssueCreditMemo
+    + ApplyPayment
+    + PayBack
+    + PostJournal
+    + FindByExternalId
 {
     /// Calls at once that the remote account bears right now, over all members.
     fn concurrency(&self) -> usize;

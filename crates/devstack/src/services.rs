@@ -13,6 +13,7 @@ use crate::{
     ports,
     process::{Spec, write_atomically},
     programs,
+    stack::StackConfig,
 };
 
 /// The mapping that the repository carries: what the sandbox's items, accounts and terms are called.
@@ -43,19 +44,14 @@ struct Credentials {
 }
 
 /// Writes the configuration of a service into `data/services` and says how to run it; the second part is its ready file.
-pub(crate) fn prepare(
-    service: &Service,
-    endpoints: &Endpoints,
-    data: &Path,
-    binaries: Option<&Path>,
-) -> Result<(Spec, PathBuf)> {
-    let program = programs::find(&[&service.service], &service.service, binaries)?;
-    let folder = data.join("services");
+pub(crate) fn prepare(service: &Service, endpoints: &Endpoints, stack: &StackConfig) -> Result<(Spec, PathBuf)> {
+    let program = programs::find(&[&service.service], &service.service, stack.binaries.as_deref())?;
+    let folder = stack.data.join("services");
     std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
     let name = service.name();
     let [port] = ports::remembered(&folder, [&name])?;
     let config = folder.join(format!("{name}.toml"));
-    let text = toml(&service.service, port, endpoints, data)?;
+    let text = toml(&service.service, port, endpoints, &stack.data, stack.new_group_protocol)?;
     write_atomically(&config, text.as_bytes())?;
     let ready = folder.join(format!("{name}.ready"));
     let spec = Spec::new(&name, program, folder.join(format!("{name}.log")));
@@ -66,7 +62,7 @@ pub(crate) fn prepare(
 ///
 /// # Errors
 /// If the folder cannot be written, or the sandbox left no credentials.
-pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Result<String> {
+pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path, new_group_protocol: bool) -> Result<String> {
     let folder = data.join("services");
     std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
     let ledger = match (&endpoints.postgres, &endpoints.sqlite) {
@@ -79,6 +75,7 @@ pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Res
     // after which a killed member is missed.
     let group = match endpoints.kind {
         Kind::Embedded => [("embedded", "true"), ("protocol", "\"consumer\"")],
+        Kind::Real if new_group_protocol => [("embedded", "false"), ("protocol", "\"consumer\"")],
         Kind::Real => [("protocol", "\"classic\""), ("session_timeout", "\"6s\"")],
     };
     section(&mut text, "http", &[("bind", &quote(&format!("127.0.0.1:{port}")))]);

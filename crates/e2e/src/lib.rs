@@ -46,17 +46,22 @@ async fn ledger_of(stack: &Stack, service: &str) -> Result<Arc<dyn Ledger>> {
 impl Bench {
     /// With `erp-sync` alone.
     pub async fn start(kind: Kind, replicas: u16, name: &str) -> Result<Self> {
-        Self::start_with(kind, &[("erp-sync", replicas)], name).await
+        Self::start_with(kind, &[("erp-sync", replicas)], name, |config| config).await
     }
 
-    /// With replicas of these services.
-    pub async fn start_with(kind: Kind, services: &[(&str, u16)], name: &str) -> Result<Self> {
+    /// With replicas of these services, on a stack that may differ from the usual one.
+    pub async fn start_with(
+        kind: Kind,
+        services: &[(&str, u16)],
+        name: &str,
+        change: impl FnOnce(StackConfig) -> StackConfig,
+    ) -> Result<Self> {
         service::install_tls();
         let scratch = Scratch::try_new(name)?;
         let config = StackConfig { binaries: Some(binaries()?), ..StackConfig::new(kind, scratch.join("stack")) };
         let config =
             services.iter().fold(config, |config, (service, replicas)| config.with_service(service, *replicas));
-        let stack = Stack::start(config).await?;
+        let stack = Stack::start(change(config)).await?;
         let endpoints = stack.endpoints();
         let client = ClientConfig { embedded: kind == Kind::Embedded, ..ClientConfig::new(&endpoints.kafka) };
         let ledger = ledger_of(&stack, "erp-sync").await?;

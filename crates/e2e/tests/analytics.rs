@@ -64,7 +64,7 @@ async fn told(bench: &Bench) -> BTreeMap<DocumentKind, (u64, i64)> {
 }
 
 async fn add_up_after_kills(kind: Kind, name: &str) {
-    let bench = Bench::start_with(kind, &[(FEED, 1)], name).await.expect("the stack starts");
+    let bench = Bench::start_with(kind, &[(FEED, 1)], name, |config| config).await.expect("the stack starts");
     let records = records(&bench);
     let expected =
         BTreeMap::from([(DocumentKind::Invoice, (6_945, 14_908_389)), (DocumentKind::CreditNote, (514, -1_195_218))]);

@@ -1,6 +1,9 @@
 //! The changes erp-sync makes in the ERP, as plain data: what is journalled is what is sent.
 
-use connectors::{ContactChange, NewCreditMemo, NewCustomer, NewInvoice, NewOrder, NewPayment};
+use connectors::{
+    ContactChange, CustomerScope, NewCharge, NewCreditMemo, NewCustomer, NewInvoice, NewJournal, NewOrder, NewPayment,
+    NewRefund, OrderChange, PaymentChange, RevenuePlan,
+};
 use serde::{Deserialize, Serialize};
 
 /// One change. The serde names are stored in the journal: add, never rename.
@@ -16,9 +19,29 @@ pub enum ErpEffect {
         contract_id: String,
         version: i64,
     },
+    /// `of` names the document that needs it.
+    EnableCustomer {
+        scope: CustomerScope,
+        of: String,
+    },
     AcceptOrder {
         order: NewOrder,
         version: i64,
+    },
+    ChangeOrder {
+        change: OrderChange,
+        version: i64,
+    },
+    PlanRevenue {
+        plan: RevenuePlan,
+        version: i64,
+    },
+    ChangeRevenue {
+        plan: RevenuePlan,
+        version: i64,
+    },
+    ChargeUsage {
+        charge: NewCharge,
     },
     PostInvoice {
         invoice: NewInvoice,
@@ -32,6 +55,18 @@ pub enum ErpEffect {
         payment: NewPayment,
         version: i64,
     },
+    ChangePayment {
+        change: PaymentChange,
+        version: i64,
+    },
+    Refund {
+        refund: NewRefund,
+        version: i64,
+    },
+    PostJournal {
+        journal: NewJournal,
+        version: i64,
+    },
 }
 
 impl ErpEffect {
@@ -41,10 +76,17 @@ impl ErpEffect {
         match self {
             Self::CreateCustomer { customer } => &customer.account_id,
             Self::UpdateContact { change, .. } => &change.account_id,
+            Self::EnableCustomer { scope, .. } => &scope.account_id,
             Self::AcceptOrder { order, .. } => &order.header.account_id,
+            Self::ChangeOrder { change, .. } => &change.account_id,
+            Self::PlanRevenue { plan, .. } | Self::ChangeRevenue { plan, .. } => &plan.header.account_id,
+            Self::ChargeUsage { charge } => &charge.header.account_id,
             Self::PostInvoice { invoice, .. } => &invoice.header.account_id,
             Self::IssueCreditMemo { credit_memo, .. } => &credit_memo.header.account_id,
             Self::ApplyPayment { payment, .. } => &payment.header.account_id,
+            Self::ChangePayment { change, .. } => &change.account_id,
+            Self::Refund { refund, .. } => &refund.header.account_id,
+            Self::PostJournal { journal, .. } => &journal.header.account_id,
         }
     }
 }
@@ -62,6 +104,11 @@ pub mod key {
     }
 
     #[must_use]
+    pub fn revenue(contract_id: &str, version: i64) -> String {
+        format!("revenue_plan:{contract_id}:v{version}:create")
+    }
+
+    #[must_use]
     pub fn invoice(invoice_id: &str, version: i64) -> String {
         format!("invoice:{invoice_id}:v{version}:create")
     }
@@ -69,6 +116,11 @@ pub mod key {
     #[must_use]
     pub fn credit_memo(credit_note_id: &str, version: i64) -> String {
         format!("credit_memo:{credit_note_id}:v{version}:create")
+    }
+
+    #[must_use]
+    pub fn journal(journal_id: &str, version: i64) -> String {
+        format!("journal:{journal_id}:v{version}:create")
     }
 
     #[must_use]
@@ -84,10 +136,18 @@ impl consumer::Effect for ErpEffect {
             Self::UpdateContact { change, contract_id, version } => {
                 format!("customer:{}:contact:{contract_id}:v{version}:update", change.account_id)
             }
+            Self::EnableCustomer { scope, of } => format!("customer:{}:enable:{of}", scope.account_id),
             Self::AcceptOrder { order, version } => key::order(&order.contract_id, *version),
+            Self::ChangeOrder { change, version } => format!("order:{}:v{version}:change", change.order_id),
+            Self::PlanRevenue { plan, version } => key::revenue(&plan.contract_id, *version),
+            Self::ChangeRevenue { plan, version } => format!("revenue_plan:{}:v{version}:change", plan.contract_id),
+            Self::ChargeUsage { charge } => format!("charge:{}:create", charge.charge_id),
             Self::PostInvoice { invoice, version } => key::invoice(&invoice.invoice_id, *version),
             Self::IssueCreditMemo { credit_memo, version } => key::credit_memo(&credit_memo.credit_note_id, *version),
             Self::ApplyPayment { payment, version } => key::payment(&payment.payment_id, *version),
+            Self::ChangePayment { change, version } => format!("payment:{}:v{version}:change", change.payment_id),
+            Self::Refund { refund, version } => format!("refund:{}:v{version}:create", refund.refund_id),
+            Self::PostJournal { journal, version } => key::journal(&journal.journal_id, *version),
         }
     }
 
@@ -95,22 +155,39 @@ impl consumer::Effect for ErpEffect {
         match self {
             Self::CreateCustomer { customer } => format!("customer:{}", customer.account_id),
             Self::UpdateContact { change, .. } => format!("customer:{}", change.account_id),
-            Self::AcceptOrder { order, .. } => format!("order:{}", order.contract_id),
+            Self::EnableCustomer { scope, .. } => format!("customer:{}", scope.account_id),
+            Self::AcceptOrder { order, .. } => format!("order:{}", order.order_id()),
+            Self::ChangeOrder { change, .. } => format!("order:{}", change.order_id),
+            Self::PlanRevenue { plan, .. } | Self::ChangeRevenue { plan, .. } => {
+                format!("revenue_plan:{}", plan.contract_id)
+            }
+            Self::ChargeUsage { charge } => format!("charge:{}", charge.charge_id),
             Self::PostInvoice { invoice, .. } => format!("invoice:{}", invoice.invoice_id),
             Self::IssueCreditMemo { credit_memo, .. } => format!("credit_memo:{}", credit_memo.credit_note_id),
             Self::ApplyPayment { payment, .. } => format!("payment:{}", payment.payment_id),
+            Self::ChangePayment { change, .. } => format!("payment:{}", change.payment_id),
+            Self::Refund { refund, .. } => format!("refund:{}", refund.refund_id),
+            Self::PostJournal { journal, .. } => format!("journal:{}", journal.journal_id),
         }
     }
 
     /// The ERP's ids go into the documents.
     fn reports(&self) -> bool {
         match self {
-            Self::UpdateContact { .. } => false,
+            Self::UpdateContact { .. }
+            | Self::EnableCustomer { .. }
+            | Self::ChangeOrder { .. }
+            | Self::ChangeRevenue { .. }
+            | Self::ChargeUsage { .. }
+            | Self::ChangePayment { .. }
+            | Self::Refund { .. } => false,
             Self::CreateCustomer { .. }
             | Self::AcceptOrder { .. }
+            | Self::PlanRevenue { .. }
             | Self::PostInvoice { .. }
             | Self::IssueCreditMemo { .. }
-            | Self::ApplyPayment { .. } => true,
+            | Self::ApplyPayment { .. }
+            | Self::PostJournal { .. } => true,
         }
     }
 }

@@ -6,7 +6,11 @@ use crate::{
     document::{ErpDocument, Known, key, kind},
     effect::ErpEffect,
     mapping::Mapping,
-    plan::{self, activation, credit, invoice, payment, skipped},
+    plan::{
+        self, activation, amendment, cancellation, credit, dispute, invoice, pay_back, payment, renewal, skipped,
+        usage, void, write_off,
+    },
+    reply::Replies,
 };
 use consumer::{Context, Decision, Documents, Handler, Input};
 use events::{Event, EventSet as _};
@@ -16,12 +20,20 @@ use ledger::DocumentKey;
 #[derive(Debug)]
 pub struct ErpSync {
     mapping: Mapping,
+    /// Publishes what the ERP answered; `None` keeps it to ourselves.
+    replies: Option<Replies>,
 }
 
 impl ErpSync {
     #[must_use]
     pub const fn new(mapping: Mapping) -> Self {
-        Self { mapping }
+        Self { mapping, replies: None }
+    }
+
+    /// As [`Self::new`], and tells the bus what the ERP answered.
+    #[must_use]
+    pub const fn replying(mapping: Mapping, replies: Replies) -> Self {
+        Self { mapping, replies: Some(replies) }
     }
 }
 
@@ -32,6 +44,10 @@ impl Handler for ErpSync {
 
     fn name(&self) -> &'static str {
         "erp-sync"
+    }
+
+    fn outputs(&self) -> Vec<&'static str> {
+        self.replies.as_ref().map(|_| Replies::TOPICS.to_vec()).unwrap_or_default()
     }
 
     /// A contract brings the customer of its account, too: documents without a contract wait for that.
@@ -45,7 +61,8 @@ impl Handler for ErpSync {
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(event) | Input::Outcome { of: Some(event), .. } => reads(event),
-            Input::Outcome { of: None, .. } | Input::Timer { .. } => Vec::new(),
+            Input::Timer { payload, .. } => usage::reads_of_timer(payload),
+            Input::Outcome { of: None, .. } => Vec::new(),
         }
     }
 
@@ -53,62 +70,59 @@ impl Handler for ErpSync {
         &self,
         documents: &Documents<'_, ErpDocument>,
         input: &Input<'_, Self>,
-        _context: &Context<'_>,
+        context: &Context<'_>,
     ) -> Result<Decision<Self>, Failure> {
         match input {
-            Input::Event(event) => self.plan(Known(documents), event),
-            Input::Outcome { of: Some(event), receipts } => Ok(plan::recorded(documents, event, receipts)),
-            Input::Outcome { of: None, .. } | Input::Timer { .. } => Ok(Decision::new()),
+            Input::Event(event) => self.plan(Known(documents), event, context.now_ms),
+            Input::Outcome { of: Some(event), receipts } => {
+                let mut decision = plan::recorded(documents, event, receipts);
+                if let (Some(replies), Some(cause)) = (&self.replies, context.envelope) {
+                    decision.publish = replies.of(&self.mapping, Known(documents), event, receipts, cause);
+                }
+                Ok(decision)
+            }
+            Input::Timer { payload, .. } => usage::timer(&self.mapping, Known(documents), payload, context.now_ms),
+            Input::Outcome { of: None, .. } => Ok(Decision::new()),
         }
     }
 }
 
 impl ErpSync {
-    fn plan(&self, known: Known<'_>, event: &Event) -> Result<Decision<Self>, Failure> {
+    fn plan(&self, known: Known<'_>, event: &Event, now_ms: i64) -> Result<Decision<Self>, Failure> {
         match event {
             Event::ContractActivated(event) => activation::plan(&self.mapping, known, event),
             Event::InvoicePosted(event) => invoice::plan(&self.mapping, known, event),
             Event::CreditNoteIssued(event) => credit::plan(&self.mapping, known, event),
             Event::PaymentReceived(event) => payment::plan(&self.mapping, known, event),
             Event::PaymentFailed(event) => skipped::payment_failed(known, event),
-            Event::ContractAmended(event) => {
-                let rule = "amendments are billed by their invoices; the ERP's order does not follow them yet";
-                skipped::contract(known, &**event, &event.contract_id, false, rule)
-            }
-            Event::ContractCancelled(event) => {
-                let rule = "cancellations end billing; the ERP's order does not follow them yet";
-                skipped::contract(known, &**event, &event.contract_id, true, rule)
-            }
-            Event::SubscriptionRenewalAccepted(event) => {
-                let rule = "renewals are billed by their invoices; the ERP's order does not follow them yet";
-                skipped::contract(known, &**event, &event.contract_id, false, rule)
-            }
-            Event::InvoiceVoided(_) => Ok(Decision::skip("voided invoices do not reach the ERP yet")),
-            Event::InvoiceMarkedUncollectible(_) => Ok(Decision::skip("write-offs do not reach the ERP yet")),
-            Event::PaymentRefunded(_) => Ok(Decision::skip("refunds do not reach the ERP yet")),
-            Event::PaymentDisputed(_) => Ok(Decision::skip("disputes do not reach the ERP yet")),
-            Event::UsageRated(_) => Ok(Decision::skip("usage reaches the ERP with the invoice that bills it")),
+            Event::ContractAmended(event) => amendment::plan(&self.mapping, known, event),
+            Event::ContractCancelled(event) => cancellation::plan(&self.mapping, known, event),
+            Event::SubscriptionRenewalAccepted(event) => renewal::plan(&self.mapping, known, event),
+            Event::InvoiceVoided(event) => void::plan(known, event),
+            Event::InvoiceMarkedUncollectible(event) => write_off::plan(&self.mapping, known, event),
+            Event::PaymentRefunded(event) => pay_back::plan(&self.mapping, known, event),
+            Event::PaymentDisputed(event) => dispute::plan(&self.mapping, known, event),
+            Event::UsageRated(event) => usage::plan(&self.mapping, known, event, now_ms),
             Event::UsageThresholdExceeded(_) => Ok(Decision::skip("thresholds book nothing in the ERP")),
         }
     }
 }
 
 fn reads(event: &Event) -> Vec<DocumentKey> {
-    let contract = |contract_id: &str| vec![key(kind::CONTRACT, contract_id)];
     match event {
         Event::ContractActivated(event) => activation::reads(event),
         Event::InvoicePosted(event) => invoice::reads(event),
         Event::CreditNoteIssued(event) => credit::reads(event),
         Event::PaymentReceived(event) => payment::reads(event),
         Event::PaymentFailed(event) => vec![key(kind::PAYMENT, &event.payment_id)],
-        Event::ContractAmended(event) => contract(&event.contract_id),
-        Event::ContractCancelled(event) => contract(&event.contract_id),
-        Event::SubscriptionRenewalAccepted(event) => contract(&event.contract_id),
-        Event::InvoiceVoided(_)
-        | Event::InvoiceMarkedUncollectible(_)
-        | Event::PaymentRefunded(_)
-        | Event::PaymentDisputed(_)
-        | Event::UsageRated(_)
-        | Event::UsageThresholdExceeded(_) => Vec::new(),
+        Event::ContractAmended(event) => amendment::reads(&event.contract_id),
+        Event::ContractCancelled(event) => amendment::reads(&event.contract_id),
+        Event::SubscriptionRenewalAccepted(event) => renewal::reads(event),
+        Event::UsageRated(event) => usage::reads(event),
+        Event::InvoiceVoided(event) => vec![key(kind::INVOICE, &event.invoice_id)],
+        Event::InvoiceMarkedUncollectible(event) => vec![key(kind::INVOICE, &event.invoice_id)],
+        Event::PaymentRefunded(event) => pay_back::reads(event),
+        Event::PaymentDisputed(event) => dispute::reads(event),
+        Event::UsageThresholdExceeded(_) => Vec::new(),
     }
 }

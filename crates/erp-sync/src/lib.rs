@@ -6,6 +6,7 @@ pub mod effect;
 pub mod handler;
 pub mod mapping;
 pub mod plan;
+pub mod reply;
 mod run;
 pub mod target;
 #[cfg(test)]

@@ -30,10 +30,18 @@ impl ErpTarget {
         let recorded = match &intent.effect {
             ErpEffect::CreateCustomer { customer } => self.erp.create_customer(&cause, customer).await,
             ErpEffect::UpdateContact { change, .. } => self.erp.update_contact(&cause, change).await,
+            ErpEffect::EnableCustomer { scope, .. } => self.erp.enable_customer(&cause, scope).await,
             ErpEffect::AcceptOrder { order, .. } => self.erp.accept_order(&cause, order).await,
+            ErpEffect::ChangeOrder { change, .. } => self.erp.change_order(&cause, change).await,
+            ErpEffect::PlanRevenue { plan, .. } => self.erp.plan_revenue(&cause, plan).await,
+            ErpEffect::ChangeRevenue { plan, .. } => self.erp.change_revenue(&cause, plan).await,
+            ErpEffect::ChargeUsage { charge } => self.erp.charge_usage(&cause, charge).await,
             ErpEffect::PostInvoice { invoice, .. } => self.erp.post_invoice(&cause, invoice).await,
             ErpEffect::IssueCreditMemo { credit_memo, .. } => self.erp.issue_credit_memo(&cause, credit_memo).await,
             ErpEffect::ApplyPayment { payment, .. } => self.erp.apply_payment(&cause, payment).await,
+            ErpEffect::ChangePayment { change, .. } => self.erp.change_payment(&cause, change).await,
+            ErpEffect::Refund { refund, .. } => self.erp.refund(&cause, refund).await,
+            ErpEffect::PostJournal { journal, .. } => self.erp.post_journal(&cause, journal).await,
         };
         recorded.map(receipt).map_err(Failure::from)
     }
@@ -51,12 +59,26 @@ impl Target<ErpEffect> for ErpTarget {
         let found = match &intent.effect {
             ErpEffect::CreateCustomer { customer } => find(Object::Customer, &customer.account_id).await,
             ErpEffect::UpdateContact { change, .. } => self.erp.find_contact(&cause, change).await,
-            ErpEffect::AcceptOrder { order, .. } => find(Object::Order, &order.contract_id).await,
+            ErpEffect::EnableCustomer { scope, .. } => self.erp.find_enabled(&cause, scope).await,
+            ErpEffect::AcceptOrder { order, .. } => find(Object::Order, &order.order_id()).await,
+            ErpEffect::ChangeOrder { change, .. } => {
+                self.erp.find_changed(&cause, Object::Order, &change.order_id).await
+            }
+            ErpEffect::PlanRevenue { plan, .. } => find(Object::RevenuePlan, &plan.contract_id).await,
+            ErpEffect::ChangeRevenue { plan, .. } => {
+                self.erp.find_changed(&cause, Object::RevenuePlan, &plan.contract_id).await
+            }
+            ErpEffect::ChargeUsage { charge } => find(Object::Charge, &charge.charge_id).await,
             ErpEffect::PostInvoice { invoice, .. } => find(Object::Invoice, &invoice.invoice_id).await,
             ErpEffect::IssueCreditMemo { credit_memo, .. } => {
                 find(Object::CreditMemo, &credit_memo.credit_note_id).await
             }
             ErpEffect::ApplyPayment { payment, .. } => find(Object::Payment, &payment.payment_id).await,
+            ErpEffect::ChangePayment { change, .. } => {
+                self.erp.find_changed(&cause, Object::Payment, &change.payment_id).await
+            }
+            ErpEffect::Refund { refund, .. } => find(Object::Refund, &refund.refund_id).await,
+            ErpEffect::PostJournal { journal, .. } => find(Object::Journal, &journal.journal_id).await,
         };
         found.map(|found| found.map(receipt)).map_err(Failure::from)
     }

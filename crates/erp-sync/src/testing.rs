@@ -7,12 +7,14 @@ use crate::{
 };
 use consumer::{Context, Decision, Document as _, Documents, Effect as _, Handler, Input, Receipt};
 use events::{
-    ContractActivated, ContractAmended, CreditNoteIssued, Event, InvoicePosted, PaymentFailed, PaymentReceived,
+    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, Event, InvoicePosted, PaymentDisputed,
+    PaymentFailed, PaymentReceived, PaymentRefunded, SubscriptionRenewalAccepted, UsageRated,
     common::{
-        ContractLine, Customer, InvoiceRef, LineItem, PaymentAllocation, PaymentTerms, Reason, TaxLine, Term, Totals,
+        CancellationMode, ContractLine, Customer, DisputeStatus, InvoiceRef, LineItem, PaymentAllocation, PaymentTerms,
+        Period, Reason, RecognitionMethod, RevenueObligation, TaxLine, Term, Totals,
     },
 };
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 use ledger::DocumentKey;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -105,6 +107,117 @@ pub(crate) fn amended(account_id: &str, contract_id: &str, entity_version: i64) 
         contract_id: contract_id.into(),
         entity_version,
         ..ContractAmended::default()
+    }
+}
+
+pub(crate) fn cancelled(account_id: &str, contract_id: &str, entity_version: i64, on: Date) -> ContractCancelled {
+    ContractCancelled {
+        account_id: account_id.into(),
+        contract_id: contract_id.into(),
+        entity_version,
+        legal_entity_id: "UK".into(),
+        mode: CancellationMode::Immediate,
+        cancel_on: on,
+        timezone: "Europe/London".into(),
+        currency: "GBP".into(),
+        recorded_at: on.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).expect("a time").timestamp(),
+        ..ContractCancelled::default()
+    }
+}
+
+/// Renews what [`activated`] or [`deferred`] sold for 2027, as renewal `R-<version>`.
+pub(crate) fn renewed(account_id: &str, contract_id: &str, entity_version: i64) -> SubscriptionRenewalAccepted {
+    let first = activated(account_id, contract_id);
+    SubscriptionRenewalAccepted {
+        account_id: account_id.into(),
+        contract_id: contract_id.into(),
+        entity_version,
+        legal_entity_id: "UK".into(),
+        renewal_id: format!("R-{entity_version}"),
+        renewed_term: Term { start_on: date(2027, 1, 1), end_on: Some(date(2028, 1, 1)), ..first.term.clone() },
+        currency: "GBP".into(),
+        lines_before: first.lines.clone(),
+        lines_after: first.lines,
+        ..SubscriptionRenewalAccepted::default()
+    }
+}
+
+/// A contract for 2026 whose whole value is deferred and recognised day by day.
+pub(crate) fn deferred(account_id: &str, contract_id: &str, value_minor: i64) -> ContractActivated {
+    let mut event = activated(account_id, contract_id);
+    event.term.end_on = Some(date(2027, 1, 1));
+    event.total_contract_value_minor = Some(value_minor);
+    event.lines[0].performance_obligation_id = Some("PO-1".into());
+    event.revenue_plan = vec![RevenueObligation {
+        performance_obligation_id: "PO-1".into(),
+        standalone_selling_price_minor: value_minor,
+        allocated_price_minor: value_minor,
+        method: RecognitionMethod::StraightLineDaily,
+        start_on: date(2026, 1, 1),
+        end_on: Some(date(2027, 1, 1)),
+        ..RevenueObligation::default()
+    }];
+    event
+}
+
+/// Usage of contract `C-1` measured on `day` for `amount_minor`.
+pub(crate) fn used(batch: &str, day: &str, amount_minor: i64) -> UsageRated {
+    let start_on: Date = day.parse().expect("a date");
+    let at = start_on.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).expect("a time").timestamp();
+    UsageRated {
+        account_id: "A-1".into(),
+        entity_version: 1,
+        effective_at: at,
+        recorded_at: at,
+        legal_entity_id: "UK".into(),
+        usage_batch_id: batch.into(),
+        contract_id: "C-1".into(),
+        product_id: "USE-API-CALLS".into(),
+        meter: "api_calls".into(),
+        period: Period { start_on, end_on: start_on.tomorrow().expect("a day"), timezone: "Europe/London".into() },
+        overage_quantity: Decimal::from(amount_minor),
+        amount_minor,
+        currency: "GBP".into(),
+        ..UsageRated::default()
+    }
+}
+
+pub(crate) fn refunded(payment_id: &str, refund_id: &str, entity_version: i64, amount_minor: i64) -> PaymentRefunded {
+    PaymentRefunded {
+        account_id: "A-1".into(),
+        entity_version,
+        legal_entity_id: "UK".into(),
+        payment_id: payment_id.into(),
+        refund_id: refund_id.into(),
+        amount_minor,
+        currency: "GBP".into(),
+        refunded_on: date(2026, 3, 1),
+        timezone: "Europe/London".into(),
+        ..PaymentRefunded::default()
+    }
+}
+
+/// A dispute about what the payment settled of invoice `INV-1`.
+pub(crate) fn disputed(
+    payment_id: &str,
+    dispute_id: &str,
+    entity_version: i64,
+    status: DisputeStatus,
+    amount_minor: i64,
+) -> PaymentDisputed {
+    PaymentDisputed {
+        account_id: "A-1".into(),
+        entity_version,
+        legal_entity_id: "UK".into(),
+        payment_id: payment_id.into(),
+        dispute_id: dispute_id.into(),
+        invoice_id: Some("INV-1".into()),
+        status,
+        amount_minor,
+        currency: "GBP".into(),
+        disputed_on: date(2026, 3, 1),
+        timezone: "Europe/London".into(),
+        ..PaymentDisputed::default()
     }
 }
 

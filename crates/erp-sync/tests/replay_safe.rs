@@ -3,7 +3,7 @@
 mod common;
 
 use common::mapping;
-use erp_sync::{ErpSync, effect::ErpEffect};
+use erp_sync::{ErpSync, effect::ErpEffect, reply::Replies};
 use events::Event;
 use failure::Failure;
 use testkit::{
@@ -30,9 +30,13 @@ fn events(faults: Faults) -> Vec<SimEvent<Event>> {
     sim.collect()
 }
 
+fn replying() -> ErpSync {
+    ErpSync::replying(mapping(), Replies::new(Replies::TOPICS.into_iter().zip(1..).collect()))
+}
+
 #[test]
 fn erp_sync_is_replay_safe() {
-    assert_replay_safe(&Case::new(ErpSync::new(mapping()), events(Faults::NONE)), 150);
+    assert_replay_safe(&Case::new(replying(), events(Faults::NONE)), 150);
 }
 
 /// Documents that nobody maps and customers whom the ERP refuses: their accounts wait, the others go on. Only schedules that keep
@@ -48,7 +52,7 @@ fn erp_sync_is_replay_safe_where_people_have_to_decide() {
         }
     }
     let events = events(Faults { business_errors: 0.4, ..Faults::NONE });
-    let case = Case { rule: refuses, ..Case::new(ErpSync::new(mapping()), events) };
+    let case = Case { rule: refuses, ..Case::new(replying(), events) };
     for seed in (1..200).step_by(2) {
         if let Err(reason) = case.run(seed) {
             panic!("seed {seed}: {reason}");

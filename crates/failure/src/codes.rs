@@ -259,6 +259,54 @@ pub const CODES: &[Explanation] = &[
         "The change touches a field that the ERP owns.",
         "The owner decides; upstream must not send it.",
     ),
+    entry(
+        "ORDER_LINE_DIFFERS",
+        Class::Business,
+        "An amendment starts from another state of a line than the ERP's order has.",
+        "Finance compares the diff in the reason and mends the order or the contract; then retry.",
+    ),
+    entry(
+        "ORDER_CLOSED",
+        Class::Business,
+        "A change reaches a contract whose order is closed.",
+        "Sales operations decide which came first, the end or the change.",
+    ),
+    entry(
+        "REVENUE_PLAN_DIFFERS",
+        Class::Business,
+        "The prices allocated to performance obligations do not come to the transaction price, or a method is not known.",
+        "Revenue accounting mends the plan in the contract; the publisher sends it again.",
+    ),
+    entry(
+        "CUSTOMER_DUPLICATE",
+        Class::Business,
+        "The ERP has a customer with the same tax id or name under another id.",
+        "Master data decides: link the existing customer by our external id, or release the new one; then retry.",
+    ),
+    entry(
+        "INVOICE_POSTED",
+        Class::Business,
+        "An invoice that is posted was voided upstream. Posted documents are never deleted.",
+        "Finance issues a credit note; then discard this record.",
+    ),
+    entry(
+        "USAGE_NOT_RATED",
+        Class::NotYet,
+        "A correction arrived before the usage that it corrects.",
+        "Nothing to do: it is applied once the usage is there.",
+    ),
+    entry(
+        "AMOUNT_EXCEEDS_OPEN",
+        Class::Business,
+        "More is written off or paid back than is open.",
+        "Finance compares the amounts in the reason: a payment or credit may have crossed it.",
+    ),
+    entry(
+        "CREDIT_NOTE_NOT_ISSUED",
+        Class::NotYet,
+        "A refund arrived before the credit note that it pays out.",
+        "Nothing to do: it is applied once the credit note is there.",
+    ),
     // Dependency.
     entry(
         "REGISTRY_UNAVAILABLE",

@@ -1,6 +1,6 @@
 //! What the ledger says: the disposition of each offset, what was sent, what is open.
 
-use crate::{Error, topics::Place};
+use crate::{Error, accepted::Accepted, topics::Place};
 use events::Envelope;
 use ledger::{Cause, Disposition, EffectResult, Entry, Ledger, ParkedFilter, ParkedState, Position, StepId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +12,8 @@ pub type Outgoing = BTreeMap<(i32, String, i32), BTreeSet<i64>>;
 pub struct JournalView {
     pub dispositions: BTreeMap<Place, Vec<Disposition>>,
     pub parked: BTreeMap<Place, ParkedState>,
+    /// What operators decided about positions.
+    pub accepted: Accepted,
     pub positions: BTreeMap<(String, i32), i64>,
     /// Effects that the journal holds as done, by the id of the event they were for.
     pub done: BTreeMap<String, Vec<String>>,
@@ -28,7 +30,8 @@ pub struct JournalView {
 
 /// A step while the journal is read.
 struct StepView {
-    event_id: String,
+    /// Absent for what a timer decided.
+    event_id: Option<String>,
     effects: Vec<(String, bool)>,
     ended: bool,
 }
@@ -37,7 +40,7 @@ const PAGE: usize = 500;
 
 impl JournalView {
     pub async fn read(ledger: &dyn Ledger) -> Result<Self, Error> {
-        let mut view = Self::default();
+        let mut view = Self { accepted: Accepted::read(ledger).await?, ..Self::default() };
         let parked_events = view.read_parked(ledger).await?;
         for slice in ledger.slices().await? {
             view.open_entries += slice.next_entry - 1 - slice.closed_entry;
@@ -85,8 +88,11 @@ impl JournalView {
             if !step.ended && step.effects.iter().any(|(_, done)| !done) {
                 self.open_steps.push(step.effects.first().map(|(key, _)| key.clone()).unwrap_or_default());
             }
-            let done = step.effects.into_iter().filter(|(_, done)| *done).map(|(key, _)| key);
-            self.done.entry(step.event_id).or_default().extend(done);
+            for (key, _) in step.effects.into_iter().filter(|(_, done)| *done) {
+                // An effect of a timer names itself where others name their event.
+                let event_id = step.event_id.clone().unwrap_or_else(|| key.clone());
+                self.done.entry(event_id).or_default().push(key);
+            }
         }
         for keys in self.done.values_mut() {
             keys.sort();
@@ -105,16 +111,19 @@ impl JournalView {
     ) {
         for record in &entry.records {
             let topic = entry.topics.get(usize::from(record.topic)).cloned().unwrap_or_default();
+            if self.accepted.is_gone(&topic, slice, number) {
+                continue;
+            }
             self.dispositions.entry((topic, slice, record.offset)).or_default().push(record.disposition);
         }
         for (index, step) in (0..).zip(entry.steps) {
             let event_id = match step.causes.last() {
-                Some(Cause::Record(source)) => event_id(&source.headers),
+                Some(Cause::Record(source)) => Some(event_id(&source.headers)),
                 Some(Cause::Parked { no }) => {
-                    parked.get(&(slice, step.sequence.clone(), *no)).cloned().unwrap_or_default()
+                    Some(parked.get(&(slice, step.sequence.clone(), *no)).cloned().unwrap_or_default())
                 }
-                Some(Cause::Timer { id, .. }) => id.clone(),
-                None => String::new(),
+                Some(Cause::Timer { .. }) => None,
+                None => Some(String::new()),
             };
             let effects = step.effects.into_iter().map(|effect| (effect.key, effect.receipt.is_some())).collect();
             steps.insert(StepId { entry: number, index }, StepView { event_id, effects, ended: false });

@@ -4,12 +4,14 @@
 //! [`verify`] checks I1–I4, I6 and I8–I10 of the design on what is running or has run; [`wait_until_quiet`] waits until there is
 //! nothing left to do.
 
+mod accepted;
 mod analytics;
 mod checks;
 mod effects;
 mod journal;
 mod money;
 mod topics;
+mod waiting;
 
 use events::topics::{Family, of_family};
 use journal::JournalView;
@@ -17,6 +19,7 @@ use kafka::{Admin, ClientConfig, RegistryConfig};
 use ledger::Ledger;
 use serde::Serialize;
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -80,6 +83,8 @@ struct World {
     topics: TopicView,
     journal: JournalView,
     effects: Option<Vec<effects::Effect>>,
+    /// By object and currency, in minor units.
+    waiting: BTreeMap<(String, String), i128>,
     service: String,
 }
 
@@ -101,7 +106,8 @@ pub async fn verify(sources: &Sources) -> Result<Report, Error> {
         Some(url) => Some(effects::read(url).await?),
         None => None,
     };
-    let world = World { topics, journal, effects, service: sources.service.name.clone() };
+    let waiting = waiting::read(&*sources.service.ledger).await?;
+    let world = World { topics, journal, effects, waiting, service: sources.service.name.clone() };
     let mut checks = checks::all(&world);
     checks.iter_mut().for_each(|check| check.service.clone_from(&sources.service.name));
     Ok(Report { ok: checks.iter().all(|check| check.ok), checks })

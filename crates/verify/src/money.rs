@@ -1,4 +1,4 @@
-//! Σ in = Σ took effect + Σ parked + Σ dead-lettered + Σ written off, per object and currency, in exact minor units.
+//! Σ in = Σ took effect + Σ waiting + Σ parked + Σ dead-lettered + Σ written off, per object and currency, in exact minor units.
 
 use crate::World;
 use ledger::{Disposition, ParkedState};
@@ -13,13 +13,15 @@ pub struct Sums {
     pub parked: i128,
     pub dead_lettered: i128,
     pub written_off: i128,
+    /// Added up by the service and not sent yet.
+    pub waiting: i128,
     /// In the topic and not taken yet.
     pub unread: i128,
 }
 
 impl Sums {
     pub fn difference(&self) -> i128 {
-        self.published - self.effects - self.parked - self.dead_lettered - self.written_off - self.unread
+        self.published - self.effects - self.waiting - self.parked - self.dead_lettered - self.written_off - self.unread
     }
 }
 
@@ -49,6 +51,11 @@ pub fn sums(world: &World) -> BTreeMap<(String, String), Sums> {
             Some(ParkedState::Applied | ParkedState::Duplicate) => {}
             None if *disposition == Disposition::Applied => {}
             None => sum.written_off += amount,
+        }
+    }
+    for ((object, currency), amount) in &world.waiting {
+        if let Some(sum) = sums.get_mut(&(object.clone(), currency.clone())) {
+            sum.waiting += amount;
         }
     }
     for effect in world.effects.iter().flatten().filter(|effect| effect.operation == "create") {

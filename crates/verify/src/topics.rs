@@ -7,6 +7,7 @@ use crate::{
 };
 use events::{
     Dataset, Event, EventSet, Record, Uid,
+    common::DisputeStatus,
     topics::{Family, find, of_family},
     wire,
 };
@@ -60,6 +61,8 @@ pub struct TopicView {
     pub rows: BTreeMap<String, Booked>,
     /// Usage batches, for those that replace them.
     pub batches: Batches,
+    /// What each batch of usage counts for: a correction moves the difference.
+    charged: BTreeMap<String, i64>,
     /// Sources of dead letters, byte for byte.
     pub letter_sources: BTreeMap<Place, Record>,
 }
@@ -99,7 +102,7 @@ impl TopicView {
             Ok(parsed) => event(&record, parsed.body, registry).await?,
             Err(_) => None,
         };
-        let money = event.as_ref().and_then(money_of);
+        let money = event.as_ref().and_then(|event| self.money_of(event));
         let booked = event.as_ref().and_then(analytics::of_source);
         let replaces = event.as_ref().and_then(|event| analytics::replaced(event, &mut self.batches));
         let input = Input {
@@ -190,12 +193,26 @@ async fn read<E: EventSet>(record: &Record, body: wire::Body, registry: &Registr
     }
 }
 
-fn money_of(event: &Event) -> Option<Money> {
-    let (object, currency, amount_minor) = match event {
-        Event::InvoicePosted(invoice) => ("invoice", &invoice.currency, invoice.totals.tax_inclusive_minor),
-        Event::CreditNoteIssued(credit) => ("creditMemo", &credit.currency, credit.totals.tax_inclusive_minor),
-        Event::PaymentReceived(payment) => ("customerPayment", &payment.currency, payment.amount_minor),
-        _ => return None,
-    };
-    Some(Money { object, currency: currency.clone(), amount_minor })
+impl TopicView {
+    fn money_of(&mut self, event: &Event) -> Option<Money> {
+        let (object, currency, amount_minor) = match event {
+            Event::InvoicePosted(invoice) => ("invoice", &invoice.currency, invoice.totals.tax_inclusive_minor),
+            Event::CreditNoteIssued(credit) => ("creditMemo", &credit.currency, credit.totals.tax_inclusive_minor),
+            Event::PaymentReceived(payment) => ("customerPayment", &payment.currency, payment.amount_minor),
+            Event::InvoiceMarkedUncollectible(off) => ("creditMemo", &off.currency, off.write_off_minor),
+            Event::PaymentRefunded(refund) => ("customerRefund", &refund.currency, refund.amount_minor),
+            Event::PaymentDisputed(dispute) if dispute.status == DisputeStatus::Lost => {
+                ("customerRefund", &dispute.currency, dispute.amount_minor)
+            }
+            Event::UsageRated(usage) => ("charge", &usage.currency, self.rated(usage)),
+            _ => return None,
+        };
+        Some(Money { object, currency: currency.clone(), amount_minor })
+    }
+
+    fn rated(&mut self, usage: &events::UsageRated) -> i64 {
+        let before = self.charged.insert(usage.usage_batch_id.clone(), usage.amount_minor).unwrap_or(0);
+        let corrected = usage.corrects_usage_batch_id.as_ref().and_then(|id| self.charged.insert(id.clone(), 0));
+        usage.amount_minor - before - corrected.unwrap_or(0)
+    }
 }

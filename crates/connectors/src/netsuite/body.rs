@@ -6,8 +6,8 @@
 
 use super::external_id::Scheme;
 use crate::capability::{
-    Application, Cause, ContactChange, Currency, Dimensions, Header, Line, NewCreditMemo, NewCustomer, NewInvoice,
-    NewOrder, NewPayment, Object, Reference, Span,
+    Application, Cause, ContactChange, Currency, CustomerScope, Dimensions, Header, Line, NewCreditMemo, NewCustomer,
+    NewInvoice, NewOrder, NewPayment, Object, OrderChange, Reference, Span,
 };
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -21,7 +21,7 @@ const MAX_MEMO: usize = 999;
 
 /// A JSON number with exactly these digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Number(Decimal);
+pub(super) struct Number(pub(super) Decimal);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -31,7 +31,7 @@ impl Serialize for Number {
 
 /// A reference to another record.
 #[derive(Debug, Serialize)]
-enum Ref {
+pub(super) enum Ref {
     #[serde(rename = "id")]
     Id(String),
     #[serde(rename = "externalId")]
@@ -39,7 +39,7 @@ enum Ref {
 }
 
 impl Ref {
-    fn new(reference: &Reference) -> Self {
+    pub(super) fn new(reference: &Reference) -> Self {
         match reference {
             Reference::Id(id) => Self::Id(id.clone()),
             Reference::ExternalId(id) => Self::ExternalId(id.clone()),
@@ -52,8 +52,8 @@ impl Ref {
 }
 
 #[derive(Debug, Serialize)]
-struct Sublist<T> {
-    items: Vec<T>,
+pub(super) struct Sublist<T> {
+    pub(super) items: Vec<T>,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,9 +118,68 @@ impl Customer {
     }
 }
 
+/// Subsidiary and currency that a customer gets besides its own. Both lists are merged by what they name.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Scope {
+    subsidiary_list: Sublist<InSubsidiary>,
+    currency_list: Sublist<InCurrency>,
+}
+
+#[derive(Debug, Serialize)]
+struct InSubsidiary {
+    subsidiary: Ref,
+}
+
+#[derive(Debug, Serialize)]
+struct InCurrency {
+    currency: Ref,
+}
+
+impl Scope {
+    pub(super) fn new(scope: &CustomerScope) -> Self {
+        Self {
+            subsidiary_list: Sublist { items: vec![InSubsidiary { subsidiary: Ref::new(&scope.subsidiary) }] },
+            currency_list: Sublist { items: vec![InCurrency { currency: Ref::new(&scope.currency) }] },
+        }
+    }
+}
+
+/// The state of an order after a change.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OrderState {
+    start_date: Date,
+    /// Cleared where the term has no end.
+    end_date: Option<Date>,
+    memo: String,
+    item: Sublist<Item>,
+    #[serde(rename = "custbody_tl_cancellation", skip_serializing_if = "Option::is_none")]
+    cancellation: Option<String>,
+    #[serde(rename = "custbody_tl_event_id")]
+    event_id: String,
+    #[serde(rename = "custbody_tl_correlation_id", skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<String>,
+}
+
+impl OrderState {
+    pub(super) fn new(cause: &Cause, change: &OrderChange) -> Self {
+        let end_date = change.end_on.and_then(|end_on| last_day(Span { start_on: change.start_on, end_on }));
+        Self {
+            start_date: change.start_on,
+            end_date,
+            memo: cut(&change.memo, MAX_MEMO),
+            item: Sublist { items: change.lines.iter().map(|line| Item::new(line, &change.currency)).collect() },
+            cancellation: change.cancellation.clone(),
+            event_id: cause.event_id.clone(),
+            correlation_id: cause.correlation_id.clone(),
+        }
+    }
+}
+
 /// Marks that every transaction of ours carries.
 #[derive(Debug, Serialize)]
-struct Marks {
+pub(super) struct Marks {
     #[serde(rename = "custbody_tl_event_id")]
     event_id: String,
     #[serde(rename = "custbody_tl_correlation_id", skip_serializing_if = "Option::is_none")]
@@ -132,7 +191,7 @@ struct Marks {
 }
 
 impl Marks {
-    fn new(cause: &Cause, header: &Header) -> Self {
+    pub(super) fn new(cause: &Cause, header: &Header) -> Self {
         Self {
             event_id: cause.event_id.clone(),
             correlation_id: cause.correlation_id.clone(),
@@ -204,7 +263,7 @@ impl Transaction {
     }
 
     pub(super) fn order(scheme: &Scheme, cause: &Cause, order: &NewOrder) -> Self {
-        let external_id = scheme.external_id(Object::Order, &order.contract_id);
+        let external_id = scheme.external_id(Object::Order, &order.order_id());
         Self {
             start_date: Some(order.start_on),
             end_date: order.end_on.and_then(|end_on| last_day(Span { start_on: order.start_on, end_on })),
@@ -261,6 +320,8 @@ struct Item {
     period_start: Option<Date>,
     #[serde(rename = "custcol_tl_period_end", skip_serializing_if = "Option::is_none")]
     period_end: Option<Date>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_closed: bool,
 }
 
 impl Item {
@@ -279,6 +340,7 @@ impl Item {
             line_id: line.line_id.clone(),
             period_start: line.delivered.map(|span| span.start_on),
             period_end: line.delivered.and_then(last_day),
+            is_closed: line.is_closed,
         }
     }
 }
@@ -305,7 +367,7 @@ fn tax_details(line: &Line, currency: &Currency) -> Vec<TaxDetail> {
 }
 
 #[derive(Debug, Serialize)]
-struct Apply {
+pub(super) struct Apply {
     doc: Ref,
     apply: bool,
     amount: Number,
@@ -313,7 +375,7 @@ struct Apply {
     disc: Option<Number>,
 }
 
-fn apply(applications: &[Application], currency: &Currency) -> Option<Sublist<Apply>> {
+pub(super) fn apply(applications: &[Application], currency: &Currency) -> Option<Sublist<Apply>> {
     let one = |application: &Application| Apply {
         doc: Ref::Id(application.invoice.clone()),
         apply: true,
@@ -359,10 +421,10 @@ impl CustomerPayment {
 }
 
 /// NetSuite's end dates are the last day, ours the day after it. A span without a day ends where it starts.
-fn last_day(span: Span) -> Option<Date> {
+pub(super) fn last_day(span: Span) -> Option<Date> {
     span.end_on.yesterday().ok().map(|last| last.max(span.start_on))
 }
 
-fn cut(text: &str, max_chars: usize) -> String {
+pub(super) fn cut(text: &str, max_chars: usize) -> String {
     text.chars().take(max_chars).collect()
 }

@@ -13,7 +13,8 @@ use serde::Serialize;
 use std::time::Duration;
 
 /// Tries after `RCRD_HAS_BEEN_CHANGED`: the other writer is done by then, or the failure goes to the runtime.
-const AFTER_CHANGE: RetryPolicy = RetryPolicy::new(Duration::from_millis(100), Duration::from_secs(1), Some(3));
+pub(super) const AFTER_CHANGE: RetryPolicy =
+    RetryPolicy::new(Duration::from_millis(100), Duration::from_secs(1), Some(3));
 
 /// A record to be made.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,7 @@ impl NetSuite {
         self.recorded(cause, Wanted { object, ours, number: None }, &answer).await
     }
 
-    async fn write(&self, cause: &Cause, call: &Call) -> Result<Answer, Verdict> {
+    pub(super) async fn write(&self, cause: &Cause, call: &Call) -> Result<Answer, Verdict> {
         let mut delays = AFTER_CHANGE.delays(cause.event_id.len() as u64);
         loop {
             match self.call(cause, call).await {
@@ -69,7 +70,7 @@ impl NetSuite {
     }
 
     /// The receipt: NetSuite's id from `Location`, or from the record itself where a proxy lost the header.
-    async fn recorded(&self, cause: &Cause, wanted: Wanted<'_>, answer: &Answer) -> Result<Recorded, Error> {
+    pub(super) async fn recorded(&self, cause: &Cause, wanted: Wanted<'_>, answer: &Answer) -> Result<Recorded, Error> {
         let location =
             answer.location.as_deref().and_then(|location| location.trim_end_matches('/').rsplit('/').next());
         if let Some(id) = location.filter(|id| !id.is_empty() && !id.starts_with("eid:")) {
@@ -130,7 +131,7 @@ impl NetSuite {
     }
 }
 
-fn encode<B: Serialize>(body: &B) -> Result<String, Error> {
+pub(super) fn encode<B: Serialize>(body: &B) -> Result<String, Error> {
     serde_json::to_string(body).map_err(|error| Error::Malformed {
         system: SYSTEM,
         field: None,

@@ -18,10 +18,20 @@ pub(super) struct Found {
     pub(super) external_id: String,
     number: Option<String>,
     event_id: Option<String>,
+    pub(super) last_modified: Option<String>,
     contact: Contact,
 }
 
 impl Found {
+    /// Whether the event behind `cause` was the last of ours to write it.
+    pub(super) fn was_changed_by(&self, cause: &Cause) -> bool {
+        self.event_id.as_deref() == Some(&cause.event_id)
+    }
+
+    pub(super) fn into_recorded(self) -> Recorded {
+        Recorded { id: self.id, external_id: self.external_id, number: self.number, existed: true }
+    }
+
     /// Whether every field that `wanted` sets is set so.
     pub(super) fn has(&self, wanted: &Contact) -> bool {
         let same = |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
@@ -30,7 +40,7 @@ impl Found {
 
     /// The record as ours, if the event behind `cause` made it.
     pub(super) fn made_by(self, cause: &Cause, object: Object) -> Result<Recorded, Error> {
-        let is_ours = object == Object::Customer || self.event_id.as_deref() == Some(&cause.event_id);
+        let is_ours = object == Object::Customer || self.was_changed_by(cause);
         if !is_ours {
             let maker = self.event_id.as_deref().unwrap_or("somebody else");
             let reason = format!(
@@ -41,7 +51,7 @@ impl Found {
             );
             return Err(Error::Taken { field: "externalId", reason });
         }
-        Ok(Recorded { id: self.id, external_id: self.external_id, number: self.number, existed: true })
+        Ok(self.into_recorded())
     }
 }
 
@@ -55,6 +65,8 @@ struct Record {
     tran_id: Option<String>,
     #[serde(default)]
     entity_id: Option<String>,
+    #[serde(default)]
+    last_modified_date: Option<String>,
     #[serde(rename = "custbody_tl_event_id", default)]
     body_event_id: Option<String>,
     #[serde(rename = "custentity_tl_event_id", default)]
@@ -129,6 +141,7 @@ impl NetSuite {
             external_id: record.external_id.unwrap_or_else(|| self.scheme.external_id(object, ours)),
             number: record.tran_id.or(record.entity_id),
             event_id: record.body_event_id.or(record.entity_event_id),
+            last_modified: record.last_modified_date,
             contact: record.contact,
         }))
     }
@@ -150,6 +163,7 @@ impl NetSuite {
             external_id: row.externalid.unwrap_or_default(),
             number: row.tranid,
             event_id: row.custbody_tl_event_id,
+            last_modified: None,
             contact: Contact::default(),
         }))
     }
@@ -160,11 +174,17 @@ const fn transaction_code(object: Object) -> Option<&'static str> {
     match object {
         Object::Invoice => Some("CustInvc"),
         Object::CreditMemo => Some("CustCred"),
-        Object::Customer | Object::Order | Object::Payment => None,
+        Object::Customer
+        | Object::Order
+        | Object::Payment
+        | Object::RevenuePlan
+        | Object::Charge
+        | Object::Refund
+        | Object::Journal => None,
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
     let unreadable = |reason: String| Error::Unavailable { system: SYSTEM, reason, retry_after: None };
     if !answer.is_whole {
         return Err(unreadable("the answer was cut short or is longer than the limit".into()));

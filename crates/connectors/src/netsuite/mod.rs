@@ -4,19 +4,23 @@
 mod answer;
 mod body;
 mod call;
+mod change;
 mod create;
 mod external_id;
 mod find;
 mod key;
+mod money;
+mod plan;
 mod token;
 
 pub use external_id::Scheme;
 pub use key::{CertificateId, Credentials};
 
 use crate::{
-    AcceptOrder, AdaptiveLimit, ApplyPayment, Cause, ContactChange, CreateCustomer, Erp, Error, FindByExternalId,
-    IssueCreditMemo, NewCreditMemo, NewCustomer, NewInvoice, NewOrder, NewPayment, Object, PostInvoice, Recorded,
-    UpdateContact,
+    AcceptOrder, AdaptiveLimit, ApplyPayment, Cause, ChangeOrder, ChargeUsage, ContactChange, CreateCustomer,
+    CustomerScope, EnableCustomer, Erp, Error, FindByExternalId, IssueCreditMemo, NewCharge, NewCreditMemo,
+    NewCustomer, NewInvoice, NewJournal, NewOrder, NewPayment, NewRefund, Object, OrderChange, PayBack, PaymentChange,
+    PlanRevenue, PostInvoice, PostJournal, Recorded, RevenuePlan, UpdateContact,
     http::{Http, check_address},
 };
 use async_trait::async_trait;
@@ -119,8 +123,48 @@ impl UpdateContact for NetSuite {
 #[async_trait]
 impl AcceptOrder for NetSuite {
     async fn accept_order(&self, cause: &Cause, order: &NewOrder) -> Result<Recorded, Error> {
-        let wanted = Wanted { object: Object::Order, ours: &order.contract_id, number: None };
+        let wanted = Wanted { object: Object::Order, ours: &order.order_id(), number: None };
         self.create(cause, wanted, &body::Transaction::order(&self.scheme, cause, order)).await
+    }
+}
+
+#[async_trait]
+impl ChangeOrder for NetSuite {
+    async fn change_order(&self, cause: &Cause, change: &OrderChange) -> Result<Recorded, Error> {
+        let body = body::OrderState::new(cause, change);
+        self.change(cause, Object::Order, &change.order_id, "item", &body).await
+    }
+}
+
+#[async_trait]
+impl PlanRevenue for NetSuite {
+    async fn plan_revenue(&self, cause: &Cause, plan: &RevenuePlan) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::RevenuePlan, ours: &plan.contract_id, number: None };
+        self.create(cause, wanted, &plan::Arrangement::new(&self.scheme, cause, plan)).await
+    }
+
+    async fn change_revenue(&self, cause: &Cause, plan: &RevenuePlan) -> Result<Recorded, Error> {
+        let body = plan::Arrangement::change(cause, plan);
+        self.change(cause, Object::RevenuePlan, &plan.contract_id, "revenueElement,revenuePlan", &body).await
+    }
+}
+
+#[async_trait]
+impl ChargeUsage for NetSuite {
+    async fn charge_usage(&self, cause: &Cause, charge: &NewCharge) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::Charge, ours: &charge.charge_id, number: None };
+        self.create(cause, wanted, &plan::Charge::new(&self.scheme, cause, charge)).await
+    }
+}
+
+#[async_trait]
+impl EnableCustomer for NetSuite {
+    async fn enable_customer(&self, cause: &Cause, scope: &CustomerScope) -> Result<Recorded, Error> {
+        self.upsert(cause, Object::Customer, &scope.account_id, &body::Scope::new(scope)).await
+    }
+
+    async fn find_enabled(&self, cause: &Cause, scope: &CustomerScope) -> Result<Option<Recorded>, Error> {
+        self.enabled(cause, scope).await
     }
 }
 
@@ -149,10 +193,35 @@ impl ApplyPayment for NetSuite {
 }
 
 #[async_trait]
+impl PayBack for NetSuite {
+    async fn change_payment(&self, cause: &Cause, change: &PaymentChange) -> Result<Recorded, Error> {
+        self.change(cause, Object::Payment, &change.payment_id, "apply", &money::Settled::new(cause, change)).await
+    }
+
+    async fn refund(&self, cause: &Cause, refund: &NewRefund) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::Refund, ours: &refund.refund_id, number: None };
+        self.create(cause, wanted, &money::Refund::new(&self.scheme, cause, refund)).await
+    }
+}
+
+#[async_trait]
+impl PostJournal for NetSuite {
+    async fn post_journal(&self, cause: &Cause, journal: &NewJournal) -> Result<Recorded, Error> {
+        let wanted = Wanted { object: Object::Journal, ours: &journal.journal_id, number: None };
+        self.create(cause, wanted, &money::Journal::new(&self.scheme, cause, journal)).await
+    }
+}
+
+#[async_trait]
 impl FindByExternalId for NetSuite {
     async fn find(&self, cause: &Cause, object: Object, ours: &str) -> Result<Option<Recorded>, Error> {
         let found = self.by_external_id(cause, object, ours).await?;
         found.map(|found| found.made_by(cause, object)).transpose()
+    }
+
+    async fn find_changed(&self, cause: &Cause, object: Object, ours: &str) -> Result<Option<Recorded>, Error> {
+        let found = self.by_external_id(cause, object, ours).await?;
+        Ok(found.filter(|found| found.was_changed_by(cause)).map(find::Found::into_recorded))
     }
 }
 
@@ -170,5 +239,9 @@ const fn record_type(object: Object) -> &'static str {
         Object::Invoice => "invoice",
         Object::CreditMemo => "creditMemo",
         Object::Payment => "customerPayment",
+        Object::RevenuePlan => "revenueArrangement",
+        Object::Charge => "charge",
+        Object::Refund => "customerRefund",
+        Object::Journal => "journalEntry",
     }
 }

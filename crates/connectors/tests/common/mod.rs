@@ -148,12 +148,14 @@ pub fn line(number: u32, amount_minor: i64, tax_minor: i64) -> Line {
         }],
         dimensions: Dimensions { department: Some(by_name("RETAIL")), ..Dimensions::default() },
         delivered: Some(connectors::Span { start_on: date(2026, 2, 1), end_on: date(2026, 3, 1) }),
+        is_closed: false,
     }
 }
 
 pub fn order() -> NewOrder {
     NewOrder {
         contract_id: "C-1".into(),
+        renewal_id: None,
         header: header(),
         start_on: date(2026, 2, 1),
         end_on: Some(date(2027, 2, 1)),

@@ -64,7 +64,7 @@ impl<H: Handler> Machine<H> {
             match &arrived.event {
                 Ok(event) => {
                     let sequence: Arc<str> = self.handler.sequence(event, arrived.key()).into();
-                    self.lanes.entry(sequence.clone()).or_default().waiting.push_back(item);
+                    self.lanes.entry(sequence.clone()).or_default().wait(item);
                     self.make_runnable(&sequence);
                 }
                 Err(failure) => {
@@ -127,7 +127,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    fn add_to_group(&mut self, name: &Arc<str>, group: &mut Group<H>, item: Item<H::Event>, decision: Decision<H>) {
+    fn add_to_group(&mut self, name: &Arc<str>, group: &mut Group<H>, mut item: Item<H::Event>, decision: Decision<H>) {
         for change in &decision.documents {
             group.overlay.insert(change.key.clone(), change.document.clone().map(Arc::new));
         }
@@ -137,6 +137,7 @@ impl<H: Handler> Machine<H> {
         group.staged.outgoing.extend(staged.outgoing);
         group.staged.timers.extend(staged.timers);
         group.effects = decision.effects;
+        item.work.detach();
         group.items.push(item);
     }
 
@@ -212,6 +213,10 @@ impl<H: Handler> Machine<H> {
     ) {
         let disposition = if decision.skipped.is_some() { Disposition::Skipped } else { Disposition::Applied };
         let staged = self.staged(name, decision.documents, decision.publish, decision.timers);
+        if let Work::Timer { row, .. } = &item.work {
+            // First, so that a timer may set itself again.
+            self.batch.timer(ledger::TimerChange::Clear { id: row.id.clone() });
+        }
         self.apply_staged(staged);
         self.letters_in_row = 0;
         match item.work {
@@ -223,7 +228,7 @@ impl<H: Handler> Machine<H> {
                     if disposition == Disposition::Skipped { ParkedState::Skipped } else { ParkedState::Applied };
                 self.end_parked(name, lane, no, fate, state, now);
             }
-            Work::Timer { row, .. } => self.batch.timer(ledger::TimerChange::Clear { id: row.id }),
+            Work::Timer { .. } => {}
         }
     }
 

@@ -57,7 +57,7 @@ impl<H: Handler> Machine<H> {
             since: now,
         };
         self.step_bytes += step.weight();
-        lane.step = Some(Box::new(step));
+        lane.set_step(step);
     }
 
     /// Journals a step of the current batch.
@@ -344,7 +344,7 @@ impl<H: Handler> Machine<H> {
         step.id = self.open(name, &step.items, &step.effects, &step.staged);
         step.state = StepState::Committing;
         self.step_bytes += step.weight();
-        lane.step = Some(Box::new(step));
+        lane.set_step(step);
     }
 
     fn show(&mut self, lane: &mut Lane<H>, state: &str, failure: &Failure) {
@@ -397,9 +397,17 @@ fn plan<E, F: Effect>(effects: Vec<F>, items: &[Item<E>]) -> Result<Vec<Planned<
     let mut receipts = BTreeMap::new();
     let mut unknown = Vec::new();
     for item in items {
-        if let Work::Parked { fate, .. } = &item.work {
-            receipts.extend(fate.receipts.clone());
-            unknown.extend(fate.unknown.clone());
+        match &item.work {
+            Work::Parked { fate, .. } => {
+                receipts.extend(fate.receipts.clone());
+                unknown.extend(fate.unknown.clone());
+            }
+            Work::Timer { payload, .. } => {
+                let (done, open) = super::parking::attempted(payload);
+                receipts.extend(done);
+                unknown.extend(open);
+            }
+            Work::Live(_) => {}
         }
     }
     effects.into_iter().map(|effect| Planned::new(effect, &receipts, &unknown)).collect()

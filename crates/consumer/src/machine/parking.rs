@@ -261,7 +261,10 @@ impl<H: Handler> Machine<H> {
                 let fate = ParkedFate { receipts, unknown, ..fate };
                 self.try_failed(name, lane, no, fate, arrived, failure, now);
             }
-            Work::Timer { .. } => self.failed(name, lane, acting, failure, now),
+            Work::Timer { row, payload } => {
+                let work = attempted_timer(row, payload, receipts, unknown);
+                self.failed(name, lane, Item { work, ..acting }, failure, now);
+            }
         }
         // What was coalesced into it waits in front, undone like the rest. Parked rows never left their place.
         for item in items.into_iter().rev() {
@@ -464,4 +467,28 @@ enum Place {
 
 fn fate(state: ParkedState, failure: Option<Failure>, attempts: i32, now: Millis) -> ParkedFate {
     ParkedFate { state, failure, attempts, receipts: BTreeMap::new(), unknown: Vec::new(), changed_ms: now }
+}
+
+/// Where a timer's payload keeps what earlier attempts left, as a parked record keeps it in its row.
+const ATTEMPTED: &str = "$attempted";
+
+/// The timer with what was done and what is unknown of its effects, so that its next attempt sends neither blindly again.
+fn attempted_timer<E>(
+    mut row: ledger::TimerRow,
+    mut payload: serde_json::Value,
+    receipts: BTreeMap<String, String>,
+    unknown: Vec<String>,
+) -> Work<E> {
+    if let Some(object) = payload.as_object_mut() {
+        object.insert(ATTEMPTED.to_owned(), serde_json::json!({ "receipts": receipts, "unknown": unknown }));
+        row.payload = payload.to_string();
+    }
+    Work::Timer { row, payload }
+}
+
+/// Receipts and unknown effects of a timer's earlier attempts.
+pub(super) fn attempted(payload: &serde_json::Value) -> (BTreeMap<String, String>, Vec<String>) {
+    let part = |name: &str| payload.get(ATTEMPTED).and_then(|of| of.get(name)).cloned().unwrap_or_default();
+    let receipts = serde_json::from_value(part("receipts")).unwrap_or_default();
+    (receipts, serde_json::from_value(part("unknown")).unwrap_or_default())
 }

@@ -3,7 +3,10 @@
 //! The file is checked as a whole when it is read, so that a service never starts with half a mapping. What it simply does not
 //! name is no mistake of the file: the event that needs it is parked for the owner, with the field and the reason.
 
+mod posting;
 mod read;
+
+pub use posting::{ClosedPeriod, Posting, UsagePolicy};
 
 use connectors::{Currency, Dimensions, Reference};
 use events::common;
@@ -28,6 +31,8 @@ pub struct Mapping {
     classes: Names,
     locations: Names,
     owners: Owners,
+    /// How amounts are posted.
+    pub posting: Posting,
 }
 
 /// A selling entity.
@@ -172,6 +177,32 @@ impl Mapping {
     #[must_use]
     pub fn special(&self, what: Special) -> Reference {
         self.items.special.get(&what).cloned().expect("reading the file refuses one without all special items")
+    }
+
+    /// The ERP's account for `code`, or `default` where the event names none.
+    ///
+    /// # Errors
+    /// `REFERENCE_UNKNOWN` with `field`.
+    pub fn account(&self, field: &str, code: Option<&str>, default: Option<&Reference>) -> Result<Reference, Failure> {
+        let found = match code {
+            Some(code) => self.posting.accounts.get(code),
+            None => default,
+        };
+        found.cloned().ok_or_else(|| {
+            let reason = format!("account `{}` is not in the mapping", code.unwrap_or("(default)"));
+            Failure::business("REFERENCE_UNKNOWN", connectors::queue::FINANCE, reason).at_field(field)
+        })
+    }
+
+    /// An item that `posting` names for amounts without product, such as `write_off`.
+    ///
+    /// # Errors
+    /// `ITEM_UNMAPPED`.
+    pub fn posting_item(&self, name: &str, item: Option<&Reference>) -> Result<Reference, Failure> {
+        item.cloned().ok_or_else(|| {
+            let reason = format!("the mapping has no `posting.{name}`");
+            Failure::business("ITEM_UNMAPPED", &*self.owners.items, reason).at_field(format!("posting.{name}"))
+        })
     }
 
     /// # Errors

@@ -17,7 +17,7 @@ impl Reader {
         if reader.problems.is_empty() { Ok(mapping) } else { Err(Problems(reader.problems)) }
     }
 
-    fn problem(&mut self, path: &str, problem: impl AsRef<str>) {
+    pub(super) fn problem(&mut self, path: &str, problem: impl AsRef<str>) {
         self.problems.push(format!("{path}: {}", problem.as_ref()));
     }
 
@@ -43,8 +43,9 @@ impl Reader {
         let locations = self.names("dimensions.", &mut dimensions, "locations");
         self.unknown("dimensions.", &dimensions);
         let owners = self.owners(&mut root);
+        let posting = self.posting(root.remove("posting"));
         self.unknown("", &root);
-        Mapping { entities, currencies, terms, items, tax_codes, departments, classes, locations, owners }
+        Mapping { entities, currencies, terms, items, tax_codes, departments, classes, locations, owners, posting }
     }
 
     fn entities(&mut self, root: &mut Map<String, Value>) -> BTreeMap<String, Entity> {
@@ -112,7 +113,7 @@ impl Reader {
             .collect()
     }
 
-    fn reference(&mut self, path: &str, value: Value) -> Reference {
+    pub(super) fn reference(&mut self, path: &str, value: Value) -> Reference {
         let mut table = self.table(path, value);
         let reference = match (table.remove("id"), table.remove("external_id")) {
             (Some(id), None) => Reference::Id(self.text(&format!("{path}.id"), id)),
@@ -149,7 +150,7 @@ impl Reader {
         value.map(|value| self.table(&format!("{prefix}{key}"), value)).unwrap_or_default()
     }
 
-    fn table(&mut self, path: &str, value: Value) -> Map<String, Value> {
+    pub(super) fn table(&mut self, path: &str, value: Value) -> Map<String, Value> {
         match value {
             Value::Object(table) => table,
             _ => {
@@ -159,7 +160,7 @@ impl Reader {
         }
     }
 
-    fn unknown(&mut self, prefix: &str, table: &Map<String, Value>) {
+    pub(super) fn unknown(&mut self, prefix: &str, table: &Map<String, Value>) {
         for key in table.keys() {
             self.problem(&format!("{prefix}{key}"), "unknown key");
         }

@@ -1,16 +1,17 @@
 //! `contract.activated`: the customer, once, and the sales order.
 
-use super::{Decision, Place, lines, version};
+use super::{Decision, Place, lines, local_day, protected, revenue, scope, version};
 use crate::{
-    document::{self, Account, Contract, ContractState, ErpDocument, Known, kind},
+    document::{self, Account, Contract, ContractState, ErpDocument, Known, Order, kind},
     effect::ErpEffect,
     mapping::Mapping,
 };
-use connectors::{Contact, ContactChange, NewCustomer, NewOrder};
+use connectors::{Contact, ContactChange, NewCustomer, NewOrder, Span};
 use events::{ContractActivated, Personal, common::Customer};
 use failure::Failure;
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::civil::Date;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// # Errors
 /// A version out of order; anything that the mapping does not name.
@@ -22,6 +23,7 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &ContractActivated) -> R
         entity_version: event.entity_version,
         state: ContractState::Active,
         erp: contract.and_then(|contract| contract.erp.clone()),
+        orders: contract.map(|contract| contract.orders.clone()).unwrap_or_default(),
     };
     if active.erp.is_some() {
         // A contract that becomes active again keeps its order: an order is made once for its contract.
@@ -30,42 +32,67 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &ContractActivated) -> R
     }
     let decision = customer(mapping, known, event)?;
     let order = order(mapping, event)?;
-    Ok(decision.effect(ErpEffect::AcceptOrder { order, version: event.entity_version }).put(
+    let contract = Contract { orders: vec![remembered(event, &order)], ..active };
+    let decision = decision.effect(ErpEffect::AcceptOrder { order, version: event.entity_version }).put(
         kind::CONTRACT,
         &event.contract_id,
-        ErpDocument::Contract(active),
-    ))
+        ErpDocument::Contract(contract),
+    );
+    deferred(mapping, decision, event)
+}
+
+/// The order as later amendments will find it.
+fn remembered(event: &ContractActivated, order: &NewOrder) -> Order {
+    Order {
+        order_id: order.order_id(),
+        legal_entity_id: event.legal_entity_id.clone(),
+        currency: event.currency.clone(),
+        start_on: order.start_on,
+        end_on: order.end_on,
+        lines: lines::remembered(&order.lines, &event.lines),
+        erp: None,
+    }
+}
+
+/// Deferred revenue is set up after the order that it belongs to.
+fn deferred(mapping: &Mapping, decision: Decision, event: &ContractActivated) -> Result<Decision, Failure> {
+    let Some(planned) = revenue::set_up(mapping, event, ordered_on(event))? else { return Ok(decision) };
+    let memo = format!("Revenue of contract {}", event.contract_id);
+    let plan = revenue::request(mapping, &event.contract_id, &planned, memo)?;
+    let effect = ErpEffect::PlanRevenue { plan, version: event.entity_version };
+    Ok(decision.effect(effect).put(kind::REVENUE, &event.contract_id, ErpDocument::Revenue(planned)))
 }
 
 /// Creates the customer of a new account. Of one that exists only contact data is ever touched: the rest is the ERP's.
 fn customer(mapping: &Mapping, known: Known<'_>, event: &ContractActivated) -> Result<Decision, Failure> {
     let contact = contact(&event.customer);
     let contact_digest = digest(&contact);
-    let existing = known.account(&event.account_id);
-    let account = |erp| {
-        let account_id = event.account_id.clone();
-        ErpDocument::Account(Account { account_id, contact_digest: contact_digest.clone(), erp })
+    let Some(found) = known.account(&event.account_id) else {
+        let customer = new_customer(mapping, event, contact)?;
+        let account = Account {
+            account_id: event.account_id.clone(),
+            contact_digest,
+            protected: owned(&event.customer),
+            places: vec![format!("{}/{}", event.legal_entity_id, event.currency)],
+            erp: None,
+        };
+        let effect = ErpEffect::CreateCustomer { customer };
+        return Ok(Decision::new().effect(effect).put(kind::ACCOUNT, &event.account_id, ErpDocument::Account(account)));
     };
-    match existing {
-        Some(found) if found.contact_digest == contact_digest || contact == Contact::default() => Ok(Decision::new()),
-        Some(found) => {
-            let change = ContactChange { account_id: event.account_id.clone(), contact };
-            let (contract_id, version) = (event.contract_id.clone(), event.entity_version);
-            Ok(Decision::new().effect(ErpEffect::UpdateContact { change, contract_id, version }).put(
-                kind::ACCOUNT,
-                &event.account_id,
-                account(found.erp.clone()),
-            ))
-        }
-        None => {
-            let customer = new_customer(mapping, event, contact)?;
-            Ok(Decision::new().effect(ErpEffect::CreateCustomer { customer }).put(
-                kind::ACCOUNT,
-                &event.account_id,
-                account(None),
-            ))
-        }
+    guard(found, &event.customer)?;
+    let place = (&*event.legal_entity_id, &*event.currency);
+    if found.contact_digest == contact_digest || contact == Contact::default() {
+        return scope::enabled(mapping, Decision::new(), Some(found), &event.contract_id, place);
     }
+    let account = Account { contact_digest, ..found.clone() };
+    let change = ContactChange { account_id: event.account_id.clone(), contact };
+    let (contract_id, version) = (event.contract_id.clone(), event.entity_version);
+    let decision = Decision::new().effect(ErpEffect::UpdateContact { change, contract_id, version });
+    let mut decision = scope::enabled(mapping, decision, Some(&account), &event.contract_id, place)?;
+    if decision.documents.is_empty() {
+        decision = decision.put(kind::ACCOUNT, &event.account_id, ErpDocument::Account(account));
+    }
+    Ok(decision)
 }
 
 fn new_customer(mapping: &Mapping, event: &ContractActivated, contact: Contact) -> Result<NewCustomer, Failure> {
@@ -84,12 +111,45 @@ fn contact(customer: &Customer) -> Contact {
     Contact { email: text(&customer.email), phone: text(&customer.phone) }
 }
 
+/// Fields of a customer that are the ERP's as soon as it has the customer.
+fn owned(customer: &Customer) -> BTreeMap<String, String> {
+    let tax_ids = customer.tax_ids.iter().map(|id| format!("{}={}", id.scheme, id.value.reveal()));
+    let tax_ids = tax_ids.collect::<Vec<_>>().join(";");
+    let exemption = customer.tax_exemption.to_string();
+    [
+        ("customer.legal_name", fingerprint([Some(customer.legal_name.reveal())])),
+        ("customer.tax_ids", fingerprint([Some(&*tax_ids)])),
+        ("customer.tax_exemption", exemption),
+        ("customer.currency", customer.currency.clone()),
+    ]
+    .into_iter()
+    .map(|(field, value)| (field.to_owned(), value))
+    .collect()
+}
+
+/// A contract brings the customer along; it does not change it. Names and numbers are shown as fingerprints: they are personal data.
+fn guard(found: &Account, customer: &Customer) -> Result<(), Failure> {
+    let new = owned(customer);
+    let differ = |(field, before): &(&String, &String)| new.get(*field).is_some_and(|after| after != *before);
+    let Some((field, before)) = found.protected.iter().find(differ) else { return Ok(()) };
+    let after = new.get(field).map_or("", String::as_str);
+    let reason = format!(
+        "{field} of account `{}` is the ERP's since it has the customer: {before} there, {after} in the event",
+        found.account_id
+    );
+    Err(protected(connectors::queue::MASTER_DATA, field, reason))
+}
+
 /// A fingerprint that tells whether contact data changed, and nothing else about it.
 fn digest(contact: &Contact) -> String {
+    fingerprint([contact.email.as_deref(), contact.phone.as_deref()])
+}
+
+fn fingerprint<const N: usize>(fields: [Option<&str>; N]) -> String {
     let mut hash = Sha256::new();
-    for field in [&contact.email, &contact.phone] {
+    for field in fields {
         hash.update([u8::from(field.is_some())]);
-        hash.update(field.as_deref().unwrap_or_default().as_bytes());
+        hash.update(field.unwrap_or_default().as_bytes());
         hash.update([0]);
     }
     hash.finalize()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -100,33 +160,39 @@ fn order(mapping: &Mapping, event: &ContractActivated) -> Result<NewOrder, Failu
     let memo = format!("Contract {}", event.contract_id);
     Ok(NewOrder {
         contract_id: event.contract_id.clone(),
+        renewal_id: None,
         header: place.header(&event.account_id, Some(&event.contract_id), ordered_on(event), memo),
         start_on: event.term.start_on,
         end_on: event.term.end_on,
         terms: mapping.terms("customer.payment_terms", event.customer.payment_terms.as_ref())?,
         purchase_order: event.po_number.clone(),
-        lines: lines::of_contract(&place, event)?,
+        lines: lines::of_contract(&place, "lines", &event.lines, span(event))?,
     })
+}
+
+fn span(event: &ContractActivated) -> Option<Span> {
+    event.term.end_on.map(|end_on| Span { start_on: event.term.start_on, end_on })
 }
 
 /// The local day on which the contract was activated.
 fn ordered_on(event: &ContractActivated) -> Date {
-    match TimeZone::get(&event.term.timezone) {
-        Ok(zone) => event.effective_at.to_zoned(zone).date(),
-        Err(_) => event.term.start_on,
-    }
+    local_day(event.effective_at, &event.term.timezone).unwrap_or(event.term.start_on)
 }
 
 /// The documents that the plan looks at.
 #[must_use]
 pub fn reads(event: &ContractActivated) -> Vec<ledger::DocumentKey> {
-    vec![document::key(kind::ACCOUNT, &event.account_id), document::key(kind::CONTRACT, &event.contract_id)]
+    vec![
+        document::key(kind::ACCOUNT, &event.account_id),
+        document::key(kind::CONTRACT, &event.contract_id),
+        document::key(kind::REVENUE, &event.contract_id),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{activated, kept, mapping, state};
+    use crate::testing::{activated, deferred, kept, mapping, state};
     use consumer::Effect as _;
     use failure::Class;
 
@@ -149,7 +215,6 @@ mod tests {
     fn new_contact_data_is_the_only_thing_that_is_sent_of_a_customer_that_exists() {
         let state = kept(&mapping(), &[activated("A-1", "C-1").into()]);
         let mut second = activated("A-1", "C-2");
-        second.customer.legal_name = "Another Name".into();
         second.customer.email = Some("new@example.com".into());
         let decision = plan(&mapping(), Known(&state.documents()), &second).expect("a plan");
         let Some(ErpEffect::UpdateContact { change, .. }) = decision.effects.first() else {
@@ -158,6 +223,46 @@ mod tests {
         assert_eq!(change.contact, Contact { email: Some("new@example.com".into()), phone: None });
         let documents = serde_json::to_string(&decision.documents.iter().map(|c| &c.document).collect::<Vec<_>>());
         assert!(!documents.expect("JSON").contains("example.com"), "documents hold no personal data");
+    }
+
+    #[test]
+    fn a_contract_may_not_change_what_the_erp_owns_of_a_customer() {
+        let state = kept(&mapping(), &[activated("A-1", "C-1").into()]);
+        let mut second = activated("A-1", "C-2");
+        second.customer.legal_name = "Another Name".into();
+        let failure = plan(&mapping(), Known(&state.documents()), &second).err().expect("protected");
+        assert_eq!((failure.code.as_ref(), failure.owner.as_deref()), ("FIELD_PROTECTED", Some("master-data")));
+        assert_eq!(failure.field.as_deref(), Some("customer.legal_name"));
+        assert!(!failure.reason.contains("Another Name"), "a name is personal data: {failure}");
+        second = activated("A-1", "C-2");
+        second.customer.currency = "EUR".into();
+        let failure = plan(&mapping(), Known(&state.documents()), &second).err().expect("protected");
+        assert!(failure.reason.contains("GBP there, EUR in the event"), "{failure}");
+    }
+
+    #[test]
+    fn a_customer_is_enabled_in_a_further_subsidiary_before_its_order_there() {
+        let state = kept(&mapping(), &[activated("A-1", "C-1").into()]);
+        let second = ContractActivated { legal_entity_id: "DE".into(), ..activated("A-1", "C-2") };
+        let decision = plan(&mapping(), Known(&state.documents()), &second).expect("a plan");
+        let keys: Vec<_> = decision.effects.iter().map(consumer::Effect::key).collect();
+        assert_eq!(keys, ["customer:A-1:enable:C-2", "order:C-2:v1:create"]);
+        let state = kept(&mapping(), &[activated("A-1", "C-1").into(), second.into()]);
+        let third = ContractActivated { legal_entity_id: "DE".into(), ..activated("A-1", "C-3") };
+        let decision = plan(&mapping(), Known(&state.documents()), &third).expect("a plan");
+        assert_eq!(decision.effects.len(), 1, "it is enabled once");
+    }
+
+    #[test]
+    fn deferred_revenue_is_set_up_after_the_order_and_adds_up_to_the_contract() {
+        let decision =
+            plan(&mapping(), Known(&state(&[]).documents()), &deferred("A-1", "C-1", 12_001)).expect("a plan");
+        let Some(ErpEffect::PlanRevenue { plan, .. }) = decision.effects.last() else {
+            panic!("{:?}", decision.effects)
+        };
+        let slots = plan.elements.iter().flat_map(|element| &element.schedule);
+        assert_eq!(slots.map(|slot| slot.amount_minor).sum::<i64>(), 12_001);
+        assert_eq!(plan.elements[0].schedule.len(), 12);
     }
 
     #[test]

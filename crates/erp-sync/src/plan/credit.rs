@@ -1,6 +1,8 @@
 //! `credit_note.issued`: a credit memo, set against its invoice as far as that is open, the rest open on the account.
 
-use super::{Decision, Place, erp_id, invoice::customer, lines, posting_period, same_currency, version};
+use super::{
+    Decision, Place, erp_id, invoice::customer, lines, posting_period, revenue, same_currency, scope, version,
+};
 use crate::{
     document::{self, CreditNote, ErpDocument, Invoice, Known, kind},
     effect::ErpEffect,
@@ -20,7 +22,15 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &CreditNoteIssued) -> Re
     posting_period(event.posting_period.as_deref(), event.issue_on)?;
     let mut credit_memo = request(mapping, event)?;
     let total_minor = lines::total(&credit_memo.lines)?;
-    let mut decision = Decision::new();
+    let (account, place) = (known.account(&event.account_id), (&*event.legal_entity_id, &*event.currency));
+    let mut decision = scope::enabled(mapping, Decision::new(), account, &event.credit_note_id, place)?;
+    let planned =
+        event.contract_id.as_deref().and_then(|contract_id| known.revenue(contract_id).zip(Some(contract_id)));
+    if let Some((plan, contract_id)) =
+        planned.and_then(|(plan, contract_id)| Some((revenue::billed(plan, &event.lines, -1)?, contract_id)))
+    {
+        decision = decision.put(kind::REVENUE, contract_id, ErpDocument::Revenue(plan));
+    }
     let mut applied_minor = 0;
     if let Some((invoice_id, invoice)) = corrected {
         applied_minor = against_invoice(event, total_minor).min(invoice.open_minor).max(0);
@@ -82,6 +92,7 @@ fn request(mapping: &Mapping, event: &CreditNoteIssued) -> Result<NewCreditMemo,
 pub fn reads(event: &CreditNoteIssued) -> Vec<ledger::DocumentKey> {
     let mut keys =
         vec![document::key(kind::ACCOUNT, &event.account_id), document::key(kind::CREDIT_NOTE, &event.credit_note_id)];
+    keys.extend(event.contract_id.iter().map(|contract_id| document::key(kind::REVENUE, contract_id)));
     keys.extend(event.preceding_invoice.iter().map(|invoice| document::key(kind::INVOICE, &invoice.invoice_id)));
     keys
 }

@@ -1,6 +1,6 @@
 //! `invoice.posted`: the invoice with its lines and tax, after its order.
 
-use super::{Decision, Place, lines, posting_period, version};
+use super::{Decision, Place, amendment, lines, posting_period, revenue, scope, version};
 use crate::{
     document::{self, ErpDocument, Invoice, Known, kind},
     effect::ErpEffect,
@@ -25,13 +25,22 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &InvoicePosted) -> Resul
         currency: event.currency.clone(),
         total_minor,
         open_minor: total_minor,
+        is_voided: false,
         erp: None,
     };
-    Ok(Decision::new().effect(ErpEffect::PostInvoice { invoice, version: event.entity_version }).put(
+    let (account, place) = (known.account(&event.account_id), (&*event.legal_entity_id, &*event.currency));
+    let decision = scope::enabled(mapping, Decision::new(), account, &event.invoice_id, place)?;
+    let decision = decision.effect(ErpEffect::PostInvoice { invoice, version: event.entity_version }).put(
         kind::INVOICE,
         &event.invoice_id,
         ErpDocument::Invoice(document),
-    ))
+    );
+    let planned =
+        event.contract_id.as_deref().and_then(|contract_id| known.revenue(contract_id).zip(Some(contract_id)));
+    Ok(match planned.and_then(|(plan, contract_id)| Some((revenue::billed(plan, &event.lines, 1)?, contract_id))) {
+        Some((plan, contract_id)) => decision.put(kind::REVENUE, contract_id, ErpDocument::Revenue(plan)),
+        None => decision,
+    })
 }
 
 fn after_its_order(known: Known<'_>, event: &InvoicePosted) -> Result<(), Failure> {
@@ -76,7 +85,7 @@ fn request(mapping: &Mapping, event: &InvoicePosted) -> Result<NewInvoice, Failu
 pub fn reads(event: &InvoicePosted) -> Vec<ledger::DocumentKey> {
     let mut keys =
         vec![document::key(kind::ACCOUNT, &event.account_id), document::key(kind::INVOICE, &event.invoice_id)];
-    keys.extend(event.contract_id.iter().map(|contract_id| document::key(kind::CONTRACT, contract_id)));
+    keys.extend(event.contract_id.iter().flat_map(|contract_id| amendment::reads(contract_id)));
     keys
 }
 

@@ -1,10 +1,9 @@
 //! Lines of orders and documents, and the one rule that matters: Σ amounts + Σ taxes is the total that was invoiced.
 
 use super::{Place, overflow, tax};
-use crate::mapping::Special;
+use crate::{document::OrderLine, mapping::Special};
 use connectors::{Line, Reference, Span};
 use events::{
-    ContractActivated,
     common::{ContractLine, LineItem, Period, TaxLine, Totals},
     money,
 };
@@ -12,33 +11,48 @@ use failure::Failure;
 use rust_decimal::Decimal;
 
 /// Lines of an order; a frame contract has none of its own, and the ERP takes no order without.
-pub(super) fn of_contract(place: &Place<'_>, event: &ContractActivated) -> Result<Vec<Line>, Failure> {
-    if event.lines.is_empty() {
+pub(super) fn of_contract(
+    place: &Place<'_>,
+    name: &str,
+    lines: &[ContractLine],
+    term: Option<Span>,
+) -> Result<Vec<Line>, Failure> {
+    if lines.is_empty() {
         let item = place.mapping.special(Special::FrameContract);
         return Ok(vec![Line { quantity: Decimal::ONE, ..extra(place, "frame", item, "Frame contract", 0) }]);
     }
-    event.lines.iter().enumerate().map(|(index, line)| contract_line(place, index, line, event)).collect()
+    let path = |index: usize| format!("{name}[{index}]");
+    lines.iter().enumerate().map(|(index, line)| contract_line(place, &path(index), line, term)).collect()
 }
 
-fn contract_line(
+/// One line of an order, for the whole term where it names no period of its own.
+pub(super) fn contract_line(
     place: &Place<'_>,
-    index: usize,
+    path: &str,
     line: &ContractLine,
-    event: &ContractActivated,
+    term: Option<Span>,
 ) -> Result<Line, Failure> {
-    let path = format!("lines[{index}]");
-    let term = event.term.end_on.map(|end_on| Span { start_on: event.term.start_on, end_on });
     Ok(Line {
         line_id: line.contract_line_id.clone(),
-        item: place.mapping.item(&path, place.entity, &line.product_id, line.sku.as_deref())?,
+        item: place.mapping.item(path, place.entity, &line.product_id, line.sku.as_deref())?,
         description: line.description.clone(),
         quantity: line.quantity,
         unit_price: line.unit_price,
         amount_minor: line.amount_minor,
         taxes: Vec::new(),
-        dimensions: place.mapping.dimensions(&path, line.dimensions.as_ref())?,
+        dimensions: place.mapping.dimensions(path, line.dimensions.as_ref())?,
         delivered: line.service_period.as_ref().map(span).or(term),
+        is_closed: false,
     })
+}
+
+/// Lines of an order as amendments will find them again.
+pub(super) fn remembered(lines: &[Line], stated: &[ContractLine]) -> Vec<OrderLine> {
+    let obligation =
+        |id: &str| stated.iter().find(|line| line.contract_line_id == id)?.performance_obligation_id.clone();
+    let one =
+        |line: &Line| OrderLine { line: line.clone(), obligation_id: obligation(&line.line_id), is_removed: false };
+    lines.iter().map(one).collect()
 }
 
 /// Lines of an invoice or a credit note with their tax: what is booked is exactly what was invoiced.
@@ -78,10 +92,11 @@ fn document_line(place: &Place<'_>, index: usize, item: &LineItem) -> Result<Lin
         taxes: Vec::new(),
         dimensions: place.mapping.dimensions(&path, item.dimensions.as_ref())?,
         delivered: item.service_period.as_ref().map(span),
+        is_closed: false,
     })
 }
 
-fn extra(place: &Place<'_>, line_id: &str, item: Reference, text: &str, amount_minor: i64) -> Line {
+pub(super) fn extra(place: &Place<'_>, line_id: &str, item: Reference, text: &str, amount_minor: i64) -> Line {
     Line {
         line_id: line_id.to_owned(),
         item,
@@ -92,6 +107,7 @@ fn extra(place: &Place<'_>, line_id: &str, item: Reference, text: &str, amount_m
         taxes: Vec::new(),
         dimensions: connectors::Dimensions::default(),
         delivered: None,
+        is_closed: false,
     }
 }
 

@@ -4,21 +4,32 @@
 //! people see is the first thing to mend.
 
 pub mod activation;
+pub mod amendment;
+pub mod cancellation;
 pub mod credit;
+pub mod dispute;
 pub mod invoice;
 mod lines;
 mod outcome;
+pub mod pay_back;
 pub mod payment;
+pub mod renewal;
+mod revenue;
+mod scope;
+mod share;
 pub mod skipped;
 mod tax;
+pub mod usage;
 mod version;
+pub mod void;
+pub mod write_off;
 
 pub use outcome::recorded;
 pub(crate) use outcome::{EXTERNAL_ID, NUMBER};
 
 use crate::{document::ErpRecord, handler::ErpSync, mapping::Mapping};
 use failure::Failure;
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 /// What is to be done about one event.
 pub type Decision = consumer::Decision<ErpSync>;
@@ -48,6 +59,21 @@ fn same_currency(field: &str, invoice_id: &str, invoice: &str, other: &str) -> R
     }
     let reason = format!("invoice `{invoice_id}` is in {invoice}, this is in {other}");
     Err(Failure::business("CURRENCY_DIFFERS", connectors::queue::FINANCE, reason).at_field(field))
+}
+
+/// The local day of an instant, in the zone that the dates beside it are meant in.
+fn local_day(at: Timestamp, timezone: &str) -> Option<Date> {
+    TimeZone::get(timezone).ok().map(|zone| at.to_zoned(zone).date())
+}
+
+/// The day of an instant where the event names no zone.
+fn utc_day(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
+}
+
+/// A change of what the ERP owns: the owner decides, with both values before them.
+fn protected(queue: &str, field: &str, reason: String) -> Failure {
+    Failure::business("FIELD_PROTECTED", queue, reason).at_field(field)
 }
 
 /// Amounts that leave 64 bits are refused long before this.

@@ -31,7 +31,11 @@ fn made_by(event: &Event) -> Vec<(String, &'static str, &str)> {
         Event::ContractActivated(event) => vec![
             (key::customer(&event.account_id), kind::ACCOUNT, &event.account_id),
             (key::order(&event.contract_id, event.entity_version), kind::CONTRACT, &event.contract_id),
+            (key::revenue(&event.contract_id, event.entity_version), kind::REVENUE, &event.contract_id),
         ],
+        Event::SubscriptionRenewalAccepted(event) => {
+            vec![(key::order(&event.contract_id, event.entity_version), kind::CONTRACT, &event.contract_id)]
+        }
         Event::InvoicePosted(event) => {
             vec![(key::invoice(&event.invoice_id, event.entity_version), kind::INVOICE, &event.invoice_id)]
         }
@@ -52,7 +56,6 @@ fn made_by(event: &Event) -> Vec<(String, &'static str, &str)> {
         | Event::PaymentRefunded(_)
         | Event::PaymentDisputed(_)
         | Event::PaymentFailed(_)
-        | Event::SubscriptionRenewalAccepted(_)
         | Event::UsageRated(_)
         | Event::UsageThresholdExceeded(_) => Vec::new(),
     }

@@ -1,6 +1,6 @@
 //! `payment.received`: a payment applied to its invoices as far as they are open; what is left over stays on the account.
 
-use super::{Decision, Place, erp_id, invoice::customer, same_currency, version};
+use super::{Decision, Place, erp_id, invoice::customer, same_currency, scope, version};
 use crate::{
     document::{self, ErpDocument, Invoice, Known, Payment, PaymentState, kind},
     effect::ErpEffect,
@@ -9,6 +9,7 @@ use crate::{
 use connectors::{Application, NewPayment};
 use events::{PaymentReceived, common::PaymentAllocation};
 use failure::Failure;
+use std::collections::BTreeMap;
 
 /// # Errors
 /// A version out of order, an invoice or customer that is not there yet, anything that the mapping does not name.
@@ -23,13 +24,16 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &PaymentReceived) -> Res
     customer(known, &event.account_id)?;
     let place = Place::find(mapping, &event.legal_entity_id, &event.currency)?;
     let memo = format!("Payment {} ({})", event.payment_id, event.method);
-    let mut decision = Decision::new();
+    let (account, at) = (known.account(&event.account_id), (&*event.legal_entity_id, &*event.currency));
+    let mut decision = scope::enabled(mapping, Decision::new(), account, &event.payment_id, at)?;
     let mut applications = Vec::new();
+    let mut settled_invoices = BTreeMap::new();
     for (allocation, invoice) in invoices {
         let Some(application) = application(allocation, invoice)? else { continue };
         let settled = application.amount_minor + application.discount_minor;
         let left = Invoice { open_minor: invoice.open_minor - settled, ..invoice.clone() };
         decision = decision.put(kind::INVOICE, &allocation.invoice_id, ErpDocument::Invoice(left));
+        settled_invoices.insert(allocation.invoice_id.clone(), application.clone());
         applications.push(application);
     }
     let applied: i64 = applications.iter().map(|application| application.amount_minor).sum();
@@ -40,6 +44,8 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &PaymentReceived) -> Res
         currency: event.currency.clone(),
         amount_minor: event.amount_minor,
         unapplied_minor: event.amount_minor - applied,
+        applications: settled_invoices,
+        disputes: BTreeMap::new(),
         erp: None,
     };
     let payment = NewPayment {

@@ -57,6 +57,54 @@ pub fn applications(
     Ok(applied)
 }
 
+/// What a refund gives back of payments and credit memos of the same customer, never more than is left over.
+///
+/// # Errors
+/// A document that is neither, somebody else's, in another currency, or with less left over; Σ above the refund.
+pub fn refunded(
+    store: &Store,
+    fields: &mut Fields,
+    document: &Document,
+    old: &[Application],
+    currency: &Currency,
+) -> Result<Vec<Application>, Refusal> {
+    let mut applied: Vec<Application> = Vec::new();
+    let mut left = document.total;
+    for (index, line) in body::items(fields, "apply").iter().enumerate() {
+        let path = format!("apply.items[{index}]");
+        if line.get("apply").and_then(Value::as_bool) == Some(false) {
+            continue;
+        }
+        let id = line.pointer("/doc/id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let id: u64 = id.ok_or_else(|| Refusal::missing(format!("{path}.doc")))?;
+        let found = [Kind::CustomerPayment, Kind::CreditMemo]
+            .into_iter()
+            .find_map(|kind| store.get(kind, id).map(|record| (kind, record)));
+        let (kind, record) = found.ok_or_else(|| Refusal::unknown_value(format!("{path}.doc"), &id.to_string()))?;
+        let fits = record
+            .head
+            .document
+            .as_ref()
+            .is_some_and(|of| of.customer == document.customer && of.currency == document.currency);
+        if !fits {
+            let detail = format!("The {} {id} is another customer's or in another currency.", kind.name());
+            return Err(Refusal::user(format!("{path}.doc"), detail));
+        }
+        let before = old.iter().find(|before| before.invoice == id).map_or(0, |before| before.settles());
+        let due = record.open(kind) + before;
+        let amount = match line.get("amount") {
+            Some(amount) => lines::exact(amount, &format!("{path}.amount"), currency)?,
+            None => due.min(left),
+        };
+        let application = Application { invoice: id, amount, discount: 0 };
+        check(application, due, left, &path, currency)?;
+        left -= amount;
+        applied.push(application);
+    }
+    strip(fields);
+    Ok(applied)
+}
+
 fn open_amount(store: &Store, id: u64, document: &Document, path: &str) -> Result<i64, Refusal> {
     let doc = format!("{path}.doc");
     let invoice = store.get(Kind::Invoice, id).ok_or_else(|| Refusal::unknown_value(doc.clone(), &id.to_string()))?;

@@ -12,6 +12,7 @@ use super::{
     money::Currency,
     refusal::Refusal,
     store::{Document, Record, Store},
+    sums,
     write::stored_fields,
 };
 
@@ -26,7 +27,10 @@ pub fn check(
     fields: &mut Fields,
     today: Date,
 ) -> Result<Document, Refusal> {
-    let who = if kind == Kind::CustomerPayment { "customer" } else { "entity" };
+    if kind == Kind::JournalEntry {
+        return journal(store, old, fields, today);
+    }
+    let who = kind.customer_field();
     let customer = body::ref_id(fields, who).ok_or_else(|| Refusal::missing(who))?;
     let buyer = Buyer::load(store, customer, who)?;
     if matches!(kind, Kind::SalesOrder | Kind::Invoice) {
@@ -35,7 +39,10 @@ pub fn check(
     let currency = place(store, &buyer, fields)?;
     let date = dates(store, kind, old, fields, today)?;
     let (total, tax) = match kind {
-        Kind::CustomerPayment => (payment(fields, &currency)?, 0),
+        Kind::CustomerPayment => (sums::positive(fields, "payment", &currency)?, 0),
+        Kind::CustomerRefund => (sums::positive(fields, "amount", &currency)?, 0),
+        Kind::RevenueArrangement => (sums::allocated(fields, &currency)?, 0),
+        Kind::Charge => (sums::stated(fields, "amount", &currency)?, 0),
         _ => lines::sum(fields, &currency).map(|sums| (sums.total, sums.tax))?,
     };
     let old = old.and_then(|old| old.head.document.as_ref().map(|document| (old, document)));
@@ -52,6 +59,10 @@ pub fn check(
         Kind::CreditMemo | Kind::CustomerPayment => {
             let before = old.map_or(&[][..], |(_, before)| &before.applied);
             document.applied = apply::applications(store, fields, &document, before, &currency)?;
+        }
+        Kind::CustomerRefund => {
+            let before = old.map_or(&[][..], |(_, before)| &before.applied);
+            document.applied = apply::refunded(store, fields, &document, before, &currency)?;
         }
         _ => {
             if old.is_some_and(|(record, _)| record.settled > total) {
@@ -125,12 +136,17 @@ pub fn check_period(store: &Store, date: Date, posting_period: Option<u64>) -> R
     Ok(())
 }
 
-fn payment(fields: &Fields, currency: &Currency) -> Result<i64, Refusal> {
-    let amount = lines::exact(fields.get("payment").ok_or_else(|| Refusal::missing("payment"))?, "payment", currency)?;
-    if amount <= 0 {
-        return Err(Refusal::user("payment", "The payment amount must be greater than zero."));
+/// A journal belongs to a subsidiary, not to a customer; its debits are its credits.
+fn journal(store: &Store, old: Option<&Record>, fields: &mut Fields, today: Date) -> Result<Document, Refusal> {
+    for name in ["subsidiary", "currency"] {
+        body::ref_id(fields, name).ok_or_else(|| Refusal::missing(name))?;
     }
-    Ok(amount)
+    let currency = body::ref_id(fields, "currency").and_then(|id| store.currencies.get(&id)).cloned();
+    let currency = currency.ok_or_else(|| Refusal::missing("currency"))?;
+    let date = dates(store, Kind::JournalEntry, old, fields, today)?;
+    let total = sums::balanced(fields, &currency)?;
+    let Currency { code, exponent } = currency;
+    Ok(Document { customer: 0, date, currency: code, exponent, total, tax: 0, applied: Vec::new() })
 }
 
 /// The document a transaction was made from belongs to the same customer.

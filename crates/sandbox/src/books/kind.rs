@@ -11,6 +11,13 @@ pub enum Kind {
     Invoice,
     CreditMemo,
     CustomerPayment,
+    /// Gives back what a payment or credit memo left over.
+    CustomerRefund,
+    JournalEntry,
+    /// Performance obligations of a contract, with what is recognised when.
+    RevenueArrangement,
+    /// A sum that is to be billed.
+    Charge,
     ServiceSaleItem,
     Subsidiary,
     Currency,
@@ -25,12 +32,16 @@ pub enum Kind {
 
 impl Kind {
     /// Every type, in the order the admin state lists them.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 19] = [
         Kind::Customer,
         Kind::SalesOrder,
         Kind::Invoice,
         Kind::CreditMemo,
         Kind::CustomerPayment,
+        Kind::CustomerRefund,
+        Kind::JournalEntry,
+        Kind::RevenueArrangement,
+        Kind::Charge,
         Kind::ServiceSaleItem,
         Kind::Subsidiary,
         Kind::Currency,
@@ -51,6 +62,10 @@ impl Kind {
             Kind::Invoice => "invoice",
             Kind::CreditMemo => "creditMemo",
             Kind::CustomerPayment => "customerPayment",
+            Kind::CustomerRefund => "customerRefund",
+            Kind::JournalEntry => "journalEntry",
+            Kind::RevenueArrangement => "revenueArrangement",
+            Kind::Charge => "charge",
             Kind::ServiceSaleItem => "serviceSaleItem",
             Kind::Subsidiary => "subsidiary",
             Kind::Currency => "currency",
@@ -76,6 +91,10 @@ impl Kind {
             Kind::Invoice => Some("CustInvc"),
             Kind::CreditMemo => Some("CustCred"),
             Kind::CustomerPayment => Some("CustPymt"),
+            Kind::CustomerRefund => Some("CustRfnd"),
+            Kind::JournalEntry => Some("Journal"),
+            Kind::RevenueArrangement => Some("RevArrng"),
+            Kind::Charge => Some("Charge"),
             _ => None,
         }
     }
@@ -85,9 +104,23 @@ impl Kind {
         self.transaction_code().is_some()
     }
 
-    /// Transactions that touch the general ledger, so that a closed period refuses them. Orders do not.
+    /// Transactions that touch the general ledger, so that a closed period refuses them. Orders, arrangements and charges do not.
     pub fn is_posting(self) -> bool {
-        matches!(self, Kind::Invoice | Kind::CreditMemo | Kind::CustomerPayment)
+        self.is_receivable() || self == Kind::JournalEntry
+    }
+
+    /// Transactions that change what a customer owes.
+    pub fn is_receivable(self) -> bool {
+        matches!(self, Kind::Invoice | Kind::CreditMemo | Kind::CustomerPayment | Kind::CustomerRefund)
+    }
+
+    /// The header field that names the customer.
+    pub fn customer_field(self) -> &'static str {
+        match self {
+            Kind::CustomerPayment | Kind::CustomerRefund => "customer",
+            Kind::Charge => "billTo",
+            _ => "entity",
+        }
     }
 
     /// Types the integration's role may write; the rest is set up by an administrator.
@@ -103,6 +136,10 @@ impl Kind {
             Kind::Invoice => "INV",
             Kind::CreditMemo => "CM",
             Kind::CustomerPayment => "PYMT",
+            Kind::CustomerRefund => "RFND",
+            Kind::JournalEntry => "JE",
+            Kind::RevenueArrangement => "RA",
+            Kind::Charge => "CHG",
             _ => "",
         }
     }

@@ -51,6 +51,7 @@ fn same_line(list: &str, a: &Value, b: &Value) -> bool {
         "currencyList" => "/currency/id",
         "subsidiaryList" => "/subsidiary/id",
         "addressBook" => "/label",
+        "revenueElement" => "/custcol_tl_line_id",
         _ => "/line",
     };
     matches!((a.pointer(key), b.pointer(key)), (Some(a), Some(b)) if a == b)

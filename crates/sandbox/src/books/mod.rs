@@ -17,4 +17,5 @@ pub mod render;
 pub mod schema;
 pub mod seed;
 pub mod store;
+pub mod sums;
 pub mod write;

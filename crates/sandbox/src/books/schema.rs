@@ -185,6 +185,71 @@ const PAYMENT: &[Field] = &[
     f("apply", List(APPLY)),
 ];
 
+const REFUND: &[Field] = &[
+    f("customer", Ref(Kind::Customer)),
+    f("amount", Number),
+    f("paymentMethod", Choice),
+    f("account", Ref(Kind::Account)),
+    f("arAcct", Ref(Kind::Account)),
+    f("apply", List(REFUNDED)),
+];
+
+/// What a refund gives back: `doc` is the internal id of a payment or a credit memo.
+const REFUNDED: &[Field] = &[f("apply", Bool), f("doc", Choice), f("amount", Number)];
+
+const JOURNAL: &[Field] = &[
+    f("approved", Bool),
+    f("reversalDate", Date),
+    f(
+        "line",
+        List(&[
+            f("line", Number),
+            f("account", Ref(Kind::Account)),
+            f("debit", Number),
+            f("credit", Number),
+            f("memo", Text),
+            f("entity", Ref(Kind::Customer)),
+            f("department", Ref(Kind::Department)),
+            f("class", Ref(Kind::Classification)),
+            f("location", Ref(Kind::Location)),
+        ]),
+    ),
+];
+
+const ARRANGEMENT: &[Field] = &[
+    f("entity", Ref(Kind::Customer)),
+    f(
+        "revenueElement",
+        List(&[
+            f("description", Text),
+            f("allocationAmount", Number),
+            f("calculatedFairValueAmount", Number),
+            f("revenueRecognitionRule", Choice),
+            f("revRecStartDate", Date),
+            f("revRecEndDate", Date),
+            f("deferralAccount", Ref(Kind::Account)),
+            f("recognitionAccount", Ref(Kind::Account)),
+            f("holdRevRec", Bool),
+        ]),
+    ),
+    f("revenuePlan", List(&[f("plannedPeriod", Text), f("amount", Number)])),
+];
+
+const CHARGE: &[Field] = &[
+    f("billTo", Ref(Kind::Customer)),
+    f("salesOrder", Ref(Kind::SalesOrder)),
+    f("saleItem", Ref(Kind::ServiceSaleItem)),
+    f("chargeDate", Date),
+    f("serviceStartDate", Date),
+    f("serviceEndDate", Date),
+    f("quantity", Number),
+    f("rate", Number),
+    f("amount", Number),
+    f("description", Text),
+    f("chargeType", Choice),
+    f("stage", Choice),
+];
+
 /// Fields every record answers with; a caller that sends them back is not refused.
 const COMMON: &[Field] = &[
     f("externalId", Text),
@@ -206,6 +271,10 @@ fn groups(kind: Kind) -> &'static [&'static [Field]] {
         Kind::SalesOrder => &[COMMON, TRANSACTION, DOCUMENT],
         Kind::Invoice | Kind::CreditMemo => &[COMMON, TRANSACTION, DOCUMENT],
         Kind::CustomerPayment => &[COMMON, TRANSACTION, PAYMENT],
+        Kind::CustomerRefund => &[COMMON, TRANSACTION, REFUND],
+        Kind::JournalEntry => &[COMMON, TRANSACTION, JOURNAL],
+        Kind::RevenueArrangement => &[COMMON, TRANSACTION, ARRANGEMENT],
+        Kind::Charge => &[COMMON, TRANSACTION, CHARGE],
         _ => &[COMMON],
     }
 }

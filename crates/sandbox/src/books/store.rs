@@ -109,7 +109,7 @@ pub struct Record {
     pub modified_ms: i64,
     /// Virtual time before which reads do not see the record (a fault rule's eventual visibility).
     pub visible_from_ms: i64,
-    /// What credit memos and payments have settled of this invoice, in minor units.
+    /// What credit memos and payments have settled of this invoice, or refunds of this payment or credit memo, in minor units.
     pub settled: i64,
 }
 
@@ -118,7 +118,9 @@ impl Record {
     pub fn open(&self, kind: Kind) -> i64 {
         match (&self.head.document, kind) {
             (Some(document), Kind::Invoice) => document.total - self.settled,
-            (Some(document), Kind::CreditMemo | Kind::CustomerPayment) => document.total - document.applied_total(),
+            (Some(document), Kind::CreditMemo | Kind::CustomerPayment) => {
+                document.total - document.applied_total() - self.settled
+            }
             _ => 0,
         }
     }
@@ -278,14 +280,23 @@ impl Store {
         let mut discounts = 0;
         for application in &document.applied {
             discounts += application.discount;
-            if let Some(invoice) = self.table_mut(Kind::Invoice).rows.get_mut(&application.invoice) {
-                invoice.settled += sign * application.settles();
+            let settles: &[Kind] = match kind {
+                Kind::CustomerRefund => &[Kind::CustomerPayment, Kind::CreditMemo],
+                _ => &[Kind::Invoice],
+            };
+            for settled in settles {
+                if let Some(record) = self.table_mut(*settled).rows.get_mut(&application.invoice) {
+                    record.settled += sign * application.settles();
+                }
             }
         }
         let standing = self.standings.entry(document.customer).or_default();
         standing.documents = standing.documents.saturating_add_signed(sign);
-        if kind.is_posting() {
-            let owed = if kind == Kind::Invoice { document.total } else { -document.total - discounts };
+        if kind.is_receivable() {
+            let owed = match kind {
+                Kind::Invoice | Kind::CustomerRefund => document.total,
+                _ => -document.total - discounts,
+            };
             *standing.balances.entry(document.currency.clone()).or_default() += sign * owed;
         }
     }

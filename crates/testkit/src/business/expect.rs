@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Effects {
     pub customers: u64,
+    /// One for each term of a contract.
     pub orders: u64,
+    /// Contracts whose revenue is planned.
+    pub revenue_plans: u64,
     pub invoices: u64,
     pub credit_memos: u64,
     pub payments: u64,
@@ -19,20 +22,27 @@ pub struct Effects {
     /// With tax, as a positive credit.
     pub credited_minor: i64,
     pub paid_minor: i64,
+    /// Usage, charged or still added up.
+    pub rated_minor: i64,
     /// The part of what was paid that settles no invoice.
     pub unapplied_minor: i64,
 }
 
 impl Effects {
-    /// Changes in the outside system.
+    /// Records made in the outside system; changes of records are not counted.
     #[must_use]
     pub const fn count(&self) -> u64 {
-        self.customers + self.orders + self.invoices + self.credit_memos + self.payments
+        self.customers + self.orders + self.revenue_plans + self.invoices + self.credit_memos + self.payments
     }
 
     fn add(&mut self, event: &Event) {
         match event {
-            Event::ContractActivated(_) => self.orders += 1,
+            Event::ContractActivated(event) => {
+                self.orders += 1;
+                self.revenue_plans += u64::from(!event.revenue_plan.is_empty());
+            }
+            Event::SubscriptionRenewalAccepted(_) => self.orders += 1,
+            Event::UsageRated(usage) => self.rated_minor += usage.amount_minor,
             Event::InvoicePosted(invoice) => {
                 self.invoices += 1;
                 self.invoiced_minor += invoice.totals.payable_minor;
@@ -53,8 +63,6 @@ impl Effects {
             | Event::PaymentRefunded(_)
             | Event::PaymentDisputed(_)
             | Event::PaymentFailed(_)
-            | Event::SubscriptionRenewalAccepted(_)
-            | Event::UsageRated(_)
             | Event::UsageThresholdExceeded(_) => {}
         }
     }
@@ -163,6 +171,8 @@ fn currency(event: &Event) -> Option<&str> {
         Event::InvoicePosted(event) => Some(&event.currency),
         Event::CreditNoteIssued(event) => Some(&event.currency),
         Event::PaymentReceived(event) => Some(&event.currency),
+        Event::SubscriptionRenewalAccepted(event) => Some(&event.currency),
+        Event::UsageRated(event) => Some(&event.currency),
         Event::ContractAmended(_)
         | Event::ContractCancelled(_)
         | Event::InvoiceVoided(_)
@@ -170,8 +180,6 @@ fn currency(event: &Event) -> Option<&str> {
         | Event::PaymentRefunded(_)
         | Event::PaymentDisputed(_)
         | Event::PaymentFailed(_)
-        | Event::SubscriptionRenewalAccepted(_)
-        | Event::UsageRated(_)
         | Event::UsageThresholdExceeded(_) => None,
     }
 }

@@ -26,7 +26,7 @@ use chance::Chance;
 use disturb::Disturb;
 use events::{
     Envelope, Event, EventSet, Headers,
-    topics::{self, CONTRACT_ACTIVATED, CREDIT_NOTE_ISSUED, INVOICE_POSTED, PAYMENT_RECEIVED},
+    topics::{self, PAYMENT_FAILED, USAGE_THRESHOLD_EXCEEDED},
 };
 use failure::Class;
 use life::{Account, Flaw, Moment};
@@ -186,10 +186,8 @@ fn fate(topic: &str, flaw: Flaw) -> Fate {
         Flaw::Contract => Fate::Refused(Class::Contract),
         Flaw::Business => Fate::Refused(Class::Business),
         Flaw::Conflict => Fate::Original,
-        Flaw::None if [CONTRACT_ACTIVATED, INVOICE_POSTED, CREDIT_NOTE_ISSUED, PAYMENT_RECEIVED].contains(&topic) => {
-            Fate::Applied
-        }
-        Flaw::None => Fate::Skipped,
+        Flaw::None if [PAYMENT_FAILED, USAGE_THRESHOLD_EXCEEDED].contains(&topic) => Fate::Skipped,
+        Flaw::None => Fate::Applied,
     }
 }
 

@@ -58,10 +58,10 @@ impl Account {
         let jitter = self.chance.unit();
         let state = &mut self.contracts[contract];
         (state.flow, state.version) = (id, 1);
-        let (start, end, annual) = (state.start, state.end, state.annual);
+        let (start, end) = (state.start, state.end);
         self.plan(at_hour(start, 9, jitter), contract, Some(id), Plan::Bill);
         self.plan_decision(contract, end);
-        if !annual && self.chance.share(0.3) {
+        if self.chance.share(0.3) {
             let day = days_after(start, self.chance.between(5, 60));
             self.plan(at_hour(day, 8, jitter), contract, Some(id), Plan::Amend);
         }

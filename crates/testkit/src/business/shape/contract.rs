@@ -13,7 +13,6 @@ use rust_decimal::Decimal;
 impl Shaper<'_> {
     pub(super) fn activated(&self) -> ContractActivated {
         let contract = self.contract();
-        let yearly = |amount: i64| if contract.annual { amount / 12 } else { amount };
         let per_period: i64 = contract.lines.iter().map(amount).sum();
         ContractActivated {
             account_id: self.account_id(),
@@ -27,12 +26,23 @@ impl Shaper<'_> {
             term: self.term(contract.start, contract.end),
             billing_schedule: Some(self.billing_schedule()),
             lines: contract.lines.iter().map(|line| self.contract_line(line)).collect(),
-            total_contract_value_minor: Some(yearly(per_period) * i64::from(contract.term_months)),
+            total_contract_value_minor: Some(per_period * self.periods()),
             revenue_plan: if contract.annual { self.revenue_plan() } else { Vec::new() },
             entitlements: contract.lines.iter().map(|line| self.entitlement(line)).collect(),
             activation_source: Some("signature".to_owned()),
             ..ContractActivated::default()
         }
+    }
+
+    /// Billing periods of one term.
+    fn periods(&self) -> i64 {
+        let contract = self.contract();
+        i64::from(contract.term_months) / if contract.annual { 12 } else { 1 }
+    }
+
+    /// Annual contracts are paid in advance, so what each line sells is an obligation of its own.
+    fn obligation_id(&self, line: &Line) -> Option<String> {
+        self.contract().annual.then(|| format!("{}-PO", self.line_id(line.number)))
     }
 
     pub(super) fn customer(&self) -> Customer {
@@ -70,6 +80,7 @@ impl Shaper<'_> {
             unit: Some("seat".to_owned()),
             unit_price: line.price.major(self.account.market.exponent),
             amount_minor: amount(line),
+            performance_obligation_id: self.obligation_id(line),
             ..ContractLine::default()
         }
     }
@@ -116,9 +127,19 @@ impl Shaper<'_> {
                 after: Some(self.contract_line(after)),
             }],
             delta_mrr_minor: if contract.annual { delta / 12 } else { delta },
+            delta_tcv_minor: self.rest_of_the_term(delta),
             revenue_modification: Some(RevenueModification::Prospective),
             ..ContractAmended::default()
         }
+    }
+
+    /// What a change of the price of one billing period comes to until the end of the term.
+    fn rest_of_the_term(&self, delta: i64) -> i64 {
+        let contract = self.contract();
+        let start = months_after(contract.end, 0);
+        let days_left = i64::from(start.since(self.day()).map_or(0, |span| span.get_days()).max(0));
+        let days = if contract.annual { 365 } else { 30 };
+        (i128::from(delta) * i128::from(days_left) / days) as i64
     }
 
     pub(super) fn renewed(&self, before: &[Line], uplift_basis_points: i64) -> SubscriptionRenewalAccepted {
@@ -137,6 +158,7 @@ impl Shaper<'_> {
             uplift_percent: Some(Decimal::new(uplift_basis_points, 2)),
             lines_before: before.iter().map(|line| self.contract_line(line)).collect(),
             lines_after: contract.lines.iter().map(|line| self.contract_line(line)).collect(),
+            total_contract_value_minor: Some(contract.lines.iter().map(amount).sum::<i64>() * self.periods()),
             accepted_at: self.at(),
             channel: Some("portal".to_owned()),
             ..SubscriptionRenewalAccepted::default()

@@ -2,7 +2,7 @@
 
 use crate::{AnalyticsFeed, MaskingConfig, Nobody, Writer};
 use consumer::runtime::{self, Observer, RuntimeConfig, Service};
-use events::topics::{Family, of_family};
+use events::topics::{Family, Subject, of_family};
 use kafka::{Registry, RegistryConfig, RegistryError};
 use service::{
     Context, Stop,
@@ -47,14 +47,13 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
     })
 }
 
-/// Ids of the schemas that rows are written with. A registry that is away is waited for; a schema that it does not know is
-/// registered, which a registry refuses where it would break the topic's compatibility.
+/// Ids of the schemas that rows are written with. A registry that is away is waited for.
 async fn schema_ids(config: &RegistryConfig) -> Result<BTreeMap<&'static str, u32>, Stop> {
     let registry = Registry::connect(config.clone()).map_err(|error| Stop::Config(error.to_string()))?;
     let mut ids = BTreeMap::new();
     for subject in of_family(Family::Analytics) {
         let id = loop {
-            match registry.register(subject.subject, subject.schema).await {
+            match id_of(&registry, subject).await {
                 Ok(id) => break id,
                 Err(error) if is_passing(&error) => {
                     tracing::warn!(subject = subject.subject, %error, "waiting for the schema registry");
@@ -69,6 +68,15 @@ async fn schema_ids(config: &RegistryConfig) -> Result<BTreeMap<&'static str, u3
         ids.insert(subject.topic, id);
     }
     Ok(ids)
+}
+
+/// A schema that is the newest of its subject needs no right to write; another one is registered, which a registry refuses where
+/// it would break the topic's compatibility.
+async fn id_of(registry: &Registry, subject: &Subject) -> Result<u32, RegistryError> {
+    match registry.latest(subject.subject).await? {
+        Some(latest) if latest.schema == subject.schema => Ok(latest.id),
+        Some(_) | None => registry.register(subject.subject, subject.schema).await,
+    }
 }
 
 const fn is_passing(error: &RegistryError) -> bool {

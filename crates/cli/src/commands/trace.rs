@@ -78,7 +78,7 @@ async fn follow(stack: &Stack, found: Vec<Found>) -> Result<Vec<Traced>> {
     let ids: BTreeSet<&str> = found.iter().filter_map(|record| record.id.as_deref()).collect();
     outside.retain(|effect| effect["event_id"].as_str().is_some_and(|id| ids.contains(id)));
     let mut journeys: Vec<Vec<Journey>> = found.iter().map(|_| Vec::new()).collect();
-    for service in super::SERVICES {
+    for service in super::services(&[], stack)? {
         let ledger = stack.ledger(service).await?;
         let steps = journal::of(&*ledger, service, &found).await.map_err(|error| ledger_trouble(&error))?;
         journeys.iter_mut().zip(steps).for_each(|(journey, steps)| journey.push(steps));
@@ -99,7 +99,7 @@ async fn follow(stack: &Stack, found: Vec<Found>) -> Result<Vec<Traced>> {
 async fn documents(stack: &Stack, traced: &[Traced]) -> Result<Vec<Document>> {
     let accounts: BTreeSet<&str> = traced.iter().filter_map(|one| one.record.account.as_deref()).collect();
     let mut rows = Vec::new();
-    for service in super::SERVICES {
+    for service in super::services(&[], stack)? {
         let ledger = stack.ledger(service).await?;
         for account in &accounts {
             let filter = DocumentFilter { account_id: Some((*account).to_owned()), limit: 1_000, ..Default::default() };

@@ -123,3 +123,12 @@ impl Running {
         }
     }
 }
+
+/// Whatever ends the demo: a runtime may not be waited for where others run.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

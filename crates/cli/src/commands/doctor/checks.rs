@@ -117,7 +117,7 @@ async fn schemas(registry: &Registry) -> crate::exit::Result<Check> {
 
 pub(super) async fn ledger(stack: &Stack) -> Vec<Check> {
     let mut checks = Vec::new();
-    for service in commands::SERVICES {
+    for service in commands::services(&[], stack).unwrap_or_default() {
         let slices = match stack.ledger(service).await {
             Ok(ledger) => ledger.slices().await.map_err(|error| stack::ledger_trouble(&error)),
             Err(trouble) => Err(trouble),

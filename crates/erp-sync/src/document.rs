@@ -32,6 +32,9 @@ pub struct ErpRecord {
     pub external_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
+    /// The date it is booked on, where that is not its own: its period was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dated: Option<String>,
 }
 
 /// A customer of the ERP. Created once.

@@ -79,6 +79,7 @@ impl NetSuite {
                 external_id: self.scheme.external_id(wanted.object, wanted.ours),
                 number: wanted.number.map(str::to_owned),
                 existed: false,
+                redated: None,
             });
         }
         let found = self.by_external_id(cause, wanted.object, wanted.ours).await;

@@ -7,6 +7,7 @@ use super::{
     record_type,
 };
 use crate::{Cause, Contact, Error, Object, Recorded, http::Answer};
+use jiff::civil::Date;
 use reqwest::Method;
 use serde::Deserialize;
 use url::Url;
@@ -19,6 +20,8 @@ pub(super) struct Found {
     number: Option<String>,
     event_id: Option<String>,
     pub(super) last_modified: Option<String>,
+    tran_date: Option<Date>,
+    original_date: Option<Date>,
     contact: Contact,
 }
 
@@ -29,7 +32,8 @@ impl Found {
     }
 
     pub(super) fn into_recorded(self) -> Recorded {
-        Recorded { id: self.id, external_id: self.external_id, number: self.number, existed: true }
+        let redated = self.original_date.and(self.tran_date);
+        Recorded { id: self.id, external_id: self.external_id, number: self.number, existed: true, redated }
     }
 
     /// Whether every field that `wanted` sets is set so.
@@ -67,6 +71,10 @@ struct Record {
     entity_id: Option<String>,
     #[serde(default)]
     last_modified_date: Option<String>,
+    #[serde(default)]
+    tran_date: Option<Date>,
+    #[serde(rename = "custbody_tl_original_date", default)]
+    original_date: Option<Date>,
     #[serde(rename = "custbody_tl_event_id", default)]
     body_event_id: Option<String>,
     #[serde(rename = "custentity_tl_event_id", default)]
@@ -106,6 +114,10 @@ struct Row {
     tranid: Option<String>,
     #[serde(default)]
     custbody_tl_event_id: Option<String>,
+    #[serde(default)]
+    trandate: Option<Date>,
+    #[serde(default)]
+    custbody_tl_original_date: Option<Date>,
 }
 
 impl NetSuite {
@@ -142,6 +154,8 @@ impl NetSuite {
             number: record.tran_id.or(record.entity_id),
             event_id: record.body_event_id.or(record.entity_event_id),
             last_modified: record.last_modified_date,
+            tran_date: record.tran_date,
+            original_date: record.original_date,
             contact: record.contact,
         }))
     }
@@ -150,7 +164,7 @@ impl NetSuite {
     pub(super) async fn by_number(&self, cause: &Cause, object: Object, number: &str) -> Result<Option<Found>, Error> {
         let Some(code) = transaction_code(object) else { return Ok(None) };
         let query = format!(
-            "SELECT id, externalid, tranid, custbody_tl_event_id FROM transaction WHERE type = '{code}' AND tranid = '{}'",
+            "SELECT id, externalid, tranid, trandate, custbody_tl_event_id, custbody_tl_original_date FROM transaction WHERE type = '{code}' AND tranid = '{}'",
             number.replace('\'', "''")
         );
         let url = self.url("query/v1/suiteql?limit=1")?;
@@ -164,6 +178,8 @@ impl NetSuite {
             number: row.tranid,
             event_id: row.custbody_tl_event_id,
             last_modified: None,
+            tran_date: row.trandate,
+            original_date: row.custbody_tl_original_date,
             contact: Contact::default(),
         }))
     }

@@ -10,7 +10,9 @@ mod external_id;
 mod find;
 mod key;
 mod money;
+mod period;
 mod plan;
+mod search;
 mod token;
 
 pub use external_id::Scheme;
@@ -102,6 +104,7 @@ fn rest_url(base: &str, allow_plain_http: bool) -> Result<(Url, Url), String> {
 #[async_trait]
 impl CreateCustomer for NetSuite {
     async fn create_customer(&self, cause: &Cause, customer: &NewCustomer) -> Result<Recorded, Error> {
+        self.search(cause, customer).await?;
         let wanted = Wanted { object: Object::Customer, ours: &customer.account_id, number: None };
         self.create(cause, wanted, &body::Customer::new(&self.scheme, cause, customer)).await
     }
@@ -172,7 +175,7 @@ impl EnableCustomer for NetSuite {
 impl PostInvoice for NetSuite {
     async fn post_invoice(&self, cause: &Cause, invoice: &NewInvoice) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Invoice, ours: &invoice.invoice_id, number: Some(&invoice.number) };
-        self.create(cause, wanted, &body::Transaction::invoice(&self.scheme, cause, invoice)).await
+        self.book(cause, wanted, &invoice.header, body::Transaction::invoice(&self.scheme, cause, invoice)).await
     }
 }
 
@@ -180,7 +183,7 @@ impl PostInvoice for NetSuite {
 impl IssueCreditMemo for NetSuite {
     async fn issue_credit_memo(&self, cause: &Cause, memo: &NewCreditMemo) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::CreditMemo, ours: &memo.credit_note_id, number: Some(&memo.number) };
-        self.create(cause, wanted, &body::Transaction::credit_memo(&self.scheme, cause, memo)).await
+        self.book(cause, wanted, &memo.header, body::Transaction::credit_memo(&self.scheme, cause, memo)).await
     }
 }
 
@@ -188,7 +191,7 @@ impl IssueCreditMemo for NetSuite {
 impl ApplyPayment for NetSuite {
     async fn apply_payment(&self, cause: &Cause, payment: &NewPayment) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Payment, ours: &payment.payment_id, number: None };
-        self.create(cause, wanted, &body::CustomerPayment::new(&self.scheme, cause, payment)).await
+        self.book(cause, wanted, &payment.header, body::CustomerPayment::new(&self.scheme, cause, payment)).await
     }
 }
 
@@ -200,7 +203,7 @@ impl PayBack for NetSuite {
 
     async fn refund(&self, cause: &Cause, refund: &NewRefund) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Refund, ours: &refund.refund_id, number: None };
-        self.create(cause, wanted, &money::Refund::new(&self.scheme, cause, refund)).await
+        self.book(cause, wanted, &refund.header, money::Refund::new(&self.scheme, cause, refund)).await
     }
 }
 
@@ -208,7 +211,7 @@ impl PayBack for NetSuite {
 impl PostJournal for NetSuite {
     async fn post_journal(&self, cause: &Cause, journal: &NewJournal) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Journal, ours: &journal.journal_id, number: None };
-        self.create(cause, wanted, &money::Journal::new(&self.scheme, cause, journal)).await
+        self.book(cause, wanted, &journal.header, money::Journal::new(&self.scheme, cause, journal)).await
     }
 }
 

@@ -103,6 +103,8 @@ fn new_customer(mapping: &Mapping, event: &ContractActivated, contact: Contact) 
         subsidiary: mapping.entity(&event.legal_entity_id)?.subsidiary.clone(),
         currency: mapping.currency("customer.currency", &event.customer.currency)?,
         terms: mapping.terms("customer.payment_terms", event.customer.payment_terms.as_ref())?,
+        tax_id: event.customer.tax_ids.first().map(|id| id.value.reveal().to_owned()),
+        is_searched: mapping.posting.search_duplicates,
     })
 }
 

@@ -25,9 +25,13 @@ pub mod void;
 pub mod write_off;
 
 pub use outcome::recorded;
-pub(crate) use outcome::{EXTERNAL_ID, NUMBER};
+pub(crate) use outcome::{DATED, EXTERNAL_ID, NUMBER};
 
-use crate::{document::ErpRecord, handler::ErpSync, mapping::Mapping};
+use crate::{
+    document::ErpRecord,
+    handler::ErpSync,
+    mapping::{ClosedPeriod, Mapping},
+};
 use failure::Failure;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
@@ -102,6 +106,8 @@ impl<'a> Place<'a> {
             currency: self.currency.clone(),
             dated,
             memo,
+            may_redate: self.mapping.posting.closed_period == ClosedPeriod::NextOpen,
+            foreign: None,
         }
     }
 }

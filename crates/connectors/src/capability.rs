@@ -488,7 +488,7 @@ pub trait EnableCustomer: Send + Sync {
     /// Lets a customer be sold to by another subsidiary or in another currency. Repeating it is harmless.
     async fn enable_customer(&self, cause: &Cause, scope: &CustomerScope) -> Result<Recorded, Error>;
 
-    /// The customer, if it is enabled by now; `Ok(None)` if it is not.
+    /// The customer, if the event behind `cause` enabled it; `Ok(None)` if it certainly did not.
     async fn find_enabled(&self, cause: &Cause, scope: &CustomerScope) -> Result<Option<Recorded>, Error>;
 }
 

@@ -106,8 +106,8 @@ impl Customer {
         }
     }
 
-    /// Only what the ERP does not own; the marks of the creating event stay.
-    pub(super) fn contact(change: &ContactChange) -> Self {
+    /// Only what the ERP does not own, and which event brought it.
+    pub(super) fn contact(cause: &Cause, change: &ContactChange) -> Self {
         Self {
             external_id: None,
             is_person: None,
@@ -117,7 +117,7 @@ impl Customer {
             terms: None,
             email: change.contact.email.clone(),
             phone: change.contact.phone.clone(),
-            event_id: None,
+            event_id: Some(cause.event_id.clone()),
             correlation_id: None,
             account_id: None,
             match_name: None,
@@ -132,6 +132,8 @@ impl Customer {
 pub(super) struct Scope {
     subsidiary_list: Sublist<InSubsidiary>,
     currency_list: Sublist<InCurrency>,
+    #[serde(rename = "custentity_tl_event_id")]
+    event_id: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -145,10 +147,11 @@ struct InCurrency {
 }
 
 impl Scope {
-    pub(super) fn new(scope: &CustomerScope) -> Self {
+    pub(super) fn new(cause: &Cause, scope: &CustomerScope) -> Self {
         Self {
             subsidiary_list: Sublist { items: vec![InSubsidiary { subsidiary: Ref::new(&scope.subsidiary) }] },
             currency_list: Sublist { items: vec![InCurrency { currency: Ref::new(&scope.currency) }] },
+            event_id: cause.event_id.clone(),
         }
     }
 }

@@ -113,7 +113,7 @@ impl CreateCustomer for NetSuite {
 #[async_trait]
 impl UpdateContact for NetSuite {
     async fn update_contact(&self, cause: &Cause, change: &ContactChange) -> Result<Recorded, Error> {
-        self.upsert(cause, Object::Customer, &change.account_id, &body::Customer::contact(change)).await
+        self.upsert(cause, Object::Customer, &change.account_id, &body::Customer::contact(cause, change)).await
     }
 
     async fn find_contact(&self, cause: &Cause, change: &ContactChange) -> Result<Option<Recorded>, Error> {
@@ -163,11 +163,11 @@ impl ChargeUsage for NetSuite {
 #[async_trait]
 impl EnableCustomer for NetSuite {
     async fn enable_customer(&self, cause: &Cause, scope: &CustomerScope) -> Result<Recorded, Error> {
-        self.upsert(cause, Object::Customer, &scope.account_id, &body::Scope::new(scope)).await
+        self.upsert(cause, Object::Customer, &scope.account_id, &body::Scope::new(cause, scope)).await
     }
 
     async fn find_enabled(&self, cause: &Cause, scope: &CustomerScope) -> Result<Option<Recorded>, Error> {
-        self.enabled(cause, scope).await
+        self.find_changed(cause, Object::Customer, &scope.account_id).await
     }
 }
 

@@ -481,6 +481,9 @@ pub trait PlanRevenue: Send + Sync {
 #[async_trait]
 pub trait ChargeUsage: Send + Sync {
     async fn charge_usage(&self, cause: &Cause, charge: &NewCharge) -> Result<Recorded, Error>;
+
+    /// As [`Self::charge_usage`] for many at once; one answer each, in order.
+    async fn charge_many(&self, charges: &[(Cause, NewCharge)]) -> Vec<Result<Recorded, Error>>;
 }
 
 #[async_trait]

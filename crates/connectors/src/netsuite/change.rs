@@ -45,7 +45,7 @@ impl NetSuite {
             let mut url = self.record_url(object, ours)?;
             url.query_pairs_mut().append_pair("replace", replace);
             let body = encode(&Seen { last_modified_date: found.last_modified.as_deref(), body })?;
-            let call = Call { access: Access::Write, method: Method::PATCH, url, body: Some(body) };
+            let call = Call { access: Access::Write, method: Method::PATCH, url, body: Some(body), job: None };
             match (self.call(cause, &call).await, delays.next()) {
                 (Ok(_), _) => return Ok(Recorded { existed: false, ..found.into_recorded() }),
                 (Err(Verdict::Changed(_)), Some(delay)) => tokio::time::sleep(delay).await,

@@ -141,7 +141,7 @@ impl NetSuite {
         ours: &str,
     ) -> Result<Option<Found>, Error> {
         let url = self.record_url(object, ours)?;
-        let call = Call { access: Access::Read, method: Method::GET, url, body: None };
+        let call = Call { access: Access::Read, method: Method::GET, url, body: None, job: None };
         let answer = match self.call(cause, &call).await {
             Ok(answer) => answer,
             Err(Verdict::Nonexistent) => return Ok(None),
@@ -169,7 +169,7 @@ impl NetSuite {
         );
         let url = self.url("query/v1/suiteql?limit=1")?;
         let body = Some(serde_json::json!({ "q": query }).to_string());
-        let call = Call { access: Access::Read, method: Method::POST, url, body };
+        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
         let answer = self.call(cause, &call).await.map_err(Error::from)?;
         let rows: Rows = read(&answer)?;
         Ok(rows.items.into_iter().next().map(|row| Found {

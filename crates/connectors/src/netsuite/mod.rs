@@ -8,6 +8,7 @@ mod change;
 mod create;
 mod external_id;
 mod find;
+mod jobs;
 mod key;
 mod money;
 mod period;
@@ -157,6 +158,21 @@ impl ChargeUsage for NetSuite {
     async fn charge_usage(&self, cause: &Cause, charge: &NewCharge) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Charge, ours: &charge.charge_id, number: None };
         self.create(cause, wanted, &plan::Charge::new(&self.scheme, cause, charge)).await
+    }
+
+    async fn charge_many(&self, charges: &[(Cause, NewCharge)]) -> Vec<Result<Recorded, Error>> {
+        let mut answers = Vec::with_capacity(charges.len());
+        for chunk in charges.chunks(jobs::MAX_RECORDS) {
+            let member = |(cause, charge): &'_ (Cause, NewCharge)| plan::Charge::new(&self.scheme, cause, charge);
+            let bodies: Vec<_> = chunk.iter().map(member).collect();
+            let members: Vec<_> = chunk
+                .iter()
+                .zip(bodies)
+                .map(|((cause, charge), body)| jobs::Member { cause, ours: &charge.charge_id, body })
+                .collect();
+            answers.extend(self.create_many(Object::Charge, &members).await);
+        }
+        answers
     }
 }
 

@@ -58,7 +58,7 @@ impl NetSuite {
         );
         let url = self.url("query/v1/suiteql?limit=1")?;
         let body = Some(serde_json::json!({ "q": query }).to_string());
-        let call = Call { access: Access::Read, method: Method::POST, url, body };
+        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
         let answer = self.call(cause, &call).await.map_err(Error::from)?;
         let periods: Periods = read(&answer)?;
         Ok(periods.items.into_iter().next().map(|period| period.startdate))

@@ -55,7 +55,7 @@ impl NetSuite {
         let query = format!("SELECT id, externalid FROM customer WHERE {column} = '{}'", value.replace('\'', "''"));
         let url = self.url("query/v1/suiteql?limit=10")?;
         let body = Some(serde_json::json!({ "q": query }).to_string());
-        let call = Call { access: Access::Read, method: Method::POST, url, body };
+        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
         let answer = self.call(cause, &call).await.map_err(Error::from)?;
         let found: Customers = read(&answer)?;
         let ours = self.scheme.external_id(Object::Customer, &customer.account_id);

@@ -82,6 +82,9 @@ pub struct Order {
     pub order_id: String,
     pub legal_entity_id: String,
     pub currency: String,
+    /// IANA zone in which the term's dates are meant.
+    #[serde(default)]
+    pub timezone: String,
     pub start_on: Date,
     /// The day after the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -47,6 +47,7 @@ fn remembered(event: &ContractActivated, order: &NewOrder) -> Order {
         order_id: order.order_id(),
         legal_entity_id: event.legal_entity_id.clone(),
         currency: event.currency.clone(),
+        timezone: event.term.timezone.clone(),
         start_on: order.start_on,
         end_on: order.end_on,
         lines: lines::remembered(&order.lines, &event.lines),

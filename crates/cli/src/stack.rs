@@ -45,6 +45,8 @@ pub(crate) struct Parts {
     /// URL of the ERP's sandbox.
     pub(crate) erp: Option<String>,
     pub(crate) services: BTreeMap<String, Running>,
+    /// The parts are those of a stack in a folder, with a ledger for each service.
+    pub(crate) whole: bool,
     /// The broker is librdkafka's in-process one.
     pub(crate) embedded: bool,
 }
@@ -58,6 +60,7 @@ impl From<Endpoints> for Parts {
             ledger: found.postgres.or(sqlite),
             erp: Some(found.erp),
             services: found.services,
+            whole: true,
             embedded: found.kind == Kind::Embedded,
         }
     }
@@ -80,6 +83,7 @@ impl StackArgs {
         parts.embedded &= self.brokers.is_none();
         parts.kafka = self.brokers.clone().or(parts.kafka);
         parts.registry = self.registry.clone().or(parts.registry);
+        parts.whole &= self.ledger.is_none();
         parts.ledger = self.ledger.as_deref().map(ledger_url).or(parts.ledger);
         Ok(Stack { parts, kafka_config: self.kafka_config.clone() })
     }
@@ -112,6 +116,11 @@ impl Stack {
         &self.parts
     }
 
+    /// Whether this is a stack in a folder, with all its services.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.parts.whole
+    }
+
     pub(crate) fn kafka(&self) -> Result<kafka::ClientConfig> {
         let mut config = match &self.kafka_config {
             Some(file) => read_kafka_config(file)?,
@@ -136,6 +145,10 @@ impl Stack {
     /// Opens the ledger of a service. One that is not there is not made: a misspelt path must not become an empty ledger.
     pub(crate) async fn ledger(&self, service: &str) -> Result<Arc<dyn Ledger>> {
         let url = self.parts.ledger.as_deref().ok_or_else(|| missing("the ledger", "--ledger URL"))?;
+        let url = match url.strip_prefix("sqlite://") {
+            Some(path) if self.parts.whole => &format!("sqlite://{}", devstack::services::sqlite_of(service, path)),
+            Some(_) | None => url,
+        };
         if let Some(path) = url.strip_prefix("sqlite://")
             && !Path::new(path).is_file()
         {

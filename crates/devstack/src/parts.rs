@@ -51,14 +51,19 @@ pub(crate) async fn embedded(config: &StackConfig) -> Result<Addresses> {
 /// The in-process broker forgets its records when it ends; a ledger and an ERP that remember them would not fit the
 /// new ones. They are kept, out of the way.
 fn set_aside(data: &Path) -> Result<()> {
-    let old = ["ledger.db", "ledger.db-wal", "ledger.db-shm", "sandbox"].map(|name| data.join(name));
-    if !old.iter().any(|path| path.exists()) {
+    let entries = std::fs::read_dir(data).map_err(Error::file("read", data))?;
+    let is_old = |name: &str| name == "sandbox" || (name.starts_with("ledger") && name.contains(".db"));
+    let old: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_old))
+        .collect();
+    if old.is_empty() {
         return Ok(());
     }
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
     let aside = data.join(format!("before-{now}"));
     std::fs::create_dir_all(&aside).map_err(Error::file("make the folder", &aside))?;
-    for path in old.iter().filter(|path| path.exists()) {
+    for path in &old {
         let to = aside.join(path.file_name().unwrap_or_default());
         std::fs::rename(path, &to).map_err(Error::file("move aside", path))?;
     }

@@ -13,6 +13,7 @@ use crate::{
     ports,
     process::{Spec, write_atomically},
     programs,
+    stack::StackConfig,
 };
 
 /// The mapping that the repository carries: what the sandbox's items, accounts and terms are called.
@@ -43,19 +44,14 @@ struct Credentials {
 }
 
 /// Writes the configuration of a service into `data/services` and says how to run it; the second part is its ready file.
-pub(crate) fn prepare(
-    service: &Service,
-    endpoints: &Endpoints,
-    data: &Path,
-    binaries: Option<&Path>,
-) -> Result<(Spec, PathBuf)> {
-    let program = programs::find(&[&service.service], &service.service, binaries)?;
-    let folder = data.join("services");
+pub(crate) fn prepare(service: &Service, endpoints: &Endpoints, stack: &StackConfig) -> Result<(Spec, PathBuf)> {
+    let program = programs::find(&[&service.service], &service.service, stack.binaries.as_deref())?;
+    let folder = stack.data.join("services");
     std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
     let name = service.name();
     let [port] = ports::remembered(&folder, [&name])?;
     let config = folder.join(format!("{name}.toml"));
-    let text = toml(&service.service, port, endpoints, data)?;
+    let text = toml(&service.service, port, endpoints, &stack.data, stack.new_group_protocol)?;
     write_atomically(&config, text.as_bytes())?;
     let ready = folder.join(format!("{name}.ready"));
     let spec = Spec::new(&name, program, folder.join(format!("{name}.log")));
@@ -66,17 +62,12 @@ pub(crate) fn prepare(
 ///
 /// # Errors
 /// If the folder cannot be written, or the sandbox left no credentials.
-pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Result<String> {
+pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path, new_group_protocol: bool) -> Result<String> {
     let folder = data.join("services");
     std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
-    let mapping = folder.join("erp-mapping.yaml");
-    if !mapping.exists() {
-        write_atomically(&mapping, MAPPING.as_bytes())?;
-    }
-    let credentials = credentials(data)?;
     let ledger = match (&endpoints.postgres, &endpoints.sqlite) {
         (Some(url), _) => url.clone(),
-        (None, Some(path)) => format!("sqlite://{path}"),
+        (None, Some(path)) => format!("sqlite://{}", sqlite_of(service, path)),
         (None, None) => "memory:".to_owned(),
     };
     let mut text = String::from("# Written by the dev stack at every start; changes are lost.\n");
@@ -84,6 +75,7 @@ pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Res
     // after which a killed member is missed.
     let group = match endpoints.kind {
         Kind::Embedded => [("embedded", "true"), ("protocol", "\"consumer\"")],
+        Kind::Real if new_group_protocol => [("embedded", "false"), ("protocol", "\"consumer\"")],
         Kind::Real => [("protocol", "\"classic\""), ("session_timeout", "\"6s\"")],
     };
     section(&mut text, "http", &[("bind", &quote(&format!("127.0.0.1:{port}")))]);
@@ -91,6 +83,39 @@ pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Res
     section(&mut text, "kafka", &[("brokers", &*brokers), group[0], group[1]]);
     section(&mut text, "registry", &[("url", &quote(&endpoints.registry))]);
     section(&mut text, "ledger", &[("url", &quote(&ledger)), ("schema", &quote(&service.replace('-', "_")))]);
+    match service {
+        "analytics-feed" => masking(&mut text, &folder)?,
+        _ => erp(&mut text, &folder, endpoints, data)?,
+    }
+    Ok(text)
+}
+
+/// The SQLite file of a service, beside that of `erp-sync`: each service has a ledger of its own.
+#[must_use]
+pub fn sqlite_of(service: &str, of_erp_sync: &str) -> String {
+    if service == "erp-sync" {
+        return of_erp_sync.to_owned();
+    }
+    Path::new(of_erp_sync).with_file_name(format!("ledger-{service}.db")).display().to_string()
+}
+
+/// A key for this stack alone, made once: the same person has the same pseudonym for as long as the folder lives.
+fn masking(text: &mut String, folder: &Path) -> Result<()> {
+    let key = folder.join("masking.key");
+    if !key.exists() {
+        let random = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        write_atomically(&key, random.as_bytes())?;
+    }
+    section(text, "masking", &[("key_file", &quote(&key.display().to_string()))]);
+    Ok(())
+}
+
+fn erp(text: &mut String, folder: &Path, endpoints: &Endpoints, data: &Path) -> Result<()> {
+    let mapping = folder.join("erp-mapping.yaml");
+    if !mapping.exists() {
+        write_atomically(&mapping, MAPPING.as_bytes())?;
+    }
+    let credentials = credentials(data)?;
     let erp = [
         ("base_url", quote(&endpoints.erp)),
         ("client_id", quote(&credentials.client_id)),
@@ -98,8 +123,8 @@ pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path) -> Res
         ("private_key_file", quote(&credentials.private_key_file.display().to_string())),
         ("mapping", quote(&mapping.display().to_string())),
     ];
-    section(&mut text, "erp", &erp.each_ref().map(|(key, value)| (*key, value.as_str())));
-    Ok(text)
+    section(text, "erp", &erp.each_ref().map(|(key, value)| (*key, value.as_str())));
+    Ok(())
 }
 
 fn credentials(data: &Path) -> Result<Credentials> {

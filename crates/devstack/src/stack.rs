@@ -39,6 +39,8 @@ pub struct StackConfig {
     pub services: Vec<Service>,
     /// Folder of our own binaries; `None` looks beside the running one.
     pub binaries: Option<PathBuf>,
+    /// Services on real parts use `group.protocol=consumer` (KIP-848) instead of the classic one.
+    pub new_group_protocol: bool,
 }
 
 impl StackConfig {
@@ -46,7 +48,16 @@ impl StackConfig {
     #[must_use]
     pub fn new(kind: Kind, data: impl Into<PathBuf>) -> Self {
         let (data, services) = (data.into(), Vec::new());
-        Self { kind, data, kafka: None, registry: None, postgres: None, services, binaries: None }
+        Self {
+            kind,
+            data,
+            kafka: None,
+            registry: None,
+            postgres: None,
+            services,
+            binaries: None,
+            new_group_protocol: false,
+        }
     }
 
     /// Adds `replicas` processes of a service.
@@ -114,7 +125,7 @@ impl Stack {
     }
 
     async fn start_service(&mut self, service: &Service, config: &StackConfig) -> Result<()> {
-        let (spec, ready) = services::prepare(service, &self.addresses, &config.data, config.binaries.as_deref())?;
+        let (spec, ready) = services::prepare(service, &self.addresses, config)?;
         let program = Program::start(spec, ready).await?;
         let http = program.http().to_owned();
         let unit = Unit::Program(Box::new(program));

@@ -36,6 +36,12 @@ impl Publisher {
         Ok(Self { python: folder.join("bin/python"), program: foreign.join("publish.py") })
     }
 
+    /// Does with a topic what an administrator can do from outside: see `tests/foreign/topics.py`.
+    pub async fn administer(&self, brokers: &str, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.python);
+        output(command.arg(self.program.with_file_name("topics.py")).args(["--brokers", brokers]).args(arguments)).await
+    }
+
     /// Publishes `count` events; the same call gives the same events. Its report.
     pub async fn publish(&self, brokers: &str, registry: &str, count: u32) -> Result<Value> {
         let mut command = Command::new(&self.python);

@@ -32,20 +32,39 @@ pub fn binaries() -> Result<PathBuf> {
     Ok(folder.context("build the binaries first: cargo build --workspace --bins")?.to_owned())
 }
 
+/// The ledger of a service of a stack.
+async fn ledger_of(stack: &Stack, service: &str) -> Result<Arc<dyn Ledger>> {
+    let endpoints = stack.endpoints();
+    let url = match (&endpoints.postgres, &endpoints.sqlite) {
+        (Some(url), _) => url.clone(),
+        (None, Some(path)) => format!("sqlite://{}", devstack::services::sqlite_of(service, path)),
+        (None, None) => anyhow::bail!("the stack has no ledger"),
+    };
+    Ok(ledger::open(&ledger::Config::new(url, service.replace('-', "_"))).await?)
+}
+
 impl Bench {
+    /// With `erp-sync` alone.
     pub async fn start(kind: Kind, replicas: u16, name: &str) -> Result<Self> {
+        Self::start_with(kind, &[("erp-sync", replicas)], name, |config| config).await
+    }
+
+    /// With replicas of these services, on a stack that may differ from the usual one.
+    pub async fn start_with(
+        kind: Kind,
+        services: &[(&str, u16)],
+        name: &str,
+        change: impl FnOnce(StackConfig) -> StackConfig,
+    ) -> Result<Self> {
         service::install_tls();
         let scratch = Scratch::try_new(name)?;
         let config = StackConfig { binaries: Some(binaries()?), ..StackConfig::new(kind, scratch.join("stack")) };
-        let stack = Stack::start(config.with_service("erp-sync", replicas)).await?;
+        let config =
+            services.iter().fold(config, |config, (service, replicas)| config.with_service(service, *replicas));
+        let stack = Stack::start(change(config)).await?;
         let endpoints = stack.endpoints();
         let client = ClientConfig { embedded: kind == Kind::Embedded, ..ClientConfig::new(&endpoints.kafka) };
-        let url = match (&endpoints.postgres, &endpoints.sqlite) {
-            (Some(url), _) => url.clone(),
-            (None, Some(path)) => format!("sqlite://{path}"),
-            (None, None) => anyhow::bail!("the stack has no ledger"),
-        };
-        let ledger = ledger::open(&ledger::Config::new(url, "erp_sync")).await?;
+        let ledger = ledger_of(&stack, "erp-sync").await?;
         let registry_config = RegistryConfig::new(&endpoints.registry);
         let registry = Registry::connect(registry_config.clone())?;
         let mut ids = HashMap::new();
@@ -104,6 +123,17 @@ impl Bench {
             ack?;
         }
         Ok(())
+    }
+
+    /// The same as [`Bench::verified`] for another service, which changes nothing outside.
+    pub async fn verified_of(&self, service: &str, patience: Duration) -> Result<Report> {
+        let ledger = ledger_of(&self.stack, service).await?;
+        let service = ServiceSource { name: service.to_owned(), ledger };
+        let sources = Sources { service, outside: None, ..self.sources.clone() };
+        verify::wait_until_quiet(&sources, patience, |_| {}).await?;
+        let report = verify::verify(&sources).await?;
+        ensure!(report.ok, "verification failed: {report:#?}");
+        Ok(report)
     }
 
     /// Waits until nothing is left to do and proves the invariants.

@@ -16,7 +16,7 @@ pub mod topics;
 pub mod uid;
 pub mod wire;
 
-pub use codec::Personal;
+pub use codec::{Personal, measured};
 pub use envelope::Envelope;
 pub use generated::*;
 pub use payload::{EventSet, Payload};

@@ -96,14 +96,20 @@ macro_rules! event_enum {
 
             fn decode_avro(topic: &str, schema: &crate::WriterSchema, datum: &[u8]) -> Result<Self, failure::Failure> {
                 match topic {
-                    $($topic => Ok(Self::$name(Box::new(schema.decode::<$module::$type>(datum)?))),)*
+                    $($topic => {
+                        crate::codec::holds(size_of::<$module::$type>());
+                        Ok(Self::$name(Box::new(schema.decode::<$module::$type>(datum)?)))
+                    })*
                     other => Err(crate::payload::unknown_topic(other)),
                 }
             }
 
             fn decode_json(topic: &str, data: &serde_json::Value) -> Result<Self, failure::Failure> {
                 match topic {
-                    $($topic => Ok(Self::$name(Box::new(crate::schema::decode_json::<$module::$type>(data)?))),)*
+                    $($topic => {
+                        crate::codec::holds(size_of::<$module::$type>());
+                        Ok(Self::$name(Box::new(crate::schema::decode_json::<$module::$type>(data)?)))
+                    })*
                     other => Err(crate::payload::unknown_topic(other)),
                 }
             }

@@ -74,6 +74,25 @@ pub struct Record {
 }
 
 impl Record {
+    /// Copies key, value and headers out of the buffer that the records of a delivery share: one record that is kept for long
+    /// must not keep its neighbours.
+    pub fn detach(&mut self) {
+        let parts = [&self.key, &self.value].into_iter().chain(self.headers.0.iter().map(|(_, value)| value));
+        let mut copy = Vec::with_capacity(parts.clone().flatten().map(Bytes::len).sum());
+        parts.flatten().for_each(|bytes| copy.extend_from_slice(bytes));
+        let (copy, mut at) = (Bytes::from(copy), 0);
+        let mut own = |part: &mut Option<Bytes>| {
+            if let Some(bytes) = part {
+                let end = at + bytes.len();
+                *bytes = copy.slice(at..end);
+                at = end;
+            }
+        };
+        own(&mut self.key);
+        own(&mut self.value);
+        self.headers.0.iter_mut().for_each(|(_, value)| own(value));
+    }
+
     /// What the record occupies in memory, roughly: the unit of every byte bound.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
@@ -83,5 +102,31 @@ impl Record {
             + self.value.as_ref().map_or(0, Bytes::len)
             + self.headers.size_bytes()
             + self.headers.0.len() * 56
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detached_record_is_the_same_record_in_a_buffer_of_its_own() {
+        let shared = Bytes::from_static(b"neighbour:key:value:header");
+        let mut headers = Headers(vec![("a".into(), Some(shared.slice(20..))), ("b".into(), None)]);
+        headers.push("c", Bytes::new());
+        let mut record = Record {
+            topic: "t".into(),
+            partition: 0,
+            offset: 1,
+            timestamp_ms: 2,
+            key: Some(shared.slice(10..13)),
+            value: Some(shared.slice(14..19)),
+            headers,
+        };
+        let before = record.clone();
+        record.detach();
+        assert_eq!(record, before);
+        let inside = |part: &Bytes| shared.as_ptr_range().contains(&part.as_ptr());
+        assert!(!record.value.iter().chain(&record.key).any(inside));
     }
 }

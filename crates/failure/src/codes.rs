@@ -157,6 +157,12 @@ pub const CODES: &[Explanation] = &[
         "Waits for contract.activated and resolves by itself.",
     ),
     entry(
+        "USAGE_NOT_RATED",
+        Class::NotYet,
+        "The usage batch that this one replaces is not there yet.",
+        "Waits for its usage.rated and resolves by itself; if it stays, ask the publisher for the batch.",
+    ),
+    entry(
         "INVOICE_NOT_POSTED",
         Class::NotYet,
         "The invoice this event refers to is not posted yet.",

@@ -5,6 +5,7 @@
 mod codegen;
 mod compat;
 mod currency;
+mod data_pages;
 mod golden;
 mod history;
 mod model;
@@ -58,6 +59,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     codegen::plan(&library, &mut output)?;
     currency::plan(&schemas, &mut output)?;
     pages::plan(&library, &mut output);
+    data_pages::plan(&library, &mut output)?;
     output.format_rust(&arguments.root)?;
     match arguments.command {
         Command::Generate => {

@@ -31,6 +31,8 @@ pub struct Field {
     pub default: Option<Value>,
     /// What personal data it holds, such as `name`.
     pub pii: Option<String>,
+    /// What personal data it stands for: the field holds a pseudonym of it.
+    pub masks: Option<String>,
     pub doc: String,
 }
 
@@ -98,7 +100,34 @@ impl Field {
             ensure!(plain, "only a string can be tagged as personal data");
             ensure!(json.get("confluent:tags").is_some(), "personal data also needs `\"confluent:tags\": [\"PII\"]`");
         }
-        Ok(Self { name: text(json, "name")?, kind, default, pii, doc: documentation(json)? })
+        let masks = json.get("masks").and_then(Value::as_str).map(str::to_owned);
+        Ok(Self { name: text(json, "name")?, kind, default, pii, masks, doc: documentation(json)? })
+    }
+}
+
+impl Record {
+    /// What data teams read is flat, and holds pseudonyms at most.
+    pub fn is_for_analysts(&self, common: &std::collections::BTreeMap<String, Definition>) -> Result<()> {
+        for field in &self.fields {
+            let plain = match &field.kind {
+                Type::Nullable(inner) => inner,
+                kind => kind,
+            };
+            let nested = match plain {
+                Type::Array(_) | Type::Nullable(_) => true,
+                Type::Named(name) => matches!(common.get(name), Some(Definition::Record(_))),
+                _ => false,
+            };
+            ensure!(!nested, "field `{}`: analytics topics are flat, without lists and records", field.name);
+            ensure!(field.pii.is_none(), "field `{}`: no personal data may reach an analytics topic", field.name);
+            let pseudonym = field.name.ends_with("_token");
+            ensure!(
+                pseudonym == field.masks.is_some() && (!pseudonym || *plain == Type::String),
+                "field `{}`: a pseudonym is a string called `…_token`, and `masks` says of what",
+                field.name
+            );
+        }
+        Ok(())
     }
 }
 

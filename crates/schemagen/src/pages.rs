@@ -35,7 +35,7 @@ fn event_page(event: &Event, library: &Library) -> String {
         let _ = writeln!(page, "| {name} | {value} |");
     }
     page.push_str("\n## Fields\n\n");
-    table(&event.record.fields, &mut page);
+    table(&event.record.fields, "", &mut page);
     page.push_str("\nShared types are in [common.md](common.md). In JSON, decimals are strings, dates `2026-01-31`, times RFC 3339.\n\n");
     let pii = personal(event, library);
     if !pii.is_empty() {
@@ -50,7 +50,7 @@ fn common_page(library: &Library) -> String {
         match definition {
             Definition::Record(record) => {
                 let _ = writeln!(page, "## {}\n\n{}\n", record.name, record.doc);
-                table(&record.fields, &mut page);
+                table(&record.fields, "", &mut page);
             }
             Definition::Enumeration(enumeration) => {
                 let _ = writeln!(page, "## {}\n\n{}\n", enumeration.name, enumeration.doc);
@@ -78,16 +78,24 @@ fn index(library: &Library) -> String {
     page
 }
 
-fn table(fields: &[Field], page: &mut String) {
+/// `common`: where the page of the shared types is, seen from this one.
+pub(crate) fn table(fields: &[Field], common: &str, page: &mut String) {
     page.push_str("| field | type | default | meaning |\n|---|---|---|---|\n");
     for field in fields {
         let default = field.default.as_ref().map(|value| format!("`{value}`")).unwrap_or_default();
+        let mask = field.masks.as_ref().map(|kind| format!(" **Pseudonym: {kind}.**")).unwrap_or_default();
         let pii = field.pii.as_ref().map(|kind| format!(" **Personal data: {kind}.**")).unwrap_or_default();
-        let _ = writeln!(page, "| `{}` | {} | {default} | {}{pii} |", field.name, describe(&field.kind), field.doc);
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {default} | {}{pii}{mask} |",
+            field.name,
+            describe(&field.kind, common),
+            field.doc
+        );
     }
 }
 
-fn describe(kind: &Type) -> String {
+fn describe(kind: &Type, common: &str) -> String {
     match kind {
         Type::Boolean => "boolean".to_owned(),
         Type::Int => "int".to_owned(),
@@ -98,10 +106,10 @@ fn describe(kind: &Type) -> String {
         Type::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
         Type::Named(name) => {
             let short = name.rsplit('.').next().unwrap_or(name);
-            format!("[{short}](common.md#{})", short.to_lowercase())
+            format!("[{short}]({common}common.md#{})", short.to_lowercase())
         }
-        Type::Array(inner) => format!("list of {}", describe(inner)),
-        Type::Nullable(inner) => format!("{}, or null", describe(inner)),
+        Type::Array(inner) => format!("list of {}", describe(inner, common)),
+        Type::Nullable(inner) => format!("{}, or null", describe(inner, common)),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     text::inline,
 };
 use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,6 +39,32 @@ pub struct Event {
     pub subject_field: String,
     /// Every shared type it uses, directly or not.
     pub uses: BTreeSet<String>,
+    /// Of an analytics topic.
+    pub guide: Option<Guide>,
+}
+
+/// What data teams are told of a topic besides its fields: `guide.json` beside its schemas.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guide {
+    /// What it is for.
+    pub purpose: String,
+    /// What one record is.
+    pub grain: String,
+    /// What is worth knowing before adding things up.
+    pub notes: Vec<String>,
+    /// A record in its JSON form.
+    pub example: Value,
+    /// Three that it answers.
+    pub questions: [Question; 3],
+}
+
+/// A question, and the query that answers it on a table with one row a record.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    pub ask: String,
+    pub sql: Vec<String>,
 }
 
 /// One minor version.
@@ -140,7 +167,7 @@ pub fn read(schemas: &Path) -> Result<Library> {
     for folder in sorted(schemas)? {
         let name = folder.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
         if folder.is_dir() && name.contains('.') {
-            read_event(&folder, &name, &raw, &mut events).with_context(|| format!("schemas/{name}"))?;
+            read_event(&folder, &name, &raw, &common, &mut events).with_context(|| format!("schemas/{name}"))?;
         }
     }
     Ok(Library { common, events })
@@ -157,9 +184,21 @@ fn read_common(folder: &Path) -> Result<BTreeMap<String, Value>> {
     Ok(raw)
 }
 
-fn read_event(folder: &Path, name: &str, common: &BTreeMap<String, Value>, events: &mut Vec<Event>) -> Result<()> {
+fn read_event(
+    folder: &Path,
+    name: &str,
+    raw: &BTreeMap<String, Value>,
+    common: &BTreeMap<String, Definition>,
+    events: &mut Vec<Event>,
+) -> Result<()> {
+    let mut guide = None;
     let mut majors: BTreeMap<u32, BTreeMap<u32, String>> = BTreeMap::new();
     for path in sorted(folder)? {
+        if path.file_name().is_some_and(|file| file == "guide.json") {
+            let read = serde_json::from_str(&fs::read_to_string(&path)?);
+            guide = Some(read.with_context(|| path.display().to_string())?);
+            continue;
+        }
         let stem = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".avsc")).unwrap_or_default();
         let version = stem.strip_prefix('v').and_then(|v| v.split_once('.'));
         let numbers = version.and_then(|(major, minor)| Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?)));
@@ -172,7 +211,13 @@ fn read_event(folder: &Path, name: &str, common: &BTreeMap<String, Value>, event
             minors.keys().copied().eq(0..minors.len() as u32),
             "the minors of v{major} must be 0, 1, 2, … without gaps"
         );
-        events.push(build(name, major, minors, common).with_context(|| format!("v{major}"))?);
+        let mut event = build(name, major, minors, raw).with_context(|| format!("v{major}"))?;
+        if event.family == Family::Analytics {
+            event.record.is_for_analysts(common)?;
+            ensure!(guide.is_some(), "guide.json is missing: what data teams are told of the topic");
+        }
+        event.guide.clone_from(&guide);
+        events.push(event);
     }
     Ok(())
 }
@@ -210,6 +255,7 @@ fn build(name: &str, major: u32, minors: BTreeMap<u32, String>, common: &BTreeMa
         uses,
         versions,
         record,
+        guide: None,
     })
 }
 

@@ -1,19 +1,19 @@
 //! What the ledger says: the disposition of each offset, what was sent, what is open.
 
-use crate::{Error, topics::Place};
+use crate::{Error, accepted::Accepted, topics::Place};
 use events::Envelope;
-use ledger::{
-    Cause, Disposition, EffectResult, Entry, Ledger, NewOutgoing, ParkedFilter, ParkedState, Position, StepId,
-};
-use std::collections::BTreeMap;
+use ledger::{Cause, Disposition, EffectResult, Entry, Ledger, ParkedFilter, ParkedState, Position, StepId};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// An event to publish: slice, topic, partition → number → event.
-pub type Outgoing = BTreeMap<(i32, String, i32), BTreeMap<i64, NewOutgoing>>;
+/// Events to publish: slice, topic, partition → their numbers.
+pub type Outgoing = BTreeMap<(i32, String, i32), BTreeSet<i64>>;
 
 #[derive(Debug, Default)]
 pub struct JournalView {
     pub dispositions: BTreeMap<Place, Vec<Disposition>>,
     pub parked: BTreeMap<Place, ParkedState>,
+    /// What operators decided about positions.
+    pub accepted: Accepted,
     pub positions: BTreeMap<(String, i32), i64>,
     /// Effects that the journal holds as done, by the id of the event they were for.
     pub done: BTreeMap<String, Vec<String>>,
@@ -40,7 +40,7 @@ const PAGE: usize = 500;
 
 impl JournalView {
     pub async fn read(ledger: &dyn Ledger) -> Result<Self, Error> {
-        let mut view = Self::default();
+        let mut view = Self { accepted: Accepted::read(ledger).await?, ..Self::default() };
         let parked_events = view.read_parked(ledger).await?;
         for slice in ledger.slices().await? {
             view.open_entries += slice.next_entry - 1 - slice.closed_entry;
@@ -111,6 +111,9 @@ impl JournalView {
     ) {
         for record in &entry.records {
             let topic = entry.topics.get(usize::from(record.topic)).cloned().unwrap_or_default();
+            if self.accepted.is_gone(&topic, slice, number) {
+                continue;
+            }
             self.dispositions.entry((topic, slice, record.offset)).or_default().push(record.disposition);
         }
         for (index, step) in (0..).zip(entry.steps) {
@@ -140,7 +143,8 @@ impl JournalView {
         }
         for outgoing in entry.outgoing {
             let place = (slice, outgoing.event.topic.clone(), outgoing.event.partition);
-            self.outgoing.entry(place).or_default().insert(outgoing.number, outgoing.event);
+            // What it says is read from the topic; only that it is there counts here.
+            self.outgoing.entry(place).or_default().insert(outgoing.number);
         }
     }
 }

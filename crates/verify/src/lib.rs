@@ -4,6 +4,8 @@
 //! [`verify`] checks I1–I4, I6 and I8–I10 of the design on what is running or has run; [`wait_until_quiet`] waits until there is
 //! nothing left to do.
 
+mod accepted;
+mod analytics;
 mod checks;
 mod effects;
 mod journal;
@@ -64,6 +66,8 @@ pub struct Report {
 /// One invariant.
 #[derive(Debug, Clone, Serialize)]
 pub struct Check {
+    /// The service that was looked at.
+    pub service: String,
     /// `I1` … `I10`, as numbered in the design.
     pub id: &'static str,
     pub rule: &'static str,
@@ -84,6 +88,13 @@ struct World {
     service: String,
 }
 
+impl World {
+    /// Whether the service makes the analytics topics of the events it reads.
+    fn publishes_analytics(&self) -> bool {
+        self.service == "analytics-feed"
+    }
+}
+
 /// Compares topics, ledger and effect log.
 ///
 /// # Errors
@@ -97,7 +108,8 @@ pub async fn verify(sources: &Sources) -> Result<Report, Error> {
     };
     let waiting = waiting::read(&*sources.service.ledger).await?;
     let world = World { topics, journal, effects, waiting, service: sources.service.name.clone() };
-    let checks = checks::all(&world);
+    let mut checks = checks::all(&world);
+    checks.iter_mut().for_each(|check| check.service.clone_from(&sources.service.name));
     Ok(Report { ok: checks.iter().all(|check| check.ok), checks })
 }
 

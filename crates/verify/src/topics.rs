@@ -1,10 +1,14 @@
 //! What is in the topics, read by a client that belongs to no group.
 
-use crate::{Error, Sources, journal::JournalView};
+use crate::{
+    Error, Sources,
+    analytics::{self, Batches, Booked},
+    journal::JournalView,
+};
 use events::{
-    Event, EventSet, Record, Uid,
+    Dataset, Event, EventSet, Record, Uid,
     common::DisputeStatus,
-    topics::{Family, of_family},
+    topics::{Family, find, of_family},
     wire,
 };
 use kafka::{Lookup, Registry, drain::Drain};
@@ -25,6 +29,10 @@ pub struct Input {
     pub key: String,
     /// Money of a readable financial event.
     pub money: Option<Money>,
+    /// What it adds to an analytics dataset.
+    pub booked: Option<Booked>,
+    /// Usage batch that it takes back.
+    pub replaces: Option<String>,
 }
 
 /// Money that an event moves, by the object it becomes outside.
@@ -49,8 +57,12 @@ pub struct TopicView {
     pub ranges: BTreeMap<(String, i32), (i64, i64)>,
     /// Topics this service publishes to, dead letters included.
     pub outputs: BTreeMap<(String, i32), Vec<Published>>,
+    /// Rows of the analytics topics by their id: one that came again counts once.
+    pub rows: BTreeMap<String, Booked>,
+    /// Usage batches, for those that replace them.
+    pub batches: Batches,
     /// What each batch of usage counts for: a correction moves the difference.
-    batches: BTreeMap<String, i64>,
+    charged: BTreeMap<String, i64>,
     /// Sources of dead letters, byte for byte.
     pub letter_sources: BTreeMap<Place, Record>,
 }
@@ -61,10 +73,10 @@ impl TopicView {
     pub async fn read(sources: &Sources, journal: &JournalView) -> Result<Self, Error> {
         let drain = Drain::new(sources.kafka.clone(), READ_DEADLINE);
         let mut view = Self::default();
-        view.read_outputs(&drain, sources, journal).await?;
-        let wanted = view.letter_places();
         let registry =
             Registry::connect(sources.registry.clone()).map_err(|error| Error::Registry(error.to_string()))?;
+        view.read_outputs(&drain, sources, journal, &registry).await?;
+        let wanted = view.letter_places();
         let admin = kafka::Admin::connect(&sources.kafka)?;
         for subject in of_family(Family::Commercial) {
             for partition in 0..admin.partitions(subject.topic).await? {
@@ -86,15 +98,20 @@ impl TopicView {
             Ok(parsed) => Some(parsed.envelope.clone()),
             Err(_) => events::Envelope::from_headers(&record.headers).ok(),
         };
-        let money = match parsed {
-            Ok(parsed) => event(&record, parsed.body, registry).await?.and_then(|event| self.money_of(&event)),
+        let event = match parsed {
+            Ok(parsed) => event(&record, parsed.body, registry).await?,
             Err(_) => None,
         };
+        let money = event.as_ref().and_then(|event| self.money_of(event));
+        let booked = event.as_ref().and_then(analytics::of_source);
+        let replaces = event.as_ref().and_then(|event| analytics::replaced(event, &mut self.batches));
         let input = Input {
             uid: envelope.as_ref().map(events::Envelope::uid),
             event_id: envelope.map(|envelope| envelope.id),
             key: record.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default(),
             money,
+            booked,
+            replaces,
         };
         if wanted.contains(&place) {
             self.letter_sources.insert(place.clone(), record);
@@ -103,7 +120,14 @@ impl TopicView {
         Ok(())
     }
 
-    async fn read_outputs(&mut self, drain: &Drain, sources: &Sources, journal: &JournalView) -> Result<(), Error> {
+    async fn read_outputs(
+        &mut self,
+        drain: &Drain,
+        sources: &Sources,
+        journal: &JournalView,
+        registry: &Registry,
+    ) -> Result<(), Error> {
+        let prefix = format!("{}/", sources.service.name);
         let mut topics: BTreeSet<String> = journal.outgoing.keys().map(|(_, topic, _)| topic.clone()).collect();
         topics.insert(format!("dlq.{}", sources.service.name));
         for topic in topics {
@@ -113,8 +137,13 @@ impl TopicView {
                     ControlFlow::Continue(())
                 })
                 .await?;
-            for record in records {
-                let prefix = format!("{}/", sources.service.name);
+            for mut record in records {
+                if is_analytics(&topic) {
+                    self.rows.extend(row(&record, registry).await?);
+                    // Thousands of rows to an invoice: only what is compared is kept.
+                    record.value = None;
+                    record.headers.0.retain(|(name, _)| name == consumer::runtime::NUMBER_HEADER);
+                }
                 let header = record.headers.text(consumer::runtime::NUMBER_HEADER);
                 let number = header.and_then(|text| text.strip_prefix(&prefix)?.split_once('/')?.1.parse().ok());
                 let place = (record.topic.to_string(), record.partition);
@@ -136,12 +165,28 @@ pub fn letter_place(letter: &Record) -> Option<Place> {
     Some((topic, text("dlq.original.partition")?.parse().ok()?, text("dlq.original.offset")?.parse().ok()?))
 }
 
+fn is_analytics(topic: &str) -> bool {
+    find(topic).is_some_and(|subject| subject.family == Family::Analytics)
+}
+
+/// A row that moves money, with its id.
+async fn row(record: &Record, registry: &Registry) -> Result<Option<(String, Booked)>, Error> {
+    let Ok(parsed) = wire::parse(record, &wire::Limits::default()) else { return Ok(None) };
+    let id = parsed.envelope.id.clone();
+    let row = read::<Dataset>(record, parsed.body, registry).await?;
+    Ok(row.as_ref().and_then(analytics::of_row).map(|booked| (id, booked)))
+}
+
 /// The event, if anybody can read it.
 async fn event(record: &Record, body: wire::Body, registry: &Registry) -> Result<Option<Event>, Error> {
+    read(record, body, registry).await
+}
+
+async fn read<E: EventSet>(record: &Record, body: wire::Body, registry: &Registry) -> Result<Option<E>, Error> {
     match body {
-        wire::Body::Json(data) => Ok(Event::decode_json(&record.topic, &data).ok()),
+        wire::Body::Json(data) => Ok(E::decode_json(&record.topic, &data).ok()),
         wire::Body::Avro { schema, datum } => match registry.lookup(schema).await {
-            Lookup::Found(schema) => Ok(Event::decode_avro(&record.topic, &schema, &datum).ok()),
+            Lookup::Found(schema) => Ok(E::decode_avro(&record.topic, &schema, &datum).ok()),
             Lookup::Unavailable(reason) => Err(Error::Registry(reason.to_string())),
             _ => Ok(None),
         },
@@ -166,8 +211,8 @@ impl TopicView {
     }
 
     fn rated(&mut self, usage: &events::UsageRated) -> i64 {
-        let before = self.batches.insert(usage.usage_batch_id.clone(), usage.amount_minor).unwrap_or(0);
-        let corrected = usage.corrects_usage_batch_id.as_ref().and_then(|id| self.batches.insert(id.clone(), 0));
+        let before = self.charged.insert(usage.usage_batch_id.clone(), usage.amount_minor).unwrap_or(0);
+        let corrected = usage.corrects_usage_batch_id.as_ref().and_then(|id| self.charged.insert(id.clone(), 0));
         usage.amount_minor - before - corrected.unwrap_or(0)
     }
 }

@@ -29,6 +29,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("connectors", Layer::Block),
     ("consumer", Layer::Runtime),
     ("erp-sync", Layer::Service),
+    ("analytics-feed", Layer::Service),
     ("sandbox", Layer::Development),
     ("schemagen", Layer::Development),
     ("testkit", Layer::Development),

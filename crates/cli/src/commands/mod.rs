@@ -21,6 +21,7 @@ use crate::{
     args::Command,
     exit::{Exit, Result, Trouble},
     output::Output,
+    stack::Stack,
 };
 
 /// Runs a command until it ends, or until Ctrl-C. Commands with something to save on the way out listen themselves.
@@ -58,12 +59,12 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
 }
 
 /// The services that have a binary of their own.
-pub(crate) const SERVICES: &[&str] = &["erp-sync"];
+pub(crate) const SERVICES: &[&str] = &["erp-sync", "analytics-feed"];
 
-/// The services named, or all of them.
-pub(crate) fn services(named: &[String]) -> Result<Vec<&'static str>> {
+/// The services named, or all of the stack. A ledger named by itself is that of one service: `erp-sync` unless another is named.
+pub(crate) fn services(named: &[String], stack: &Stack) -> Result<Vec<&'static str>> {
     if named.is_empty() {
-        return Ok(SERVICES.to_vec());
+        return Ok(if stack.is_whole() { SERVICES.to_vec() } else { vec!["erp-sync"] });
     }
     let find = |name: &String| SERVICES.iter().copied().find(|service| service == name).ok_or_else(|| unknown(name));
     named.iter().map(find).collect()

@@ -106,7 +106,10 @@ async fn accept(args: &AcceptArgs, output: &Output) -> Result<Exit> {
     let skipped = next_offset - start;
     let plan = json!({ "slice": common.slice, "before": before, "after": after, "records_not_read": skipped });
     if common.yes {
-        let audit = common.audit("slice.accept", topic, before.map(|b| json!(b)), Some(json!(after)));
+        let mut row = json!(after);
+        // `verify` tells by it which entries are about an earlier topic of that name.
+        row["next_entry"] = json!(status.next_entry);
+        let audit = common.audit("slice.accept", topic, before.map(|b| json!(b)), Some(row));
         ledger.accept_position(common.slice, &after, &audit).await.map_err(|error| ledger_trouble(&error))?;
     }
     let before =

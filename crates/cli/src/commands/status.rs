@@ -113,7 +113,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(args: &StatusArgs, output: &Output) -> Result<Exit> {
     let stack = args.stack.resolve()?;
-    let services = super::services(&args.services)?;
+    let services = super::services(&args.services, &stack)?;
     let (statuses, idle) = match args.wait {
         Some(wait) => until_idle(&stack, &services, wait, output).await?,
         None => (of_services(&stack, &services).await?, true),

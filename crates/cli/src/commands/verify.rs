@@ -11,6 +11,8 @@ use verify::{Report, ServiceSource, Sources};
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
+    /// Services to look at; all of the stack if none is named
+    services: Vec<String>,
     /// Wait until lag is zero and nothing is open, at most so long (such as 10m); exit 8 if it is not by then
     #[arg(long, value_name = "DURATION", value_parser = service::config::parse_duration)]
     wait: Option<Duration>,
@@ -19,35 +21,55 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(crate) async fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
-    let sources = sources(&args.stack.resolve()?, "erp-sync").await?;
-    if let Some(patience) = args.wait {
-        wait(&sources, patience, output).await?;
+    let stack = args.stack.resolve()?;
+    let mut all = Vec::new();
+    for service in super::services(&args.services, &stack)? {
+        all.push(sources(&stack, service).await?);
     }
-    let report = verify::verify(&sources).await.map_err(|error| trouble(&error))?;
+    if let Some(patience) = args.wait {
+        wait(&all, patience, output).await?;
+    }
+    let report = report(&all).await?;
     let exit = if report.ok { Exit::Done } else { Exit::Failed };
     output.answer(&answer(&report));
     Ok(exit)
 }
 
+/// The checks of all services, one after another.
+pub(crate) async fn report(all: &[Sources]) -> Result<Report> {
+    let mut report = Report { ok: true, checks: Vec::new() };
+    for sources in all {
+        let found = verify::verify(sources).await.map_err(|error| trouble(&error))?;
+        report.ok &= found.ok;
+        report.checks.extend(found.checks);
+    }
+    Ok(report)
+}
+
+/// Only `erp-sync` changes an outside system.
 pub(crate) async fn sources(stack: &Stack, service: &str) -> Result<Sources> {
     Ok(Sources {
         kafka: stack.kafka()?,
         registry: kafka::RegistryConfig::new(stack.registry()?),
         service: ServiceSource { name: service.to_owned(), ledger: stack.ledger(service).await? },
-        outside: stack.parts().erp.clone(),
+        outside: stack.parts().erp.clone().filter(|_| service == "erp-sync"),
     })
 }
 
 /// Waits until nothing is left to do, saying now and then what is.
-pub(crate) async fn wait(sources: &Sources, patience: Duration, output: &Output) -> Result<()> {
-    let mut told = std::time::Instant::now();
-    let waited = verify::wait_until_quiet(sources, patience, |busy| {
-        if told.elapsed() > Duration::from_secs(2) {
-            told = std::time::Instant::now();
-            output.note(format!("waiting: {busy}"));
-        }
-    });
-    waited.await.map_err(|error| trouble(&error))
+pub(crate) async fn wait(all: &[Sources], patience: Duration, output: &Output) -> Result<()> {
+    let (started, mut told) = (std::time::Instant::now(), std::time::Instant::now());
+    for sources in all {
+        let left = patience.saturating_sub(started.elapsed());
+        let waited = verify::wait_until_quiet(sources, left, |busy| {
+            if told.elapsed() > Duration::from_secs(2) {
+                told = std::time::Instant::now();
+                output.note(format!("waiting for {}: {busy}", sources.service.name));
+            }
+        });
+        waited.await.map_err(|error| trouble(&error))?;
+    }
+    Ok(())
 }
 
 fn trouble(error: &verify::Error) -> Trouble {
@@ -66,7 +88,7 @@ fn trouble(error: &verify::Error) -> Trouble {
 
 pub(crate) fn answer(report: &Report) -> Answer {
     let verdict = if report.ok { "every promise holds" } else { "a promise is broken" };
-    Answer::list("checks", &report.checks, &["id", "ok", "counted", "rule", "detail"])
+    Answer::list("checks", &report.checks, &["service", "id", "ok", "counted", "rule", "detail"])
         .with("ok", report.ok)
         .above(verdict)
 }

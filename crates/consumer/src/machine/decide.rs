@@ -64,7 +64,7 @@ impl<H: Handler> Machine<H> {
             match &arrived.event {
                 Ok(event) => {
                     let sequence: Arc<str> = self.handler.sequence(event, arrived.key()).into();
-                    self.lanes.entry(sequence.clone()).or_default().waiting.push_back(item);
+                    self.lanes.entry(sequence.clone()).or_default().wait(item);
                     self.make_runnable(&sequence);
                 }
                 Err(failure) => {
@@ -127,7 +127,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    fn add_to_group(&mut self, name: &Arc<str>, group: &mut Group<H>, item: Item<H::Event>, decision: Decision<H>) {
+    fn add_to_group(&mut self, name: &Arc<str>, group: &mut Group<H>, mut item: Item<H::Event>, decision: Decision<H>) {
         for change in &decision.documents {
             group.overlay.insert(change.key.clone(), change.document.clone().map(Arc::new));
         }
@@ -137,6 +137,7 @@ impl<H: Handler> Machine<H> {
         group.staged.outgoing.extend(staged.outgoing);
         group.staged.timers.extend(staged.timers);
         group.effects = decision.effects;
+        item.work.detach();
         group.items.push(item);
     }
 

@@ -57,7 +57,7 @@ impl<H: Handler> Machine<H> {
             since: now,
         };
         self.step_bytes += step.weight();
-        lane.step = Some(Box::new(step));
+        lane.set_step(step);
     }
 
     /// Journals a step of the current batch.
@@ -344,7 +344,7 @@ impl<H: Handler> Machine<H> {
         step.id = self.open(name, &step.items, &step.effects, &step.staged);
         step.state = StepState::Committing;
         self.step_bytes += step.weight();
-        lane.step = Some(Box::new(step));
+        lane.set_step(step);
     }
 
     fn show(&mut self, lane: &mut Lane<H>, state: &str, failure: &Failure) {

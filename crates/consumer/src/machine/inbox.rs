@@ -122,7 +122,7 @@ mod tests {
             value: None,
             headers: Headers::default(),
         };
-        Arrived { record, envelope: None, uid: None, hash: PayloadHash(0), event: Ok(()) }
+        Arrived::new(record, None, PayloadHash(0), Ok(()), 0)
     }
 
     fn inbox(max_records: usize) -> Inbox<()> {

@@ -15,15 +15,41 @@ pub struct Arrived<E> {
     pub uid: Option<Uid>,
     pub hash: PayloadHash,
     pub event: Result<E, Failure>,
+    bytes: usize,
+    is_detached: bool,
 }
 
 impl<E> Arrived<E> {
-    /// What the record and its event occupy in memory, roughly: what bounds count. Texts and lists of an event take a few times
-    /// the bytes that Avro needs for them.
+    /// `decoded`: what lists and boxes of the event hold, as [`events::measured`] tells.
+    pub fn new(
+        record: Record,
+        envelope: Option<Envelope>,
+        hash: PayloadHash,
+        event: Result<E, Failure>,
+        decoded: usize,
+    ) -> Self {
+        /// Texts of event and envelope are bytes of the record once more, each rounded up by the allocator.
+        const TEXTS: usize = 3;
+        let uid = envelope.as_ref().map(Envelope::uid);
+        let value = record.value.as_ref().map_or(0, bytes::Bytes::len);
+        let headers = record.headers.0.len() * size_of::<(events::record::HeaderName, Option<bytes::Bytes>)>();
+        let bytes = size_of::<Self>() + headers + decoded + TEXTS * (value + record.headers.size_bytes());
+        Self { record, envelope, uid, hash, event, bytes, is_detached: false }
+    }
+
+    /// What the record, its envelope and its event occupy in memory, roughly: what bounds count.
     #[must_use]
-    pub fn weight(&self) -> usize {
-        const DECODED: usize = 4;
-        self.record.size_bytes() + DECODED * self.record.value.as_ref().map_or(0, bytes::Bytes::len)
+    pub const fn weight(&self) -> usize {
+        self.bytes
+    }
+
+    /// To be called before the record is kept for longer than its neighbours; false if it was called before.
+    pub(super) fn detach(&mut self) -> bool {
+        let first = !std::mem::replace(&mut self.is_detached, true);
+        if first {
+            self.record.detach();
+        }
+        first
     }
 
     /// The record key as text; empty where there is none.

@@ -32,6 +32,14 @@ impl<E> Work<E> {
         self.arrived().map(|arrived| &*arrived.record.topic)
     }
 
+    /// See [`Arrived::detach`]. A timer has nothing to detach.
+    pub fn detach(&mut self) -> bool {
+        match self {
+            Self::Live(arrived) | Self::Parked { arrived, .. } => arrived.detach(),
+            Self::Timer { .. } => true,
+        }
+    }
+
     pub fn event(&self) -> Option<&E> {
         self.arrived().and_then(|arrived| arrived.event.as_ref().ok())
     }
@@ -98,6 +106,24 @@ impl<H: Handler + ?Sized> Lane<H> {
             return self.page.as_mut().and_then(VecDeque::pop_front);
         }
         self.waiting.pop_front()
+    }
+
+    /// Live work behind what is under way, which may take long.
+    pub fn wait(&mut self, mut item: Item<H::Event>) {
+        if self.step.is_some() {
+            item.work.detach();
+        }
+        self.waiting.push_back(item);
+    }
+
+    /// The step whose effects the others wait for. What came before it is detached already.
+    pub fn set_step(&mut self, step: OpenStep<H>) {
+        self.step = Some(Box::new(step));
+        for item in self.waiting.iter_mut().rev() {
+            if !item.work.detach() {
+                break;
+            }
+        }
     }
 
     /// Undoes [`Lane::next`].

@@ -1,7 +1,10 @@
 //! Carries effects out for all slices of a member, within what the [`Governor`] allows. Holds calls while the breaker is open, and
-//! tells every slice to decide nothing new until the other side is back.
+//! tells every slice to decide nothing new until the other side is back. After a sleep of the process nothing starts before it is
+//! certain that the slices are still ours (`awake`).
 
 use super::{
+    awake::Awake,
+    committer::retrying,
     governor::{Governor, Signal, Start},
     observe::Observer,
     slice::{Inbox, SliceInput},
@@ -12,6 +15,7 @@ use crate::{
 };
 use failure::{Class, Failure};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use ledger::{Ledger, SliceStatus};
 use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
@@ -29,10 +33,18 @@ pub struct Job<F> {
 /// What the slices send to the caller.
 pub enum Request<F> {
     Call(Job<F>),
-    /// A slice is owned now; its answers go there.
-    Join(i32, Inbox),
+    /// A slice is owned under this epoch; its answers go there.
+    Join(i32, i64, Inbox),
     Leave(i32),
 }
+
+struct Owned {
+    epoch: i64,
+    inbox: Inbox,
+}
+
+/// What the ledger says of the slices, and when it was asked.
+type Asked = (tokio::time::Instant, Result<Vec<SliceStatus>, ledger::Error>);
 
 type Finished = (Vec<(i32, Returned)>, Signal);
 
@@ -42,7 +54,10 @@ pub struct Caller<F: Effect, T: Target<F>> {
     limits: Limits,
     requests: mpsc::UnboundedReceiver<Request<F>>,
     waiting: VecDeque<Job<F>>,
-    slices: HashMap<i32, Inbox>,
+    slices: HashMap<i32, Owned>,
+    ledger: Arc<dyn Ledger>,
+    awake: Awake,
+    confirming: Option<BoxFuture<'static, Asked>>,
     running: FuturesUnordered<BoxFuture<'static, Finished>>,
     /// All slices of the service; how many of them this member owns follows from `slices`.
     all_slices: watch::Receiver<usize>,
@@ -54,6 +69,7 @@ impl<F: Effect, T: Target<F>> Caller<F, T> {
         target: Arc<T>,
         requests: mpsc::UnboundedReceiver<Request<F>>,
         all_slices: watch::Receiver<usize>,
+        (ledger, awake): (Arc<dyn Ledger>, Awake),
         observer: Observer,
     ) -> Self {
         let limits = target.limits();
@@ -65,6 +81,9 @@ impl<F: Effect, T: Target<F>> Caller<F, T> {
             requests,
             waiting,
             slices,
+            ledger,
+            awake,
+            confirming: None,
             running,
             all_slices,
             observer,
@@ -87,17 +106,51 @@ impl<F: Effect, T: Target<F>> Caller<F, T> {
                     None => return,
                 },
                 Some(finished) = self.running.next(), if !self.running.is_empty() => self.finished(finished),
+                asked = answered(&mut self.confirming) => self.confirmed(asked),
+                () = self.awake.tick() => {}
                 () = pause => {}
             }
         }
     }
 
+    fn confirm(&mut self) {
+        if self.confirming.is_some() {
+            return;
+        }
+        tracing::warn!("this process slept: no call starts before the epochs of its slices are confirmed");
+        let (ledger, observer, asked) = (self.ledger.clone(), self.observer.clone(), tokio::time::Instant::now());
+        let asking = async move { (asked, retrying("confirm the epochs", &observer, || ledger.slices()).await) };
+        self.confirming = Some(asking.boxed());
+    }
+
+    /// Slices that another member has taken over meanwhile end here, with the calls that wait for them.
+    fn confirmed(&mut self, (asked, slices): Asked) {
+        self.confirming = None;
+        let held: HashMap<i32, i64> = match slices {
+            Ok(slices) => slices.into_iter().map(|status| (status.slice, status.epoch)).collect(),
+            Err(error) => {
+                tracing::error!(%error, "the epochs cannot be read: all slices end");
+                HashMap::new()
+            }
+        };
+        self.slices.retain(|slice, owned| {
+            let ours = held.get(slice) == Some(&owned.epoch);
+            if !ours {
+                owned.inbox.send(SliceInput::Fenced);
+            }
+            ours
+        });
+        self.waiting.retain(|job| self.slices.contains_key(&job.slice));
+        self.awake.confirmed(asked);
+        self.governor.own(self.slices.len(), (*self.all_slices.borrow()).max(self.slices.len()));
+    }
+
     fn take(&mut self, request: Request<F>) {
         match request {
             Request::Call(job) => self.waiting.push_back(job),
-            Request::Join(slice, inbox) => {
+            Request::Join(slice, epoch, inbox) => {
                 inbox.send(SliceInput::Gate { source: "breaker", closed: self.governor.is_open() });
-                self.slices.insert(slice, inbox);
+                self.slices.insert(slice, Owned { epoch, inbox });
             }
             Request::Leave(slice) => {
                 self.slices.remove(&slice);
@@ -110,6 +163,10 @@ impl<F: Effect, T: Target<F>> Caller<F, T> {
     /// Starts what may be started; answers when to look again.
     fn start_calls(&mut self) -> Option<Duration> {
         while !self.waiting.is_empty() {
+            if self.awake.slept() {
+                self.confirm();
+                return None;
+            }
             let now = now_ms();
             let probe = match self.governor.start(now) {
                 Start::Now => false,
@@ -151,8 +208,8 @@ impl<F: Effect, T: Target<F>> Caller<F, T> {
                 tracing::info!("the outside system is back");
             }
             self.observer.outside(closed);
-            for inbox in self.slices.values() {
-                inbox.send(SliceInput::Gate { source: "breaker", closed });
+            for owned in self.slices.values() {
+                owned.inbox.send(SliceInput::Gate { source: "breaker", closed });
             }
         }
         let mut by_slice: HashMap<i32, Vec<Returned>> = HashMap::new();
@@ -160,10 +217,17 @@ impl<F: Effect, T: Target<F>> Caller<F, T> {
             by_slice.entry(slice).or_default().push(returned);
         }
         for (slice, returned) in by_slice {
-            if let Some(inbox) = self.slices.get(&slice) {
-                inbox.send(SliceInput::Returned(returned));
+            if let Some(owned) = self.slices.get(&slice) {
+                owned.inbox.send(SliceInput::Returned(returned));
             }
         }
+    }
+}
+
+async fn answered(confirming: &mut Option<BoxFuture<'static, Asked>>) -> Asked {
+    match confirming {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -226,4 +290,95 @@ const fn severity(signal: &Signal) -> u8 {
 pub fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::CallId;
+    use async_trait::async_trait;
+    use ledger::StepId;
+    use service::Health;
+    use std::{
+        collections::BTreeMap,
+        sync::atomic::{AtomicU64, Ordering},
+    };
+
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Touch;
+
+    impl Effect for Touch {
+        fn key(&self) -> String {
+            "touch".to_owned()
+        }
+
+        fn entity(&self) -> String {
+            "thing".to_owned()
+        }
+    }
+
+    #[derive(Default)]
+    struct Counting(AtomicU64);
+
+    #[async_trait]
+    impl Target<Touch> for Counting {
+        async fn apply(&self, intents: &[Intent<Touch>]) -> Vec<Result<Receipt, Failure>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            intents.iter().map(|_| Ok(Receipt { external_id: "1".to_owned(), details: BTreeMap::new() })).collect()
+        }
+
+        async fn look_up(&self, _: &Intent<Touch>) -> Result<Option<Receipt>, Failure> {
+            Ok(None)
+        }
+
+        fn limits(&self) -> Limits {
+            Limits { batch: 1, concurrency: 4, per_second: None, visibility_ms: 0 }
+        }
+    }
+
+    fn call() -> Job<Touch> {
+        let intent =
+            Intent { effect: Touch, attempts: 0, traceparent: None, event_id: "e".to_owned(), correlation_id: None };
+        let id = CallId { step: StepId { entry: 1, index: 0 }, effect: 0 };
+        Job { slice: 0, call: Call { id, kind: CallKind::Apply, entity: "thing".to_owned(), intent } }
+    }
+
+    /// A member owns slice 0, sleeps, wakes and finds a call in its queue. What the slice is told, and how many calls went out.
+    async fn wake_with_a_call(is_taken_over: bool) -> (SliceInput, u64) {
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger::memory::MemoryLedger::default());
+        let epoch = ledger.take_over(0, "sleeper").await.expect("a memory ledger").epoch;
+        let (requests, from_slices) = mpsc::unbounded_channel();
+        let (_all, all_slices) = watch::channel(1);
+        let (inbox, mut answers) = mpsc::unbounded_channel();
+        let observer =
+            Observer::new(Arc::new(telemetry::Metrics::new("test")), Health::new(Duration::from_secs(1)), "nobody");
+        let target = Arc::new(Counting::default());
+        let certain = (ledger.clone(), Awake::new(Duration::from_secs(10)));
+        let caller = Caller::new(target.clone(), from_slices, all_slices, certain, observer);
+        requests.send(Request::Join(0, epoch, Inbox(inbox))).ok();
+        let running = tokio::spawn(caller.run());
+        assert!(matches!(answers.recv().await, Some(SliceInput::Gate { closed: false, .. })));
+        if is_taken_over {
+            ledger.take_over(0, "somebody else").await.expect("a memory ledger");
+        }
+        tokio::time::advance(Duration::from_secs(60)).await;
+        requests.send(Request::Call(call())).ok();
+        let told = answers.recv().await.expect("the caller answers");
+        running.abort();
+        (told, target.0.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_woken_zombie_makes_no_call() {
+        let (told, calls) = wake_with_a_call(true).await;
+        assert!(matches!(told, SliceInput::Fenced));
+        assert_eq!(calls, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sleeps_and_still_owns_its_slices_goes_on() {
+        let (told, calls) = wake_with_a_call(false).await;
+        assert!(matches!(told, SliceInput::Returned(_)));
+        assert_eq!(calls, 1);
+    }
 }

@@ -62,6 +62,16 @@ impl Config for RuntimeConfig {
     }
 }
 
+impl Kafka {
+    /// The shortest silence after which the group may give our slices to others. With protocol `consumer` the broker decides; its
+    /// own lower bound is longer than this.
+    #[must_use]
+    pub fn session(&self) -> Duration {
+        const CLASSIC_DEFAULT: Duration = Duration::from_secs(10);
+        self.session_timeout.unwrap_or(CLASSIC_DEFAULT)
+    }
+}
+
 impl Config for Kafka {
     fn read(s: &mut Section<'_>) -> Self {
         let brokers = s.required("brokers", "host:port, several separated by commas");
@@ -152,7 +162,7 @@ impl Config for Runtime {
     fn read(s: &mut Section<'_>) -> Self {
         let runtime = Self {
             batch_records: s.or("batch_records", 1_000, "records in one journal entry"),
-            memory: s.or("memory", Bytes::mib(24), "bytes of records in memory, over all slices"),
+            memory: s.or("memory", Bytes::mib(16), "bytes of records in memory, over all slices"),
             max_record: s.or("max_record", Bytes::mib(1), "largest record that is decoded"),
             schema_grace: s.or(
                 "schema_grace",
@@ -181,16 +191,15 @@ impl Config for Runtime {
         };
         s.rule(&["batch_records"], runtime.batch_records > 0, "must be at least 1", "1000 is a good value");
         s.rule(&["committers"], runtime.committers > 0, "must be at least 1", "2 is a good value");
-        s.rule(&["memory"], runtime.memory.0 >= 1 << 20, "must be at least 1 MiB", "24 MiB is a good value");
+        s.rule(&["memory"], runtime.memory.0 >= 1 << 20, "must be at least 1 MiB", "16 MiB is a good value");
         runtime
     }
 }
 
 /// How the bytes of records in memory are shared out: one part in so many for what the client library has fetched, for what is
-/// delivered and not yet looked at (as bytes of Kafka: in memory it is a few times as much), for what waits for others of its
-/// sequence, and for what waits for its effects.
+/// delivered and not yet looked at, for what waits for others of its sequence, and for what waits for its effects.
 const QUEUED: usize = 6;
-const BACKLOG: usize = 8;
+const BACKLOG: usize = 3;
 const WAITING: usize = 4;
 const STEPS: usize = 4;
 /// Documents and identities may take half as much each, besides.

@@ -19,6 +19,12 @@ use std::{
 
 const REGISTRY_RETRY: RetryPolicy = RetryPolicy::new(Duration::from_millis(100), Duration::from_secs(5), None);
 
+/// A value that can be decoded without asking anybody.
+enum Source {
+    Json(serde_json::Value),
+    Avro(Arc<WriterSchema>, bytes::Bytes),
+}
+
 /// Decodes with the schemas of a Confluent-compatible registry.
 pub struct RegistryDecoder<E> {
     registry: Registry,
@@ -40,30 +46,36 @@ impl<E: EventSet> RegistryDecoder<E> {
     pub async fn arrive(&self, record: Record) -> Arrived<E> {
         let hash = PayloadHash::of(record.key.as_deref(), record.value.as_deref());
         let parsed = events::wire::parse(&record, &self.limits);
-        let (envelope, event) = self.read(&record, parsed).await;
-        let uid = envelope.as_ref().map(Envelope::uid);
-        Arrived { record, envelope, uid, hash, event }
-    }
-
-    async fn read(&self, record: &Record, parsed: Result<Parsed, Failure>) -> (Option<Envelope>, Result<E, Failure>) {
         match parsed {
             Ok(Parsed { envelope, body }) => {
-                let event = self.event(record, &envelope, body).await;
-                (Some(envelope), event)
+                let (event, decoded) = self.event(&record, &envelope, body).await;
+                Arrived::new(record, Some(envelope), hash, event, decoded)
             }
             // The identity may be readable although the value is not: then a second copy is a duplicate, not a second letter.
-            Err(failure) => (Envelope::from_headers(&record.headers).ok(), Err(failure)),
+            Err(failure) => {
+                let envelope = Envelope::from_headers(&record.headers).ok();
+                Arrived::new(record, envelope, hash, Err(failure), 0)
+            }
         }
     }
 
-    async fn event(&self, record: &Record, envelope: &Envelope, body: Body) -> Result<E, Failure> {
-        let event = match body {
-            Body::Json(data) => E::decode_json(&record.topic, &data)?,
-            Body::Avro { schema, datum } => E::decode_avro(&record.topic, &*self.schema(schema).await?, &datum)?,
+    async fn event(&self, record: &Record, envelope: &Envelope, body: Body) -> (Result<E, Failure>, usize) {
+        let source = match body {
+            Body::Json(data) => Source::Json(data),
+            Body::Avro { schema, datum } => match self.schema(schema).await {
+                Ok(schema) => Source::Avro(schema, datum),
+                Err(failure) => return (Err(failure), 0),
+            },
         };
-        events::check_identity(record, envelope, &event)?;
-        event.check()?;
-        Ok(event)
+        events::measured(|| {
+            let event = match source {
+                Source::Json(data) => E::decode_json(&record.topic, &data)?,
+                Source::Avro(schema, datum) => E::decode_avro(&record.topic, &schema, &datum)?,
+            };
+            events::check_identity(record, envelope, &event)?;
+            event.check()?;
+            Ok(event)
+        })
     }
 
     async fn schema(&self, schema: SchemaRef) -> Result<Arc<WriterSchema>, Failure> {

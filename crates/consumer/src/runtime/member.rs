@@ -1,6 +1,7 @@
 //! One member of a service's group: gives each slice it is assigned a task of its own, and shares the clients between them.
 
 use super::{
+    awake::Awake,
     caller::{Caller, Request, now_ms},
     committer::{CommitRequest, Committer},
     config::RuntimeConfig,
@@ -104,7 +105,8 @@ pub async fn run_on<H: Handler, T: Target<H::Effect>>(
     let (calls, call_requests) = mpsc::unbounded_channel();
     let (commits, commit_requests) = mpsc::unbounded_channel();
     let (_all, all_slices) = watch::channel(usize::try_from(partitions).unwrap_or(1));
-    let caller = Caller::new(Arc::new(target), call_requests, all_slices, observer.clone());
+    let awake = Awake::new(config.kafka.session());
+    let caller = Caller::new(Arc::new(target), call_requests, all_slices, (ledger.clone(), awake), observer.clone());
     let committer = Committer {
         ledger: ledger.clone(),
         requests: Arc::new(Mutex::new(commit_requests)),

@@ -1,6 +1,7 @@
 //! The drivers around the machine: poll thread (in `kafka`), one task a slice, committers, caller, relay. They wait and retry; they
 //! decide nothing.
 
+mod awake;
 mod caller;
 mod committer;
 mod config;

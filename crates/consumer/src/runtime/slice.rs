@@ -299,7 +299,8 @@ async fn decode_all<H: Handler>(
         for record in batch.records {
             records.push(decoder.arrive(record).await);
         }
-        let (topic, generation, lease) = (batch.partition.topic, batch.generation, batch.lease);
+        let (topic, generation, mut lease) = (batch.partition.topic, batch.generation, batch.lease);
+        lease.resize(records.iter().map(Arrived::weight).sum());
         if decoded.send(Decoded::Records { topic, generation, records, lease }).is_err() {
             return;
         }
@@ -309,7 +310,7 @@ async fn decode_all<H: Handler>(
 impl<H: Handler> Running<H> {
     /// Opens the flow: unpublished events first, then reading from the ledger's positions.
     async fn start(&mut self, relay: &Relay, takeover: &Takeover) {
-        self.shared.calls.send(Request::Join(self.slice, self.inbox.clone())).ok();
+        self.shared.calls.send(Request::Join(self.slice, self.machine.epoch(), self.inbox.clone())).ok();
         let unpublished = self.machine.unpublished();
         let (found, missing) = relay.find_place(&*self.shared.tail, unpublished, &takeover.published).await;
         if !missing.is_empty() {

@@ -11,6 +11,21 @@ thread_local! {
     /// What is left for lists of the record that this thread decodes; `None` outside of a decode.
     static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
     static EXCEEDED: Cell<bool> = const { Cell::new(false) };
+    /// What decoded values of this thread hold so far, for [`measured`].
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Runs a decode and answers what the decoded value holds: bytes of its lists and boxes. Texts are not counted, they are bytes of
+/// the record once more.
+pub fn measured<T>(decode: impl FnOnce() -> T) -> (T, usize) {
+    HELD.set(0);
+    let value = decode();
+    (value, HELD.replace(0))
+}
+
+/// Counts what a decoded value holds besides its texts.
+pub fn holds(bytes: usize) {
+    HELD.set(HELD.get().saturating_add(bytes));
 }
 
 /// Holds the budget of one decode on this thread; ends with it.
@@ -79,6 +94,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
             }
             list.push(item);
         }
+        // Lists live as long as their record waits; most are read once.
+        list.shrink_to_fit();
+        holds(list.len().saturating_mul(size_of::<T>()));
         Ok(list)
     }
 }

@@ -11,7 +11,8 @@ mod personal;
 mod symbols;
 pub mod timestamp;
 
-pub(crate) use budget::{Budget, bounded_list};
+pub use budget::measured;
+pub(crate) use budget::{Budget, bounded_list, holds};
 pub use personal::Personal;
 pub(crate) use symbols::symbols;
 

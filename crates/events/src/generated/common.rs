@@ -209,6 +209,16 @@ impl codec::Encode for ContractLine {
     }
 }
 
+codec::symbols! {
+    /// What a contract is, as far as is known.
+    pub enum ContractStatus {
+        Unknown = "unknown",
+        Active = "active",
+        Suspended = "suspended",
+        Cancelled = "cancelled",
+    }
+}
+
 /// What becomes of a credit; the three add up to the payable total.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct CreditApplication {
@@ -358,6 +368,16 @@ codec::symbols! {
         UnderReview = "under_review",
         Won = "won",
         Lost = "lost",
+    }
+}
+
+codec::symbols! {
+    /// Which kind of document an amount stands on.
+    pub enum DocumentKind {
+        Unknown = "unknown",
+        Invoice = "invoice",
+        CreditNote = "credit_note",
+        Void = "void",
     }
 }
 
@@ -620,6 +640,20 @@ impl codec::Encode for LineItem {
     }
 }
 
+codec::symbols! {
+    /// What a row of a document is: its lines, and what is stated for the document as a whole.
+    pub enum LineKind {
+        Unknown = "unknown",
+        Line = "line",
+        Allowance = "allowance",
+        Charge = "charge",
+        Tax = "tax",
+        Prepaid = "prepaid",
+        Rounding = "rounding",
+        Void = "void",
+    }
+}
+
 /// An amount in a currency of its own, where it may differ from the currency of the event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Money {
@@ -633,6 +667,18 @@ impl codec::Encode for Money {
     fn encode(&self, out: &mut Vec<u8>) {
         codec::Encode::encode(&self.amount_minor, out);
         codec::Encode::encode(&self.currency, out);
+    }
+}
+
+codec::symbols! {
+    /// Why the monthly recurring revenue of a contract changes.
+    pub enum MrrChange {
+        Unknown = "unknown",
+        New = "new",
+        Expansion = "expansion",
+        Contraction = "contraction",
+        Churn = "churn",
+        Reactivation = "reactivation",
     }
 }
 
@@ -721,6 +767,18 @@ impl codec::Encode for PaymentAllocation {
         codec::Encode::encode(&self.amount_minor, out);
         codec::Encode::encode(&self.discount_minor, out);
         codec::Encode::encode(&self.write_off_minor, out);
+    }
+}
+
+codec::symbols! {
+    /// What happened to what a customer owes.
+    pub enum PaymentEntry {
+        Unknown = "unknown",
+        Received = "received",
+        Failed = "failed",
+        Refunded = "refunded",
+        Disputed = "disputed",
+        WrittenOff = "written_off",
     }
 }
 
@@ -1138,6 +1196,15 @@ impl codec::Encode for Totals {
         codec::Encode::encode(&self.prepaid_minor, out);
         codec::Encode::encode(&self.rounding_minor, out);
         codec::Encode::encode(&self.payable_minor, out);
+    }
+}
+
+codec::symbols! {
+    /// Whether usage was rated, or an earlier batch is taken back.
+    pub enum UsageEntry {
+        Unknown = "unknown",
+        Rated = "rated",
+        Reversed = "reversed",
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use bytes::Bytes;
-use events::{Envelope, Event, EventSet, Record, Reply, WriterSchema, topics, topics::Family, wire};
+use events::{Dataset, Envelope, Event, EventSet, Record, Reply, WriterSchema, topics, topics::Family, wire};
 use failure::Failure;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ pub fn from_json(topic: &str, data: &Value) -> Result<(Vec<u8>, Value), Failure>
     match family(topic) {
         Family::Commercial => Event::decode_json(topic, data).map(|event| (event.encode_avro(), event.to_json())),
         Family::Reply => Reply::decode_json(topic, data).map(|reply| (reply.encode_avro(), reply.to_json())),
-        Family::Analytics => unreachable!(),
+        Family::Analytics => Dataset::decode_json(topic, data).map(|row| (row.encode_avro(), row.to_json())),
     }
 }
 
@@ -21,7 +21,7 @@ pub fn from_avro(topic: &str, schema: &WriterSchema, datum: &[u8]) -> Result<Val
     match family(topic) {
         Family::Commercial => Event::decode_avro(topic, schema, datum).map(|event| event.to_json()),
         Family::Reply => Reply::decode_avro(topic, schema, datum).map(|reply| reply.to_json()),
-        Family::Analytics => unreachable!(),
+        Family::Analytics => Dataset::decode_avro(topic, schema, datum).map(|row| row.to_json()),
     }
 }
 

@@ -64,6 +64,18 @@ impl Lease {
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
+
+    /// Counts what the records really occupy, once that is known: decoded they are a few times what Kafka delivered.
+    pub fn resize(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        for counter in [&*self.held, &self.backlog.total] {
+            if bytes >= before {
+                counter.fetch_add(bytes - before, Ordering::AcqRel);
+            } else {
+                counter.fetch_sub(before - bytes, Ordering::AcqRel);
+            }
+        }
+    }
 }
 
 impl Drop for Lease {

@@ -24,8 +24,9 @@ pub(super) struct Delivery {
     config: Arc<ConsumerConfig>,
     /// The partition of the last message: native topic, partition, index. Messages come in runs.
     run: Option<(usize, i32, usize)>,
-    /// Partitions with records not yet sent.
+    /// Partitions with records not yet sent, and what these count.
     touched: Vec<usize>,
+    gathered: usize,
     told_errors: HashMap<String, Instant>,
 }
 
@@ -39,6 +40,7 @@ impl Delivery {
             config,
             run: None,
             touched: Vec::new(),
+            gathered: 0,
             told_errors: HashMap::new(),
         }
     }
@@ -72,7 +74,9 @@ impl Delivery {
             self.touched.push(index);
         }
         partition.next = message.offset() + 1;
+        let before = partition.building.bytes();
         partition.building.add(message);
+        self.gathered += (partition.building.bytes() - before) * DECODED;
         if partition.building.len() >= self.config.batch_records
             || partition.building.bytes() >= self.config.batch_bytes
         {
@@ -86,13 +90,19 @@ impl Delivery {
         }
     }
 
+    /// Whether what is delivered and gathered reaches the bound.
+    pub(super) fn is_full(&self) -> bool {
+        self.backlog.total() + self.gathered >= self.config.backlog_bytes
+    }
+
     fn flush(&mut self, index: usize) {
         let partition = self.partitions.at(index);
         if partition.building.len() == 0 {
             return;
         }
+        self.gathered = self.gathered.saturating_sub(partition.building.bytes() * DECODED);
         let records = partition.building.take(&partition.id.topic, partition.id.partition);
-        let bytes = records.iter().map(events::Record::size_bytes).sum();
+        let bytes = records.iter().map(expected_bytes).sum();
         let batch = Batch {
             partition: partition.id.clone(),
             generation: partition.generation,
@@ -150,4 +160,13 @@ impl Delivery {
             }
         }
     }
+}
+
+/// Decoded, an event of many lines takes eight times its Avro. If only the bytes of Kafka counted, a poll thread that is ahead of
+/// the decoders could deliver many times the bound.
+const DECODED: usize = 8;
+
+/// What a record is counted as until its receiver has decoded it and says what it takes ([`Lease::resize`](super::Lease::resize)).
+fn expected_bytes(record: &events::Record) -> usize {
+    record.size_bytes() + DECODED * record.value.as_ref().map_or(0, bytes::Bytes::len)
 }

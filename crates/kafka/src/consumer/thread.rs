@@ -23,6 +23,8 @@ use tokio::sync::oneshot;
 const PARK: Duration = Duration::from_millis(50);
 /// Messages taken before commands are looked at again.
 const ROUND_MESSAGES: usize = 4_096;
+/// Polled in every round, however full the backlog is: polling also serves the group.
+const LEAST_MESSAGES: usize = 16;
 /// The library answers a seek from its own memory.
 const SEEK_TIMEOUT: Duration = Duration::from_millis(500);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
@@ -133,7 +135,10 @@ impl PollThread {
     /// Polls until nothing is there or a round is full; true if there may be more.
     fn poll_round(&mut self) -> bool {
         let mut busy = false;
-        for _ in 0..ROUND_MESSAGES {
+        for polled in 0..ROUND_MESSAGES {
+            if polled >= LEAST_MESSAGES && self.delivery.is_full() {
+                break;
+            }
             let served = self.consumer.context().served.load(Ordering::Relaxed);
             match self.consumer.poll(Duration::ZERO) {
                 Some(Ok(message)) => self.delivery.take(&message),

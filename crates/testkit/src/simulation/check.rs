@@ -3,6 +3,7 @@
 use super::outside::Committed;
 use super::world::{PublishedEvent, now_or_never};
 use consumer::machine::Arrived;
+use events::topics;
 use ledger::{Disposition, DocumentFilter, DocumentKey, Ledger, ParkedFilter, ParkedState, memory::MemoryLedger};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,7 @@ use std::{
 pub struct Observed {
     pub documents: BTreeMap<DocumentKey, String>,
     pub effects: Vec<Committed>,
-    /// Per topic and partition, first appearances only: key, value and headers.
+    /// Per topic and partition, first appearances only: key and value; of a state topic only the newest of each key.
     pub published: BTreeMap<(String, i32), Vec<String>>,
     /// Fate of each event by its id.
     pub fates: BTreeMap<String, &'static str>,
@@ -38,7 +39,13 @@ impl Observed {
         Ok(Self {
             documents: documents.into_iter().map(|row| (row.key, row.body)).collect(),
             effects,
-            published: published.into_iter().map(|(place, events)| (place, first_appearances(events))).collect(),
+            published: published
+                .into_iter()
+                .map(|(place, events)| {
+                    let events = first_appearances(&place.0, events);
+                    (place, events)
+                })
+                .collect(),
             fates,
         })
     }
@@ -118,10 +125,17 @@ fn fates<E>(
     Ok(fates)
 }
 
-fn first_appearances(events: Vec<PublishedEvent>) -> Vec<String> {
+/// Of a compacted topic the newest state of each key is what counts: what was there in between depends on the order in which
+/// topics were read.
+fn first_appearances(topic: &str, events: Vec<PublishedEvent>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let fresh = events.into_iter().filter(|(number, _)| seen.insert(*number));
-    fresh.map(|(_, event)| format!("{:?} {:?}", event.key, event.value)).collect()
+    let is_state = topics::find(topic).is_some_and(|subject| subject.kind == topics::Kind::State);
+    if !is_state {
+        return fresh.map(|(_, event)| format!("{:?} {:?}", event.key, event.value)).collect();
+    }
+    let newest: BTreeMap<_, _> = fresh.map(|(_, event)| (format!("{:?}", event.key), event.value)).collect();
+    newest.into_iter().map(|(key, value)| format!("{key} {value:?}")).collect()
 }
 
 /// I11: the end equals that of a run without faults; order between different keys is free.

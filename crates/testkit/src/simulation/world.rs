@@ -481,8 +481,7 @@ fn append_input<E: EventSet>(log: &mut BTreeMap<Arc<str>, Vec<Arrived<E>>>, even
         headers: Headers::default(),
     };
     let hash = PayloadHash::of(Some(&key), Some(&value));
-    let uid = Some(source.envelope.uid());
-    records.push(Arrived { record, envelope: Some(source.envelope.clone()), uid, hash, event: source.event.clone() });
+    records.push(Arrived::new(record, Some(source.envelope.clone()), hash, source.event.clone(), 0));
 }
 
 /// Decodes a record by looking it up in the input.
@@ -494,13 +493,8 @@ impl<E: EventSet> Table<'_, E> {
     fn find(&self, record: &Record) -> Arrived<E> {
         let known =
             usize::try_from(record.offset).ok().and_then(|offset| self.log.get(&record.topic)?.get(offset)).cloned();
-        let mut arrived = known.unwrap_or_else(|| Arrived {
-            record: record.clone(),
-            envelope: None,
-            uid: None,
-            hash: PayloadHash(0),
-            event: Err(Failure::poison("BYTES_NOT_AVRO", "not in the simulated topic")),
-        });
+        let unknown = || Err(Failure::poison("BYTES_NOT_AVRO", "not in the simulated topic"));
+        let mut arrived = known.unwrap_or_else(|| Arrived::new(record.clone(), None, PayloadHash(0), unknown(), 0));
         arrived.record = record.clone();
         arrived
     }

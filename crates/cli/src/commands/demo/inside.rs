@@ -1,12 +1,11 @@
-//! `erp-sync` inside this process, with threads of its own, so that it can be killed: its tasks stop wherever they are, nothing is
-//! drained, and its consumer does not leave its group.
+//! The services inside this process, each with threads of its own, so that it can be killed: its tasks stop wherever they are, nothing
+//! is drained, and its consumer does not leave its group.
 
 use crate::exit::{Result, Trouble};
 use devstack::Stack;
-use erp_sync::ServiceConfig;
 use service::{
-    Context, Trigger, Whole,
-    config::{Source, load},
+    Context, Stop, Trigger, Whole,
+    config::{Config, Source, load},
     health::Health,
     shutdown,
 };
@@ -18,7 +17,24 @@ use std::{
 use telemetry::Metrics;
 use tokio::runtime::Runtime;
 
+/// Which of the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    ErpSync,
+    AnalyticsFeed,
+}
+
+impl Which {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ErpSync => "erp-sync",
+            Self::AnalyticsFeed => "analytics-feed",
+        }
+    }
+}
+
 pub(super) struct Running {
+    which: Which,
     config: PathBuf,
     runtime: Option<Runtime>,
     trigger: Trigger,
@@ -31,23 +47,33 @@ const BUSY_WITHIN: Duration = Duration::from_secs(20);
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 impl Running {
-    pub(super) fn start(stack: &Stack, data: &Path) -> Result<Self> {
-        let text = devstack::services::toml("erp-sync", 0, &stack.endpoints(), data);
+    pub(super) fn start(which: Which, stack: &Stack, data: &Path) -> Result<Self> {
+        let text = devstack::services::toml(which.name(), 0, &stack.endpoints(), data, false);
         let text = text.map_err(|error| Trouble::failed("STACK", error.to_string()))?;
-        let config = data.join("erp-sync.toml");
+        let config = data.join(format!("{}.toml", which.name()));
         std::fs::write(&config, text)
             .map_err(|error| Trouble::failed("DATA", format!("{}: {error}", config.display())))?;
-        Self::from_config(config)
+        Self::from_config(which, config)
     }
 
-    fn from_config(config: PathBuf) -> Result<Self> {
+    fn from_config(which: Which, config: PathBuf) -> Result<Self> {
+        match which {
+            Which::ErpSync => Self::spawn(which, config, erp_sync::run),
+            Which::AnalyticsFeed => Self::spawn(which, config, analytics_feed::run),
+        }
+    }
+
+    fn spawn<C, F>(which: Which, config: PathBuf, run: fn(Context<C>) -> F) -> Result<Self>
+    where
+        C: Config,
+        F: Future<Output = std::result::Result<(), Stop>> + Send + 'static,
+    {
         let source = Source { file: Some(config.clone()), ..Source::default() };
-        let loaded = load::<Whole<ServiceConfig>>(&source)
-            .map_err(|problems| Trouble::failed("CONFIG", problems.to_string()))?;
+        let loaded = load::<Whole<C>>(&source).map_err(|problems| Trouble::failed("CONFIG", problems.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| Trouble::failed("RUNTIME", error.to_string()))?;
         let (trigger, shutdown) = shutdown::channel();
-        let metrics = Arc::new(Metrics::new("erp-sync"));
+        let metrics = Arc::new(Metrics::new(which.name()));
         let context = Context {
             config: loaded.config.own,
             health: Health::new(Duration::from_secs(30)),
@@ -56,12 +82,13 @@ impl Running {
             fail_fast: false,
             url: String::new(),
         };
+        let running = run(context);
         let ended = runtime.spawn(async move {
-            if let Err(stop) = erp_sync::run(context).await {
-                eprintln!("erp-sync ended: {stop}");
+            if let Err(stop) = running.await {
+                eprintln!("{} ended: {stop}", which.name());
             }
         });
-        Ok(Self { config, runtime: Some(runtime), trigger, ended, metrics })
+        Ok(Self { which, config, runtime: Some(runtime), trigger, ended, metrics })
     }
 
     /// Waits until effects are under way, so that a kill hits work.
@@ -83,7 +110,7 @@ impl Running {
     }
 
     pub(super) fn restart(&mut self) -> Result<()> {
-        *self = Self::from_config(self.config.clone())?;
+        *self = Self::from_config(self.which, self.config.clone())?;
         Ok(())
     }
 

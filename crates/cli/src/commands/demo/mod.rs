@@ -1,5 +1,5 @@
-//! `throughline demo`: the main job in one process, on embedded parts. A business is generated and published while `erp-sync` is killed
-//! without warning again and again; then everything is verified from the outside.
+//! `throughline demo`: the main job in one process, on embedded parts. A business is generated and published while its services are
+//! killed without warning again and again; then everything is verified from the outside.
 
 mod inside;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 use clap::Args;
 use devstack::{Kind, Stack, StackConfig};
-use inside::Running;
+use inside::{Running, Which};
 use kafka::Producer;
 use serde::Serialize;
 use serde_json::json;
@@ -33,7 +33,7 @@ pub(crate) struct DemoArgs {
     /// The same seed gives the same business
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How often `erp-sync` is killed on the way
+    /// How often the services are killed on the way
     #[arg(long, default_value_t = 3)]
     kills: u32,
     /// Folder of the stack; one that is gone afterwards if absent
@@ -64,28 +64,32 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     output.note("starting broker, registry, ERP sandbox and ledger in this process …");
     let stack = Stack::start(StackConfig::new(Kind::Embedded, &data)).await.map_err(|error| stack_trouble(&error))?;
     let known = Known::of(Parts::from(stack.endpoints()));
-    let mut service = Running::start(&stack, &data)?;
-    let (events, kills) = publish_under_kills(args, &known, &mut service, output).await?;
+    let mut services =
+        [Running::start(Which::ErpSync, &stack, &data)?, Running::start(Which::AnalyticsFeed, &stack, &data)?];
+    let (events, kills) = publish_under_kills(args, &known, &mut services, output).await?;
     output.note(format!("{events} events published, {kills} kills; waiting until the rest is done …"));
-    let sources = verify::sources(&known, "erp-sync").await?;
-    verify::wait(&sources, PATIENCE, output).await?;
-    let report = ::verify::verify(&sources).await.map_err(|error| Trouble::failed("VERIFY", error.to_string()))?;
-    let summary = summarise(args, events, kills, &sources, report).await?;
+    let all = [verify::sources(&known, "erp-sync").await?, verify::sources(&known, "analytics-feed").await?];
+    verify::wait(&all, PATIENCE, output).await?;
+    let report = verify::report(&all).await?;
+    let [sources, _] = &all;
+    let summary = summarise(args, events, kills, sources, report).await?;
     let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
     output.answer(&answer(&summary));
     if !args.once {
         stay(&data, output).await;
     }
-    service.drain().await;
+    for service in services {
+        service.drain().await;
+    }
     stack.stop().await.map_err(|error| stack_trouble(&error))?;
     Ok(exit)
 }
 
-/// Publishes in shares, and kills the service in the middle of its work after each but the last.
+/// Publishes in shares, and kills the services in the middle of their work after each but the last.
 async fn publish_under_kills(
     args: &DemoArgs,
     known: &Known,
-    service: &mut Running,
+    services: &mut [Running; 2],
     output: &Output,
 ) -> Result<(u64, u32)> {
     let schemas = publish::schema_ids(known).await?;
@@ -118,11 +122,15 @@ async fn publish_under_kills(
             progress.add(sent);
         }
         if kills < args.kills && rest.len() > 0 {
-            service.busy().await;
-            service.kill().await;
+            services[0].busy().await;
             kills += 1;
-            output.note(format!("erp-sync killed without warning ({kills} of {}), starting it again", args.kills));
-            service.restart()?;
+            for service in services.iter_mut() {
+                service.kill().await;
+            }
+            output.note(format!("both services killed without warning ({kills} of {}), starting again", args.kills));
+            for service in services.iter_mut() {
+                service.restart()?;
+            }
         }
     }
     Ok((total, kills))
@@ -180,7 +188,7 @@ fn answer(summary: &Summary) -> Answer {
         if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
     };
     let mut text = format!(
-        "{} accounts: {} events became {} records in the ERP, while erp-sync was killed {} times.\n\
+        "{} accounts: {} events became {} records in the ERP, and rows for data teams, while both services were killed {} times.\n\
          Dead letters (somebody must mend the event): {}.\n\
          Business cases (somebody must decide): {}.\n\n",
         summary.accounts,
@@ -192,7 +200,7 @@ fn answer(summary: &Summary) -> Answer {
     );
     for check in &summary.verify.checks {
         let mark = if check.ok { "ok    " } else { "BROKEN" };
-        text.push_str(&format!("  {mark} {:>3}  {}: {}\n", check.id, check.rule, check.detail));
+        text.push_str(&format!("  {mark} {:>3} {:14} {}: {}\n", check.id, check.service, check.rule, check.detail));
     }
     let verdict = if summary.verify.ok { "Every promise holds.\n" } else { "A PROMISE IS BROKEN.\n" };
     text.push_str(verdict);

@@ -36,8 +36,11 @@ impl PollThread {
         (self.config.backlog_bytes / flowing).max(SMALLEST_SHARE)
     }
 
+    /// Pauses who holds its share or more; far beyond the bound, whoever holds anything. Who holds nothing flows on: the receiver may
+    /// wait for its next record before it releases those of others.
     fn pause_hogs(&mut self) {
-        let share = self.share();
+        let far = self.delivery.backlog.total() >= self.config.backlog_bytes / 4 * 5;
+        let share = if far { 1 } else { self.share() };
         let mut paused = Vec::new();
         for partition in self.delivery.partitions.iter_mut() {
             if partition.is_flowing() && !partition.is_paused_by_backlog && partition.held_bytes() >= share {

@@ -1,0 +1,33 @@
+//! The rules of analytics records: they are made by us, so there is little to refuse.
+
+use super::{Check, active, zone};
+use crate::{
+    AnalyticsAccountBalance, AnalyticsContract, AnalyticsInvoiceLine, AnalyticsMrrMovement, AnalyticsPayment,
+    AnalyticsSubscription, AnalyticsUsage,
+};
+use failure::Failure;
+
+macro_rules! money_and_days {
+    ($($type:ty),*) => {
+        $(impl Check for $type {
+            fn check(&self) -> Result<(), Failure> {
+                active("currency", &self.currency)?;
+                zone("timezone", &self.timezone)
+            }
+        })*
+    };
+}
+
+money_and_days!(AnalyticsContract, AnalyticsInvoiceLine, AnalyticsMrrMovement, AnalyticsPayment, AnalyticsUsage);
+
+impl Check for AnalyticsSubscription {
+    fn check(&self) -> Result<(), Failure> {
+        active("currency", &self.currency)
+    }
+}
+
+impl Check for AnalyticsAccountBalance {
+    fn check(&self) -> Result<(), Failure> {
+        active("currency", &self.currency)
+    }
+}

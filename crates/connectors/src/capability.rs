@@ -33,6 +33,8 @@ pub struct Recorded {
     pub number: Option<String>,
     /// Whether it was there before this call.
     pub existed: bool,
+    /// The date it is booked on, if that is not the one that was asked for.
+    pub redated: Option<Date>,
 }
 
 /// Kinds of records that we make.
@@ -118,6 +120,12 @@ pub struct NewCustomer {
     pub subsidiary: Reference,
     pub currency: Currency,
     pub terms: Option<Reference>,
+    /// Tax registration that tells whether the ERP has the customer under another id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_id: Option<String>,
+    /// Whether the ERP is searched for the same tax id and name before the customer is made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_searched: bool,
 }
 
 impl fmt::Debug for NewCustomer {
@@ -202,6 +210,27 @@ pub struct Header {
     pub dated: Date,
     /// Text for people.
     pub memo: String,
+    /// Where the period of `dated` is closed: book it on the first day of the next open one, and say so in the record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_redate: bool,
+    /// The same amount in another currency, as it was stated. It is carried and never computed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<Foreign>,
+}
+
+/// An amount in another currency than the document's, with the rate that led to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreign {
+    /// ISO 4217 code.
+    pub currency: String,
+    /// In major units, with all places of the currency.
+    pub amount: Decimal,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Decimal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_on: Option<Date>,
+    /// Who stated it, and of what: `settlement`, `tax`.
+    pub source: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -452,6 +481,9 @@ pub trait PlanRevenue: Send + Sync {
 #[async_trait]
 pub trait ChargeUsage: Send + Sync {
     async fn charge_usage(&self, cause: &Cause, charge: &NewCharge) -> Result<Recorded, Error>;
+
+    /// As [`Self::charge_usage`] for many at once; one answer each, in order.
+    async fn charge_many(&self, charges: &[(Cause, NewCharge)]) -> Vec<Result<Recorded, Error>>;
 }
 
 #[async_trait]
@@ -459,7 +491,7 @@ pub trait EnableCustomer: Send + Sync {
     /// Lets a customer be sold to by another subsidiary or in another currency. Repeating it is harmless.
     async fn enable_customer(&self, cause: &Cause, scope: &CustomerScope) -> Result<Recorded, Error>;
 
-    /// The customer, if it is enabled by now; `Ok(None)` if it is not.
+    /// The customer, if the event behind `cause` enabled it; `Ok(None)` if it certainly did not.
     async fn find_enabled(&self, cause: &Cause, scope: &CustomerScope) -> Result<Option<Recorded>, Error>;
 }
 
@@ -532,8 +564,16 @@ mod tests {
             subsidiary: Reference::Id("1".into()),
             currency: Currency { reference: Reference::Id("1".into()), exponent: 2 },
             terms: None,
+            tax_id: Some("GB123".into()),
+            is_searched: true,
         };
         let shown = format!("{customer:?}");
-        assert!(!shown.contains("Jane") && !shown.contains("example.com") && !shown.contains("555"), "{shown}");
+        assert!(
+            !shown.contains("Jane")
+                && !shown.contains("GB123")
+                && !shown.contains("example.com")
+                && !shown.contains("555"),
+            "{shown}"
+        );
     }
 }

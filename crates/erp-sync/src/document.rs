@@ -32,6 +32,9 @@ pub struct ErpRecord {
     pub external_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
+    /// The date it is booked on, where that is not its own: its period was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dated: Option<String>,
 }
 
 /// A customer of the ERP. Created once.
@@ -79,6 +82,9 @@ pub struct Order {
     pub order_id: String,
     pub legal_entity_id: String,
     pub currency: String,
+    /// IANA zone in which the term's dates are meant.
+    #[serde(default)]
+    pub timezone: String,
     pub start_on: Date,
     /// The day after the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 
 use crate::{
     effect::ErpEffect,
-    plan::{EXTERNAL_ID, NUMBER},
+    plan::{DATED, EXTERNAL_ID, NUMBER},
 };
 use async_trait::async_trait;
 use connectors::{Cause, Erp, Object, Recorded};
@@ -106,5 +106,6 @@ fn cause(intent: &Intent<ErpEffect>) -> Cause {
 fn receipt(recorded: Recorded) -> Receipt {
     let mut details = BTreeMap::from([(EXTERNAL_ID.to_owned(), recorded.external_id)]);
     details.extend(recorded.number.map(|number| (NUMBER.to_owned(), number)));
+    details.extend(recorded.redated.map(|dated| (DATED.to_owned(), dated.to_string())));
     Receipt { external_id: recorded.id, details }
 }

@@ -5,27 +5,47 @@ mod common;
 use common::Service;
 use consumer::Document as _;
 use erp_sync::document::ErpDocument;
-use events::Event;
+use events::{Event, common::LineItem};
+use proptest::prelude::*;
+use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use testkit::business::{Fate, Faults, Item, Options, stream};
+use testkit::business::{Expectations, Fate, Faults, Item, Options, stream};
 
-fn business() -> Options {
+fn business(seed: u64, accounts: u32) -> Options {
     let faults = Faults { business_errors: 0.2, contract_errors: 0.1, ..Faults::NONE };
-    Options { seed: 7, accounts: 60, months: 14, start: jiff::civil::date(2025, 1, 1), max_events: None, faults }
+    Options { seed, accounts, months: 14, start: jiff::civil::date(2025, 1, 1), max_events: None, faults }
 }
 
 #[tokio::test]
 async fn the_erp_holds_what_the_business_did() {
+    let expected = check(&business(7, 60)).await;
+    assert!(expected.effects.len() >= 4, "currencies of 0, 2 and 3 decimals: {:?}", expected.effects.keys());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 0, ..ProptestConfig::default() })]
+
+    /// Per currency: ERP totals = event totals; deferred = billed − recognised; Σ allocations as the ERP has them.
+    #[test]
+    fn totals_and_deferred_revenue_agree_for_any_business(seed in any::<u64>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(check(&business(seed, 15)));
+    }
+}
+
+async fn check(options: &Options) -> Expectations {
     let mut service = Service::start().await;
-    let mut events = stream(&business()).expect("good options");
+    let mut events = stream(options).expect("good options");
     let mut refused = 0;
+    let mut billed = BTreeMap::new();
     for generated in events.by_ref() {
         let Item::Event { envelope, event } = &generated.item else { continue };
         match (generated.fate, service.take(envelope, event).await) {
             // Usage is added up first.
             (Fate::Applied, Ok(had_effect)) => {
-                assert!(had_effect || matches!(event, Event::UsageRated(_)), "{event:?}")
+                assert!(had_effect || matches!(event, Event::UsageRated(_)), "{event:?}");
+                bill(&mut billed, event);
             }
             (Fate::Skipped, Ok(had_effect)) => assert!(!had_effect, "{event:?}"),
             (Fate::Refused(class), Err(failure)) if failure.class == class => {
@@ -36,7 +56,7 @@ async fn the_erp_holds_what_the_business_did() {
         }
     }
     let expected = events.expectations();
-    assert!(refused > 0 && refused == expected.refused_count());
+    assert_eq!(refused, expected.refused_count());
     let state = service.admin("state").await;
     let totals = &state["totals"];
     let count = |object: &str| totals[object]["count"].as_u64().unwrap_or(0);
@@ -51,8 +71,61 @@ async fn the_erp_holds_what_the_business_did() {
         assert_eq!(amount("customerPayment"), effects.paid_minor, "{currency}");
         assert_eq!(amount("charge") + waiting(&service, currency), effects.rated_minor, "{currency}");
     }
-    assert!(expected.effects.len() >= 4, "currencies of 0, 2 and 3 decimals: {:?}", expected.effects.keys());
     assert_eq!(open_in_documents(&service), open_in_erp(totals));
+    deferred_revenue_agrees(&service, &billed).await;
+    events.expectations().clone()
+}
+
+/// What the events bill of each contract whose revenue is planned, without tax.
+fn bill(billed: &mut BTreeMap<String, i64>, event: &Event) {
+    let recurring = |lines: &[LineItem]| -> i64 {
+        lines.iter().filter(|line| line.contract_line_id.is_some()).map(|line| line.net_minor).sum()
+    };
+    let (contract, amount) = match event {
+        Event::ContractActivated(event) if !event.revenue_plan.is_empty() => {
+            billed.insert(event.contract_id.clone(), 0);
+            return;
+        }
+        Event::InvoicePosted(event) => (&event.contract_id, recurring(&event.lines)),
+        Event::CreditNoteIssued(event) => (&event.contract_id, -recurring(&event.lines)),
+        _ => return,
+    };
+    if let Some(sum) = contract.as_ref().and_then(|contract| billed.get_mut(contract)) {
+        *sum += amount;
+    }
+}
+
+/// The middle of the run, where much is billed and not recognised, and its end.
+const MONTHS: [&str; 2] = ["2025-08", "2026-02"];
+
+async fn deferred_revenue_agrees(service: &Service, billed: &BTreeMap<String, i64>) {
+    let state = service.admin("state?records=true").await;
+    let arrangements = state["records"]["revenueArrangement"].as_array().expect("arrangements");
+    assert_eq!(arrangements.len(), billed.len());
+    for arrangement in arrangements {
+        let contract = arrangement["custbody_tl_contract_id"].as_str().expect("our mark");
+        let key = ledger::DocumentKey::new("revenue", contract);
+        let Some(ErpDocument::Revenue(revenue)) = service.documents.get(&key).map(AsRef::as_ref) else {
+            panic!("no plan of {contract}")
+        };
+        let exponent = events::currency::exponent(&revenue.currency).expect("a currency");
+        let minor = |value: &Value| {
+            let amount: Decimal = value.to_string().parse().expect("a number");
+            (amount * Decimal::from(10_i64.pow(exponent))).to_i64().expect("minor units")
+        };
+        let items = |list: &str| arrangement[list]["items"].as_array().cloned().unwrap_or_default();
+        let allocated: i64 = items("revenueElement").iter().map(|of| minor(&of["allocationAmount"])).sum();
+        assert_eq!(allocated, revenue.allocated_minor(), "{contract}");
+        let planned: i64 = items("revenuePlan").iter().map(|slot| minor(&slot["amount"])).sum();
+        assert_eq!(planned, allocated, "{contract}: every unit is recognised in some month");
+        for month in MONTHS {
+            let slots = items("revenuePlan");
+            let until =
+                slots.iter().filter(|slot| slot["plannedPeriod"].as_str().is_some_and(|period| period <= month));
+            let recognised: i64 = until.map(|slot| minor(&slot["amount"])).sum();
+            assert_eq!(revenue.deferred_minor(month), billed[contract] - recognised, "{contract} by {month}");
+        }
+    }
 }
 
 /// Usage that is added up and not charged yet.

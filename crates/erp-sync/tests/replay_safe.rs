@@ -4,7 +4,7 @@ mod common;
 
 use common::mapping;
 use erp_sync::{ErpSync, effect::ErpEffect, reply::Replies};
-use events::Event;
+use events::{Envelope, Event, PaymentDisputed, PaymentReceived, PaymentRefunded, common::DisputeStatus};
 use failure::Failure;
 use testkit::{
     business::{Faults, Item, Options, stream},
@@ -21,13 +21,60 @@ fn events(faults: Faults) -> Vec<SimEvent<Event>> {
         faults,
     };
     let events = stream(&options).expect("good options");
-    let sim = events.filter_map(|generated| match generated.item {
-        Item::Event { envelope, event } => {
-            Some(SimEvent { topic: generated.topic, key: generated.key, envelope, event: Ok(event) })
-        }
-        Item::Raw { .. } => None,
-    });
-    sim.collect()
+    let mut sim = Vec::new();
+    for generated in events {
+        let Item::Event { envelope, event } = generated.item else { continue };
+        let after = match &event {
+            Event::PaymentReceived(payment) => afterwards(&envelope, payment),
+            _ => Vec::new(),
+        };
+        sim.push(SimEvent { topic: generated.topic, key: generated.key, envelope, event: Ok(event) });
+        sim.extend(after);
+    }
+    sim
+}
+
+/// A bank asks about every payment and lets go of it; a unit of it goes back, and what was over-paid does.
+fn afterwards(template: &Envelope, payment: &PaymentReceived) -> Vec<SimEvent<Event>> {
+    let Some(allocation) = payment.allocations.first() else { return Vec::new() };
+    let version = payment.entity_version;
+    let dispute = |step: i64, status| PaymentDisputed {
+        account_id: payment.account_id.clone(),
+        entity_version: version + step,
+        legal_entity_id: payment.legal_entity_id.clone(),
+        payment_id: payment.payment_id.clone(),
+        dispute_id: format!("D-{}", payment.payment_id),
+        invoice_id: Some(allocation.invoice_id.clone()),
+        status,
+        amount_minor: 1,
+        currency: payment.currency.clone(),
+        disputed_on: payment.received_on,
+        timezone: payment.timezone.clone(),
+        ..PaymentDisputed::default()
+    };
+    let mut events: Vec<Event> = vec![dispute(1, DisputeStatus::Opened).into(), dispute(2, DisputeStatus::Won).into()];
+    if payment.unapplied_minor > 0 {
+        let refund = PaymentRefunded {
+            account_id: payment.account_id.clone(),
+            entity_version: version + 3,
+            legal_entity_id: payment.legal_entity_id.clone(),
+            payment_id: payment.payment_id.clone(),
+            refund_id: format!("R-{}", payment.payment_id),
+            amount_minor: payment.unapplied_minor,
+            currency: payment.currency.clone(),
+            refunded_on: payment.received_on,
+            timezone: payment.timezone.clone(),
+            ..PaymentRefunded::default()
+        };
+        events.push(refund.into());
+    }
+    let named = |(step, event): (usize, Event)| SimEvent {
+        topic: event.topic(),
+        key: payment.account_id.clone(),
+        envelope: Envelope { id: format!("{}-{step}", template.id), ..template.clone() },
+        event: Ok(event),
+    };
+    events.into_iter().enumerate().map(named).collect()
 }
 
 fn replying() -> ErpSync {

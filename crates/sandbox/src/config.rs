@@ -1,6 +1,7 @@
 //! How a sandbox is started.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -56,6 +57,10 @@ pub struct Settings {
     pub idempotency_seconds: Option<u64>,
     /// Largest request body in bytes. Default 104 MB, the vendor's limit.
     pub max_body_bytes: usize,
+    /// From when a certificate is refused, by its id and the virtual clock. Default never.
+    pub certificates_expire: BTreeMap<String, jiff::Timestamp>,
+    /// Fields that an administrator made mandatory on a form, by record type, such as `{"invoice": ["otherRefNum"]}`. Default none.
+    pub required_fields: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for Settings {
@@ -67,6 +72,8 @@ impl Default for Settings {
             async_ms: 0,
             idempotency_seconds: None,
             max_body_bytes: 104 * 1024 * 1024,
+            certificates_expire: BTreeMap::new(),
+            required_fields: BTreeMap::new(),
         }
     }
 }

@@ -155,7 +155,7 @@ fn malformed(field: Option<String>, reason: String) -> Verdict {
 /// Whether the unknown reference is a line's item (`item.items[2].item`) or another one.
 fn reference_code(path: Option<&str>) -> &'static str {
     match path {
-        Some(path) if path.ends_with("item") || path.ends_with("item.id") => "ITEM_UNKNOWN",
+        Some(path) if path.ends_with("item") || path.ends_with("item.id") || path == "saleItem" => "ITEM_UNKNOWN",
         Some(_) | None => "REFERENCE_UNKNOWN",
     }
 }
@@ -186,6 +186,12 @@ fn most_telling(answer: &Answer) -> Option<Detail> {
     let body: ErrorBody = serde_json::from_slice(&answer.body).ok()?;
     let telling = body.details.iter().find(|detail| Code::read(&detail.code) != Code::Other);
     telling.or(body.details.first()).cloned()
+}
+
+/// Whether an error body has this code.
+pub(super) fn has_code(answer: &Answer, code: &str) -> bool {
+    let body: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_default();
+    body.details.iter().any(|detail| detail.code == code)
 }
 
 fn reason(status: u16, detail: Option<&Detail>) -> String {

@@ -4,7 +4,7 @@
 //! the amounts. `autoApply` is off, because what a credit or payment leaves over belongs on the account, not on an invoice of
 //! NetSuite's choice.
 
-use super::external_id::Scheme;
+use super::{external_id::Scheme, period::Dated};
 use crate::capability::{
     Application, Cause, ContactChange, Currency, CustomerScope, Dimensions, Header, Line, NewCreditMemo, NewCustomer,
     NewInvoice, NewOrder, NewPayment, Object, OrderChange, Reference, Span,
@@ -81,6 +81,10 @@ pub(super) struct Customer {
     correlation_id: Option<String>,
     #[serde(rename = "custentity_tl_account_id", skip_serializing_if = "Option::is_none")]
     account_id: Option<String>,
+    #[serde(rename = "custentity_tl_match_name", skip_serializing_if = "Option::is_none")]
+    match_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vat_reg_number: Option<String>,
 }
 
 impl Customer {
@@ -97,11 +101,13 @@ impl Customer {
             event_id: Some(cause.event_id.clone()),
             correlation_id: cause.correlation_id.clone(),
             account_id: Some(customer.account_id.clone()),
+            match_name: customer.is_searched.then(|| match_name(&customer.name)),
+            vat_reg_number: customer.tax_id.clone(),
         }
     }
 
-    /// Only what the ERP does not own; the marks of the creating event stay.
-    pub(super) fn contact(change: &ContactChange) -> Self {
+    /// Only what the ERP does not own, and which event brought it.
+    pub(super) fn contact(cause: &Cause, change: &ContactChange) -> Self {
         Self {
             external_id: None,
             is_person: None,
@@ -111,9 +117,11 @@ impl Customer {
             terms: None,
             email: change.contact.email.clone(),
             phone: change.contact.phone.clone(),
-            event_id: None,
+            event_id: Some(cause.event_id.clone()),
             correlation_id: None,
             account_id: None,
+            match_name: None,
+            vat_reg_number: None,
         }
     }
 }
@@ -124,6 +132,8 @@ impl Customer {
 pub(super) struct Scope {
     subsidiary_list: Sublist<InSubsidiary>,
     currency_list: Sublist<InCurrency>,
+    #[serde(rename = "custentity_tl_event_id")]
+    event_id: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,10 +147,11 @@ struct InCurrency {
 }
 
 impl Scope {
-    pub(super) fn new(scope: &CustomerScope) -> Self {
+    pub(super) fn new(cause: &Cause, scope: &CustomerScope) -> Self {
         Self {
             subsidiary_list: Sublist { items: vec![InSubsidiary { subsidiary: Ref::new(&scope.subsidiary) }] },
             currency_list: Sublist { items: vec![InCurrency { currency: Ref::new(&scope.currency) }] },
+            event_id: cause.event_id.clone(),
         }
     }
 }
@@ -188,6 +199,39 @@ pub(super) struct Marks {
     account_id: String,
     #[serde(rename = "custbody_tl_contract_id", skip_serializing_if = "Option::is_none")]
     contract_id: Option<String>,
+    #[serde(rename = "custbody_tl_original_date", skip_serializing_if = "Option::is_none")]
+    pub(super) original_date: Option<Date>,
+    #[serde(rename = "custbody_tl_redate_rule", skip_serializing_if = "Option::is_none")]
+    pub(super) redate_rule: Option<&'static str>,
+    #[serde(flatten)]
+    foreign: Option<Foreign>,
+}
+
+/// Another currency's amount, as it was stated.
+#[derive(Debug, Serialize)]
+struct Foreign {
+    #[serde(rename = "custbody_tl_functional_currency")]
+    currency: String,
+    #[serde(rename = "custbody_tl_functional_total")]
+    amount: Number,
+    #[serde(rename = "custbody_tl_fx_rate", skip_serializing_if = "Option::is_none")]
+    rate: Option<Number>,
+    #[serde(rename = "custbody_tl_fx_date", skip_serializing_if = "Option::is_none")]
+    rate_on: Option<Date>,
+    #[serde(rename = "custbody_tl_fx_source")]
+    source: String,
+}
+
+impl Foreign {
+    fn new(stated: &crate::capability::Foreign) -> Self {
+        Self {
+            currency: stated.currency.clone(),
+            amount: Number(stated.amount),
+            rate: stated.rate.map(|rate| Number(rate.normalize())),
+            rate_on: stated.rate_on,
+            source: stated.source.clone(),
+        }
+    }
 }
 
 impl Marks {
@@ -197,6 +241,9 @@ impl Marks {
             correlation_id: cause.correlation_id.clone(),
             account_id: header.account_id.clone(),
             contract_id: header.contract_id.clone(),
+            original_date: None,
+            redate_rule: None,
+            foreign: header.foreign.as_ref().map(Foreign::new),
         }
     }
 }
@@ -425,6 +472,29 @@ pub(super) fn last_day(span: Span) -> Option<Date> {
     span.end_on.yesterday().ok().map(|last| last.max(span.start_on))
 }
 
+/// A name as it is compared: letters and digits in lower case, without the words for a legal form.
+pub(super) fn match_name(name: &str) -> String {
+    const FORMS: [&str; 16] = [
+        "inc", "ltd", "limited", "llc", "llp", "plc", "gmbh", "ag", "kg", "sa", "sas", "srl", "bv", "kk", "co", "corp",
+    ];
+    let lower = name.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty() && !FORMS.contains(word));
+    let joined = words.collect::<Vec<_>>().join(" ");
+    cut(if joined.is_empty() { &lower } else { &joined }, 300)
+}
+
 pub(super) fn cut(text: &str, max_chars: usize) -> String {
     text.chars().take(max_chars).collect()
+}
+
+impl Dated for Transaction {
+    fn dated(&mut self) -> (&mut Date, &mut Marks, &mut String) {
+        (&mut self.tran_date, &mut self.marks, &mut self.memo)
+    }
+}
+
+impl Dated for CustomerPayment {
+    fn dated(&mut self) -> (&mut Date, &mut Marks, &mut String) {
+        (&mut self.tran_date, &mut self.marks, &mut self.memo)
+    }
 }

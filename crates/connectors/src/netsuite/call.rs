@@ -18,6 +18,8 @@ pub(super) struct Call {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) body: Option<String>,
+    /// Idempotency key of a collection that is written by an asynchronous job.
+    pub(super) job: Option<String>,
 }
 
 impl NetSuite {
@@ -53,10 +55,18 @@ impl NetSuite {
         if call.access == Access::Read && call.method == Method::POST {
             request = request.header("Prefer", "transient");
         }
+        if let Some(key) = &call.job {
+            request = request.header("Prefer", "respond-async").header("X-NetSuite-Idempotency-Key", key);
+        }
         if let Some(body) = &call.body {
-            request = request.header(header::CONTENT_TYPE, "application/json").body(body.clone());
+            let content = if call.job.is_some() { COLLECTION } else { "application/json" };
+            request = request.header(header::CONTENT_TYPE, content).body(body.clone());
         }
         let answer = self.http.send(request).await.map_err(|error| Verdict::Failed(lost(call.access, error)))?;
+        if call.job.is_some() && is_submitted(&answer) {
+            self.limit.accepted();
+            return Ok(answer);
+        }
         self.judge(call.access, answer)
     }
 
@@ -73,6 +83,15 @@ impl NetSuite {
         }
         Err(verdict)
     }
+}
+
+const COLLECTION: &str = "application/vnd.oracle.resource+json; type=collection";
+
+/// A job was accepted: now, or by an earlier call under the same key, which NetSuite answers with 400 `IDEMPOTENCY_ERROR` and the
+/// `Location` of that job.
+fn is_submitted(answer: &Answer) -> bool {
+    let repeated = answer.status.as_u16() == 400 && super::answer::has_code(answer, "IDEMPOTENCY_ERROR");
+    answer.location.is_some() && (answer.status.as_u16() == 202 || repeated)
 }
 
 fn lost(access: Access, error: NoAnswer) -> Error {

@@ -7,12 +7,11 @@ use super::{
     NetSuite, SYSTEM,
     answer::{Access, Verdict},
     call::Call,
-    create::{AFTER_CHANGE, Wanted, encode},
-    find::read,
+    create::{AFTER_CHANGE, encode},
 };
-use crate::{Cause, CustomerScope, Error, Object, Recorded, Reference};
+use crate::{Cause, Error, Object, Recorded};
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// A change, and the state that it is a change of.
 #[derive(Serialize)]
@@ -46,83 +45,12 @@ impl NetSuite {
             let mut url = self.record_url(object, ours)?;
             url.query_pairs_mut().append_pair("replace", replace);
             let body = encode(&Seen { last_modified_date: found.last_modified.as_deref(), body })?;
-            let call = Call { access: Access::Write, method: Method::PATCH, url, body: Some(body) };
+            let call = Call { access: Access::Write, method: Method::PATCH, url, body: Some(body), job: None };
             match (self.call(cause, &call).await, delays.next()) {
                 (Ok(_), _) => return Ok(Recorded { existed: false, ..found.into_recorded() }),
                 (Err(Verdict::Changed(_)), Some(delay)) => tokio::time::sleep(delay).await,
                 (Err(verdict), _) => return Err(verdict.into()),
             }
         }
-    }
-
-    /// The customer, if both the subsidiary and the currency are among its own.
-    pub(super) async fn enabled(&self, cause: &Cause, scope: &CustomerScope) -> Result<Option<Recorded>, Error> {
-        let mut url = self.record_url(Object::Customer, &scope.account_id)?;
-        url.query_pairs_mut().append_pair("expandSubResources", "true");
-        let call = Call { access: Access::Read, method: Method::GET, url, body: None };
-        let answer = match self.call(cause, &call).await {
-            Ok(answer) => answer,
-            Err(Verdict::Nonexistent) => return Ok(None),
-            Err(verdict) => return Err(verdict.into()),
-        };
-        let customer: Enabled = read(&answer)?;
-        if !customer.has(scope) {
-            return Ok(None);
-        }
-        let wanted = Wanted { object: Object::Customer, ours: &scope.account_id, number: None };
-        self.find_made(cause, wanted).await
-    }
-
-    async fn find_made(&self, cause: &Cause, wanted: Wanted<'_>) -> Result<Option<Recorded>, Error> {
-        let found = self.by_external_id(cause, wanted.object, wanted.ours).await?;
-        Ok(found.map(super::find::Found::into_recorded))
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct Enabled {
-    subsidiary: Named,
-    currency: Named,
-    subsidiary_list: Listed,
-    currency_list: Listed,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Listed {
-    items: Vec<Entry>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Entry {
-    subsidiary: Named,
-    currency: Named,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct Named {
-    id: String,
-    ref_name: String,
-}
-
-impl Named {
-    fn is(&self, wanted: &Reference) -> bool {
-        match wanted {
-            Reference::Id(id) => self.id == *id,
-            Reference::ExternalId(name) => self.ref_name == *name,
-        }
-    }
-}
-
-impl Enabled {
-    fn has(&self, scope: &CustomerScope) -> bool {
-        let subsidiary = self.subsidiary.is(&scope.subsidiary)
-            || self.subsidiary_list.items.iter().any(|entry| entry.subsidiary.is(&scope.subsidiary));
-        let currency = self.currency.is(&scope.currency)
-            || self.currency_list.items.iter().any(|entry| entry.currency.is(&scope.currency));
-        subsidiary && currency
     }
 }

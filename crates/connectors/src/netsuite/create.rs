@@ -34,7 +34,7 @@ impl NetSuite {
         body: &B,
     ) -> Result<Recorded, Error> {
         let url = self.url(&format!("record/v1/{}", record_type(wanted.object)))?;
-        let call = Call { access: Access::Write, method: Method::POST, url, body: Some(encode(body)?) };
+        let call = Call { access: Access::Write, method: Method::POST, url, body: Some(encode(body)?), job: None };
         match self.write(cause, &call).await {
             Ok(answer) => self.recorded(cause, wanted, &answer).await,
             Err(Verdict::Duplicate { field, reason }) => self.duplicate(cause, wanted, field.as_deref(), reason).await,
@@ -51,7 +51,7 @@ impl NetSuite {
         body: &B,
     ) -> Result<Recorded, Error> {
         let url = self.record_url(object, ours)?;
-        let call = Call { access: Access::Write, method: Method::PUT, url, body: Some(encode(body)?) };
+        let call = Call { access: Access::Write, method: Method::PUT, url, body: Some(encode(body)?), job: None };
         let answer = self.write(cause, &call).await.map_err(Error::from)?;
         self.recorded(cause, Wanted { object, ours, number: None }, &answer).await
     }
@@ -79,6 +79,7 @@ impl NetSuite {
                 external_id: self.scheme.external_id(wanted.object, wanted.ours),
                 number: wanted.number.map(str::to_owned),
                 existed: false,
+                redated: None,
             });
         }
         let found = self.by_external_id(cause, wanted.object, wanted.ours).await;
@@ -92,7 +93,7 @@ impl NetSuite {
     }
 
     /// The record was refused as a duplicate: of ours, of somebody else's, or of one that cannot be seen yet.
-    async fn duplicate(
+    pub(super) async fn duplicate(
         &self,
         cause: &Cause,
         wanted: Wanted<'_>,

@@ -7,6 +7,7 @@ use super::{
     record_type,
 };
 use crate::{Cause, Contact, Error, Object, Recorded, http::Answer};
+use jiff::civil::Date;
 use reqwest::Method;
 use serde::Deserialize;
 use url::Url;
@@ -19,6 +20,8 @@ pub(super) struct Found {
     number: Option<String>,
     event_id: Option<String>,
     pub(super) last_modified: Option<String>,
+    tran_date: Option<Date>,
+    original_date: Option<Date>,
     contact: Contact,
 }
 
@@ -29,7 +32,8 @@ impl Found {
     }
 
     pub(super) fn into_recorded(self) -> Recorded {
-        Recorded { id: self.id, external_id: self.external_id, number: self.number, existed: true }
+        let redated = self.original_date.and(self.tran_date);
+        Recorded { id: self.id, external_id: self.external_id, number: self.number, existed: true, redated }
     }
 
     /// Whether every field that `wanted` sets is set so.
@@ -67,6 +71,10 @@ struct Record {
     entity_id: Option<String>,
     #[serde(default)]
     last_modified_date: Option<String>,
+    #[serde(default)]
+    tran_date: Option<Date>,
+    #[serde(rename = "custbody_tl_original_date", default)]
+    original_date: Option<Date>,
     #[serde(rename = "custbody_tl_event_id", default)]
     body_event_id: Option<String>,
     #[serde(rename = "custentity_tl_event_id", default)]
@@ -106,6 +114,10 @@ struct Row {
     tranid: Option<String>,
     #[serde(default)]
     custbody_tl_event_id: Option<String>,
+    #[serde(default)]
+    trandate: Option<Date>,
+    #[serde(default)]
+    custbody_tl_original_date: Option<Date>,
 }
 
 impl NetSuite {
@@ -129,7 +141,7 @@ impl NetSuite {
         ours: &str,
     ) -> Result<Option<Found>, Error> {
         let url = self.record_url(object, ours)?;
-        let call = Call { access: Access::Read, method: Method::GET, url, body: None };
+        let call = Call { access: Access::Read, method: Method::GET, url, body: None, job: None };
         let answer = match self.call(cause, &call).await {
             Ok(answer) => answer,
             Err(Verdict::Nonexistent) => return Ok(None),
@@ -142,6 +154,8 @@ impl NetSuite {
             number: record.tran_id.or(record.entity_id),
             event_id: record.body_event_id.or(record.entity_event_id),
             last_modified: record.last_modified_date,
+            tran_date: record.tran_date,
+            original_date: record.original_date,
             contact: record.contact,
         }))
     }
@@ -150,12 +164,12 @@ impl NetSuite {
     pub(super) async fn by_number(&self, cause: &Cause, object: Object, number: &str) -> Result<Option<Found>, Error> {
         let Some(code) = transaction_code(object) else { return Ok(None) };
         let query = format!(
-            "SELECT id, externalid, tranid, custbody_tl_event_id FROM transaction WHERE type = '{code}' AND tranid = '{}'",
+            "SELECT id, externalid, tranid, trandate, custbody_tl_event_id, custbody_tl_original_date FROM transaction WHERE type = '{code}' AND tranid = '{}'",
             number.replace('\'', "''")
         );
         let url = self.url("query/v1/suiteql?limit=1")?;
         let body = Some(serde_json::json!({ "q": query }).to_string());
-        let call = Call { access: Access::Read, method: Method::POST, url, body };
+        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
         let answer = self.call(cause, &call).await.map_err(Error::from)?;
         let rows: Rows = read(&answer)?;
         Ok(rows.items.into_iter().next().map(|row| Found {
@@ -164,6 +178,8 @@ impl NetSuite {
             number: row.tranid,
             event_id: row.custbody_tl_event_id,
             last_modified: None,
+            tran_date: row.trandate,
+            original_date: row.custbody_tl_original_date,
             contact: Contact::default(),
         }))
     }

@@ -8,9 +8,12 @@ mod change;
 mod create;
 mod external_id;
 mod find;
+mod jobs;
 mod key;
 mod money;
+mod period;
 mod plan;
+mod search;
 mod token;
 
 pub use external_id::Scheme;
@@ -102,6 +105,7 @@ fn rest_url(base: &str, allow_plain_http: bool) -> Result<(Url, Url), String> {
 #[async_trait]
 impl CreateCustomer for NetSuite {
     async fn create_customer(&self, cause: &Cause, customer: &NewCustomer) -> Result<Recorded, Error> {
+        self.search(cause, customer).await?;
         let wanted = Wanted { object: Object::Customer, ours: &customer.account_id, number: None };
         self.create(cause, wanted, &body::Customer::new(&self.scheme, cause, customer)).await
     }
@@ -110,7 +114,7 @@ impl CreateCustomer for NetSuite {
 #[async_trait]
 impl UpdateContact for NetSuite {
     async fn update_contact(&self, cause: &Cause, change: &ContactChange) -> Result<Recorded, Error> {
-        self.upsert(cause, Object::Customer, &change.account_id, &body::Customer::contact(change)).await
+        self.upsert(cause, Object::Customer, &change.account_id, &body::Customer::contact(cause, change)).await
     }
 
     async fn find_contact(&self, cause: &Cause, change: &ContactChange) -> Result<Option<Recorded>, Error> {
@@ -155,16 +159,31 @@ impl ChargeUsage for NetSuite {
         let wanted = Wanted { object: Object::Charge, ours: &charge.charge_id, number: None };
         self.create(cause, wanted, &plan::Charge::new(&self.scheme, cause, charge)).await
     }
+
+    async fn charge_many(&self, charges: &[(Cause, NewCharge)]) -> Vec<Result<Recorded, Error>> {
+        let mut answers = Vec::with_capacity(charges.len());
+        for chunk in charges.chunks(jobs::MAX_RECORDS) {
+            let member = |(cause, charge): &'_ (Cause, NewCharge)| plan::Charge::new(&self.scheme, cause, charge);
+            let bodies: Vec<_> = chunk.iter().map(member).collect();
+            let members: Vec<_> = chunk
+                .iter()
+                .zip(bodies)
+                .map(|((cause, charge), body)| jobs::Member { cause, ours: &charge.charge_id, body })
+                .collect();
+            answers.extend(self.create_many(Object::Charge, &members).await);
+        }
+        answers
+    }
 }
 
 #[async_trait]
 impl EnableCustomer for NetSuite {
     async fn enable_customer(&self, cause: &Cause, scope: &CustomerScope) -> Result<Recorded, Error> {
-        self.upsert(cause, Object::Customer, &scope.account_id, &body::Scope::new(scope)).await
+        self.upsert(cause, Object::Customer, &scope.account_id, &body::Scope::new(cause, scope)).await
     }
 
     async fn find_enabled(&self, cause: &Cause, scope: &CustomerScope) -> Result<Option<Recorded>, Error> {
-        self.enabled(cause, scope).await
+        self.find_changed(cause, Object::Customer, &scope.account_id).await
     }
 }
 
@@ -172,7 +191,7 @@ impl EnableCustomer for NetSuite {
 impl PostInvoice for NetSuite {
     async fn post_invoice(&self, cause: &Cause, invoice: &NewInvoice) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Invoice, ours: &invoice.invoice_id, number: Some(&invoice.number) };
-        self.create(cause, wanted, &body::Transaction::invoice(&self.scheme, cause, invoice)).await
+        self.book(cause, wanted, &invoice.header, body::Transaction::invoice(&self.scheme, cause, invoice)).await
     }
 }
 
@@ -180,7 +199,7 @@ impl PostInvoice for NetSuite {
 impl IssueCreditMemo for NetSuite {
     async fn issue_credit_memo(&self, cause: &Cause, memo: &NewCreditMemo) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::CreditMemo, ours: &memo.credit_note_id, number: Some(&memo.number) };
-        self.create(cause, wanted, &body::Transaction::credit_memo(&self.scheme, cause, memo)).await
+        self.book(cause, wanted, &memo.header, body::Transaction::credit_memo(&self.scheme, cause, memo)).await
     }
 }
 
@@ -188,7 +207,7 @@ impl IssueCreditMemo for NetSuite {
 impl ApplyPayment for NetSuite {
     async fn apply_payment(&self, cause: &Cause, payment: &NewPayment) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Payment, ours: &payment.payment_id, number: None };
-        self.create(cause, wanted, &body::CustomerPayment::new(&self.scheme, cause, payment)).await
+        self.book(cause, wanted, &payment.header, body::CustomerPayment::new(&self.scheme, cause, payment)).await
     }
 }
 
@@ -200,7 +219,7 @@ impl PayBack for NetSuite {
 
     async fn refund(&self, cause: &Cause, refund: &NewRefund) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Refund, ours: &refund.refund_id, number: None };
-        self.create(cause, wanted, &money::Refund::new(&self.scheme, cause, refund)).await
+        self.book(cause, wanted, &refund.header, money::Refund::new(&self.scheme, cause, refund)).await
     }
 }
 
@@ -208,7 +227,7 @@ impl PayBack for NetSuite {
 impl PostJournal for NetSuite {
     async fn post_journal(&self, cause: &Cause, journal: &NewJournal) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Journal, ours: &journal.journal_id, number: None };
-        self.create(cause, wanted, &money::Journal::new(&self.scheme, cause, journal)).await
+        self.book(cause, wanted, &journal.header, money::Journal::new(&self.scheme, cause, journal)).await
     }
 }
 

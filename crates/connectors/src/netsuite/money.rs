@@ -3,6 +3,7 @@
 use super::{
     body::{Apply, Marks, Number, Ref, Sublist, apply, cut},
     external_id::Scheme,
+    period::Dated,
 };
 use crate::capability::{Cause, Currency, JournalLine, NewJournal, NewRefund, Object, PaymentChange};
 use jiff::civil::Date;
@@ -114,4 +115,16 @@ impl Journal {
 fn entry(line: &JournalLine, currency: &Currency) -> Entry {
     let side = |minor: i64| (minor != 0).then(|| Number(currency.amount(minor)));
     Entry { account: Ref::new(&line.account), debit: side(line.debit_minor), credit: side(line.credit_minor) }
+}
+
+impl Dated for Refund {
+    fn dated(&mut self) -> (&mut Date, &mut Marks, &mut String) {
+        (&mut self.tran_date, &mut self.marks, &mut self.memo)
+    }
+}
+
+impl Dated for Journal {
+    fn dated(&mut self) -> (&mut Date, &mut Marks, &mut String) {
+        (&mut self.tran_date, &mut self.marks, &mut self.memo)
+    }
 }

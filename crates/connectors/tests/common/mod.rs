@@ -118,6 +118,8 @@ pub fn customer() -> NewCustomer {
         subsidiary: by_name("UK"),
         currency: pounds(),
         terms: Some(by_name("NET30")),
+        tax_id: None,
+        is_searched: false,
     }
 }
 
@@ -129,6 +131,8 @@ pub fn header() -> Header {
         currency: pounds(),
         dated: date(2026, 2, 1),
         memo: "for people".into(),
+        may_redate: false,
+        foreign: None,
     }
 }
 

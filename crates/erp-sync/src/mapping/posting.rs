@@ -37,6 +37,8 @@ impl Default for UsagePolicy {
 pub struct Posting {
     pub closed_period: ClosedPeriod,
     pub usage: UsagePolicy,
+    /// Whether the ERP is searched for the tax id and the name of a customer before it is made.
+    pub search_duplicates: bool,
     /// Codes of general ledger accounts in events, and the ERP's accounts.
     pub accounts: Names,
     pub deferred_account: Option<Reference>,
@@ -56,6 +58,7 @@ impl Reader {
         let posting = Posting {
             closed_period: self.closed_period(&mut table),
             usage: self.usage(&mut table),
+            search_duplicates: self.flag(&mut table, "search_duplicates"),
             accounts: self.optional_names("posting.accounts", &mut table, "accounts"),
             deferred_account: self.optional(&mut table, "deferred_account"),
             recognised_account: self.optional(&mut table, "recognised_account"),
@@ -75,6 +78,17 @@ impl Reader {
             Some(_) => {
                 self.problem("posting.closed_period", "is `fallout` or `next_open`");
                 ClosedPeriod::Fallout
+            }
+        }
+    }
+
+    fn flag(&mut self, table: &mut Map<String, Value>, key: &str) -> bool {
+        match table.remove(key) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(_) => {
+                self.problem(&format!("posting.{key}"), "must be `true` or `false`");
+                false
             }
         }
     }

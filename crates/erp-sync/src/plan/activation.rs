@@ -47,6 +47,7 @@ fn remembered(event: &ContractActivated, order: &NewOrder) -> Order {
         order_id: order.order_id(),
         legal_entity_id: event.legal_entity_id.clone(),
         currency: event.currency.clone(),
+        timezone: event.term.timezone.clone(),
         start_on: order.start_on,
         end_on: order.end_on,
         lines: lines::remembered(&order.lines, &event.lines),
@@ -103,6 +104,8 @@ fn new_customer(mapping: &Mapping, event: &ContractActivated, contact: Contact) 
         subsidiary: mapping.entity(&event.legal_entity_id)?.subsidiary.clone(),
         currency: mapping.currency("customer.currency", &event.customer.currency)?,
         terms: mapping.terms("customer.payment_terms", event.customer.payment_terms.as_ref())?,
+        tax_id: event.customer.tax_ids.first().map(|id| id.value.reveal().to_owned()),
+        is_searched: mapping.posting.search_duplicates,
     })
 }
 

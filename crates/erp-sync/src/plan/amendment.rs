@@ -6,9 +6,9 @@
 mod lines;
 
 use super::{
-    Decision, Place, lines as order_lines, protected,
+    Decision, Place, day_in, lines as order_lines, protected,
     revenue::{self, Reach, Terms},
-    skipped, utc_day, version,
+    skipped, version,
 };
 use crate::{
     document::{self, Contract, ContractState, ErpDocument, Known, Order, kind},
@@ -18,6 +18,7 @@ use crate::{
 use connectors::OrderChange;
 use events::{ContractAmended, common::AmendmentType};
 use failure::Failure;
+use jiff::civil::Date;
 
 const NO_ORDER: &str = "the contract has no order yet: its activation brings the lines as they are then";
 
@@ -30,15 +31,16 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &ContractAmended) -> Res
         return skipped::contract(known, event, &event.contract_id, false, NO_ORDER);
     };
     guard(contract, event)?;
-    let day = utc_day(event.effective_at);
+    let zone = zone(contract);
+    let day = day_in(event.effective_at, zone);
     let mut orders = contract.orders.clone();
     let touched = lines::amend(mapping, &mut orders, event, day)?;
     let mut decision = Decision::new();
     for order in orders.iter().filter(|order| touched.contains(&order.order_id)) {
-        let change = request(mapping, order, &event.account_id, memo(event))?;
+        let change = request(mapping, order, &event.account_id, memo(event, day))?;
         decision = decision.effect(ErpEffect::ChangeOrder { change, version: event.entity_version });
     }
-    decision = replan(mapping, decision, known, event, &orders)?;
+    decision = replan(mapping, decision, known, event, &orders, zone)?;
     let contract =
         Contract { entity_version: event.entity_version, state: state(contract, event), orders, ..contract.clone() };
     if decision.effects.is_empty() {
@@ -59,19 +61,23 @@ fn guard(contract: &Contract, event: &ContractAmended) -> Result<(), Failure> {
             format!("the customer of the order of contract `{id}` is the ERP's: it is not moved to another one");
         return Err(protected(connectors::queue::FINANCE, "amendment_type", reason));
     }
-    for order in &contract.orders {
-        for (field, there, stated) in [
-            ("currency", &order.currency, &event.currency),
-            ("legal_entity_id", &order.legal_entity_id, &event.legal_entity_id),
-        ] {
-            if there != stated {
-                let reason =
-                    format!("{field} of order `{}` is the ERP's: {there} there, {stated} in the event", order.order_id);
-                return Err(protected(connectors::queue::FINANCE, field, reason));
-            }
-        }
+    let fits = |order: &Order| order.currency == event.currency && order.legal_entity_id == event.legal_entity_id;
+    if contract.orders.iter().any(fits) {
+        return Ok(());
     }
-    Ok(())
+    let Some(order) = contract.orders.last() else { return Ok(()) };
+    let (field, there, stated) = if order.currency == event.currency {
+        ("legal_entity_id", &order.legal_entity_id, &event.legal_entity_id)
+    } else {
+        ("currency", &order.currency, &event.currency)
+    };
+    let reason = format!("{field} of order `{}` is the ERP's: {there} there, {stated} in the event", order.order_id);
+    Err(protected(connectors::queue::FINANCE, field, reason))
+}
+
+/// The zone in which the contract's dates are meant.
+fn zone(contract: &Contract) -> &str {
+    contract.orders.last().map_or("", |order| order.timezone.as_str())
 }
 
 fn state(contract: &Contract, event: &ContractAmended) -> ContractState {
@@ -82,8 +88,7 @@ fn state(contract: &Contract, event: &ContractAmended) -> ContractState {
     }
 }
 
-fn memo(event: &ContractAmended) -> String {
-    let day = utc_day(event.effective_at);
+fn memo(event: &ContractAmended, day: Date) -> String {
     format!("Contract {}, amendment {} ({}) from {day}", event.contract_id, event.amendment_id, event.amendment_type)
 }
 
@@ -112,6 +117,7 @@ fn replan(
     known: Known<'_>,
     event: &ContractAmended,
     orders: &[Order],
+    zone: &str,
 ) -> Result<Decision, Failure> {
     let Some(revenue) = known.revenue(&event.contract_id) else { return Ok(decision) };
     let hold = match event.amendment_type {
@@ -127,12 +133,13 @@ fn replan(
         hold,
         term_end: orders.last().and_then(|order| order.end_on),
     };
-    let reach = Reach::new(utc_day(event.effective_at), utc_day(event.recorded_at));
+    let day = day_in(event.effective_at, zone);
+    let reach = Reach::new(day, day_in(event.recorded_at, zone));
     let new = revenue::amended(mapping, revenue, &terms, &reach)?;
     if new == *revenue {
         return Ok(decision);
     }
-    let plan = revenue::request(mapping, &event.contract_id, &new, memo(event))?;
+    let plan = revenue::request(mapping, &event.contract_id, &new, memo(event, day))?;
     let effect = ErpEffect::ChangeRevenue { plan, version: event.entity_version };
     Ok(decision.effect(effect).put(kind::REVENUE, &event.contract_id, ErpDocument::Revenue(new)))
 }

@@ -2,7 +2,7 @@
 //!
 //! A closed order keeps its lines and what was billed from it. The last invoice and what is paid back come as documents of their own.
 
-use super::{Decision, Place, amendment, lines::extra, revenue, skipped, utc_day, version};
+use super::{Decision, Place, amendment, day_in, lines::extra, revenue, skipped, version};
 use crate::{
     document::{Contract, ContractState, ErpDocument, Known, Order, OrderLine, kind},
     effect::ErpEffect,
@@ -83,7 +83,7 @@ fn end_revenue(
     event: &ContractCancelled,
 ) -> Result<Decision, Failure> {
     let Some(before) = known.revenue(&event.contract_id) else { return Ok(decision) };
-    let reach = revenue::Reach::new(event.cancel_on, utc_day(event.recorded_at));
+    let reach = revenue::Reach::new(event.cancel_on, day_in(event.recorded_at, &event.timezone));
     let after = revenue::cancelled(before, refunds(event), &reach);
     if after == *before {
         return Ok(decision);

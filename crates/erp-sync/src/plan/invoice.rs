@@ -6,9 +6,10 @@ use crate::{
     effect::ErpEffect,
     mapping::Mapping,
 };
-use connectors::NewInvoice;
+use connectors::{Foreign, NewInvoice};
 use events::InvoicePosted;
 use failure::Failure;
+use rust_decimal::Decimal;
 
 /// # Errors
 /// A version out of order, a contract or customer that is not there yet, anything that the mapping does not name.
@@ -63,6 +64,18 @@ pub(super) fn customer(known: Known<'_>, account_id: &str) -> Result<(), Failure
     Err(Failure::not_yet("CUSTOMER_NOT_CREATED", account_id, reason).at_field("account_id"))
 }
 
+/// The tax in the tax authority's currency, as the invoice states it.
+fn tax_abroad(event: &InvoicePosted) -> Option<Foreign> {
+    let (currency, minor) = event.tax_currency.as_ref().zip(event.tax_in_tax_currency_minor)?;
+    Some(Foreign {
+        currency: currency.clone(),
+        amount: Decimal::from_i128_with_scale(i128::from(minor), events::currency::exponent(currency)?),
+        rate: None,
+        rate_on: event.tax_point_on,
+        source: "tax".to_owned(),
+    })
+}
+
 fn request(mapping: &Mapping, event: &InvoicePosted) -> Result<NewInvoice, Failure> {
     let place = Place::find(mapping, &event.legal_entity_id, &event.currency)?;
     let memo = match &event.contract_id {
@@ -72,7 +85,10 @@ fn request(mapping: &Mapping, event: &InvoicePosted) -> Result<NewInvoice, Failu
     Ok(NewInvoice {
         invoice_id: event.invoice_id.clone(),
         number: event.invoice_number.clone(),
-        header: place.header(&event.account_id, event.contract_id.as_deref(), event.issue_on, memo),
+        header: connectors::Header {
+            foreign: tax_abroad(event),
+            ..place.header(&event.account_id, event.contract_id.as_deref(), event.issue_on, memo)
+        },
         due_on: event.due_on,
         terms: mapping.terms("payment_terms", event.payment_terms.as_ref())?,
         purchase_order: event.po_number.clone(),

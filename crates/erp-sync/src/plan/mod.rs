@@ -25,9 +25,13 @@ pub mod void;
 pub mod write_off;
 
 pub use outcome::recorded;
-pub(crate) use outcome::{EXTERNAL_ID, NUMBER};
+pub(crate) use outcome::{DATED, EXTERNAL_ID, NUMBER};
 
-use crate::{document::ErpRecord, handler::ErpSync, mapping::Mapping};
+use crate::{
+    document::ErpRecord,
+    handler::ErpSync,
+    mapping::{ClosedPeriod, Mapping},
+};
 use failure::Failure;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
@@ -66,9 +70,9 @@ fn local_day(at: Timestamp, timezone: &str) -> Option<Date> {
     TimeZone::get(timezone).ok().map(|zone| at.to_zoned(zone).date())
 }
 
-/// The day of an instant where the event names no zone.
-fn utc_day(at: Timestamp) -> Date {
-    at.to_zoned(TimeZone::UTC).date()
+/// The day of an instant, in UTC where the zone is none.
+fn day_in(at: Timestamp, timezone: &str) -> Date {
+    local_day(at, timezone).unwrap_or_else(|| at.to_zoned(TimeZone::UTC).date())
 }
 
 /// A change of what the ERP owns: the owner decides, with both values before them.
@@ -102,6 +106,8 @@ impl<'a> Place<'a> {
             currency: self.currency.clone(),
             dated,
             memo,
+            may_redate: self.mapping.posting.closed_period == ClosedPeriod::NextOpen,
+            foreign: None,
         }
     }
 }

@@ -64,6 +64,7 @@ fn made_by(event: &Event) -> Vec<(String, &'static str, &str)> {
 /// Names of details in receipts.
 pub(crate) const EXTERNAL_ID: &str = "external_id";
 pub(crate) const NUMBER: &str = "number";
+pub(crate) const DATED: &str = "dated";
 
 fn record(receipt: &Receipt) -> ErpRecord {
     let detail = |name: &str| receipt.details.get(name).cloned();
@@ -71,5 +72,6 @@ fn record(receipt: &Receipt) -> ErpRecord {
         id: receipt.external_id.clone(),
         external_id: detail(EXTERNAL_ID).unwrap_or_default(),
         number: detail(NUMBER),
+        dated: detail(DATED),
     }
 }

@@ -6,9 +6,13 @@ use crate::{
     effect::ErpEffect,
     mapping::Mapping,
 };
-use connectors::{Application, NewPayment};
-use events::{PaymentReceived, common::PaymentAllocation};
+use connectors::{Application, Foreign, NewPayment};
+use events::{
+    PaymentReceived,
+    common::{PaymentAllocation, Settlement},
+};
 use failure::Failure;
+use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
 /// # Errors
@@ -50,7 +54,10 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &PaymentReceived) -> Res
     };
     let payment = NewPayment {
         payment_id: event.payment_id.clone(),
-        header: place.header(&event.account_id, None, event.received_on, memo),
+        header: connectors::Header {
+            foreign: event.settlement.as_ref().and_then(settled),
+            ..place.header(&event.account_id, None, event.received_on, memo)
+        },
         amount_minor: event.amount_minor,
         applications,
     };
@@ -59,6 +66,18 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &PaymentReceived) -> Res
         &event.payment_id,
         ErpDocument::Payment(document),
     ))
+}
+
+/// What arrived at the bank, with the rate as it was stated.
+fn settled(settlement: &Settlement) -> Option<Foreign> {
+    let exponent = events::currency::exponent(&settlement.amount.currency)?;
+    Some(Foreign {
+        currency: settlement.amount.currency.clone(),
+        amount: Decimal::from_i128_with_scale(i128::from(settlement.amount.amount_minor), exponent),
+        rate: settlement.rate,
+        rate_on: settlement.rate_on,
+        source: "settlement".to_owned(),
+    })
 }
 
 /// The invoices that are paid, all of them posted.

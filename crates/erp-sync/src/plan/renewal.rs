@@ -27,6 +27,7 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &SubscriptionRenewalAcce
         order_id: order.order_id(),
         legal_entity_id: event.legal_entity_id.clone(),
         currency: event.currency.clone(),
+        timezone: event.renewed_term.timezone.clone(),
         start_on: order.start_on,
         end_on: order.end_on,
         lines: lines::remembered(&order.lines, &event.lines_after),

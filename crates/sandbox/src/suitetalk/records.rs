@@ -67,6 +67,7 @@ fn put(
     let write =
         Write { kind, target, body: &body, replace: &replace, names: name_check(call)?, today: app.clock.today() };
     let put = write::prepare(&state.store, &write)?;
+    required(app, kind, put.body.get())?;
     let id = put.id;
     let is_new = state.store.get(kind, id).is_none();
     let at = commit(app, state, Change::Put(put))?;
@@ -74,6 +75,17 @@ fn put(
         state.store.hide(kind, id, at.saturating_add_unsigned(hidden_ms));
     }
     Ok(Reply::empty(204).located(&format!("{}/{}/{id}", app.record_base(), kind.name())))
+}
+
+/// What the form of the record type asks for.
+fn required(app: &App, kind: Kind, body: &str) -> Result<(), Refusal> {
+    let settings = app.settings();
+    let Some(wanted) = settings.required_fields.get(kind.name()) else { return Ok(()) };
+    let fields: Fields = serde_json::from_str(body).unwrap_or_default();
+    match wanted.iter().find(|name| fields.get(*name).is_none_or(serde_json::Value::is_null)) {
+        Some(missing) => Err(Refusal::missing(missing)),
+        None => Ok(()),
+    }
 }
 
 /// Logs and applies a change; returns the virtual time of the commit.

@@ -10,6 +10,7 @@ use crate::{
     app::App,
     books::refusal::{Code, Refusal},
     call::{Call, Reply},
+    clock::timestamp,
     credentials::Certificate,
 };
 
@@ -80,6 +81,12 @@ fn check_request(app: &App, call: &Call) -> Result<(), Rejected> {
         format!("{}{TOKEN_PATH}", app.base_url()),
         format!("http://{}{TOKEN_PATH}", call.header("host").unwrap_or_default()),
     ];
+    let expired = |kid: &str| {
+        app.settings().certificates_expire.get(kid).is_some_and(|from| *from <= timestamp(app.clock.now_ms()))
+    };
+    if let Some(kid) = decode_header(assertion).ok().and_then(|header| header.kid).filter(|kid| expired(kid)) {
+        return Err(("invalid_grant", format!("the certificate {kid} has expired")));
+    }
     // A client signs by its own clock, whatever the virtual one of ours says.
     check_assertion(&app.certificates, &audiences, jiff::Timestamp::now().as_second(), assertion)
         .map_err(|reason| ("invalid_grant", reason))

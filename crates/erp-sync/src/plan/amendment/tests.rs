@@ -196,3 +196,20 @@ fn a_suspension_stops_recognition_and_a_resumption_spreads_what_is_left() {
     assert_eq!(slots.iter().map(|slot| slot.amount_minor).sum::<i64>(), 36_500);
     assert!(slots.iter().all(|slot| slot.period != "2026-04" && slot.period != "2026-05"), "{slots:?}");
 }
+
+#[test]
+fn an_amendment_on_new_years_day_in_sydney_is_not_one_of_december() {
+    let mut first = deferred("A-1", "C-1", 36_500);
+    first.term.timezone = "Australia/Sydney".into();
+    let state = kept(&mapping(), &[first.into()]);
+    let midnight = "2026-02-28T13:30:00Z".parse().expect("1 March in Sydney");
+    let event = ContractAmended {
+        effective_at: midnight,
+        recorded_at: midnight,
+        ..more(RevenueModification::Prospective, "2026-03-01T00:00:00Z")
+    };
+    let decision = plan(&mapping(), Known(&state.documents()), &event).expect("a plan");
+    let Some(ErpEffect::ChangeRevenue { plan, .. }) = decision.effects.last() else { panic!("{:?}", decision.effects) };
+    assert_eq!(plan.elements[0].schedule[1].amount_minor, 2_800, "February stays as it was");
+    assert!(plan.header.memo.contains("from 2026-03-01"), "{}", plan.header.memo);
+}

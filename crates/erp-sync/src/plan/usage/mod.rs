@@ -9,7 +9,7 @@ mod post;
 
 pub use post::timer;
 
-use super::{Decision, Place, utc_day, version};
+use super::{Decision, Place, day_in, version};
 use crate::{
     document::{self, Contract, ErpDocument, Known, Usage, UsageBatch, kind},
     mapping::Mapping,
@@ -48,7 +48,14 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &UsageRated, now_ms: i64
         let replaced = UsageBatch { replaced_by: Some(event.usage_batch_id.clone()), ..old.clone() };
         decision = decision.put(kind::USAGE_BATCH, id, ErpDocument::UsageBatch(replaced));
     }
-    decision = post::due_by_event(mapping, decision, &mut usage, contract, event, utc_day(event.effective_at))?;
+    decision = post::due_by_event(
+        mapping,
+        decision,
+        &mut usage,
+        contract,
+        event,
+        day_in(event.effective_at, &event.period.timezone),
+    )?;
     decision = post::watch(mapping, decision, &key, &mut usage, now_ms);
     let batch = UsageBatch {
         account_id: event.account_id.clone(),

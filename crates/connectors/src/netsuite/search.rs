@@ -1,0 +1,70 @@
+//! Whether the ERP has a customer already, under an id that is not ours. Asked before the first customer of an account is made: two
+//! customers for one company are hard to part again.
+
+use super::{NetSuite, SYSTEM, answer::Access, body::match_name, call::Call, find::read};
+use crate::{Cause, Error, NewCustomer, Object, queue};
+use reqwest::Method;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Customers {
+    items: Vec<Customer>,
+}
+
+#[derive(Deserialize)]
+struct Customer {
+    id: String,
+    #[serde(default)]
+    externalid: Option<String>,
+}
+
+impl NetSuite {
+    /// # Errors
+    /// `CUSTOMER_DUPLICATE` with the ERP's ids of those that look the same. Names and tax ids are personal data: only the fields that agree
+    /// are named.
+    pub(super) async fn search(&self, cause: &Cause, customer: &NewCustomer) -> Result<(), Error> {
+        if !customer.is_searched {
+            return Ok(());
+        }
+        let name = match_name(&customer.name);
+        let mut same = Vec::new();
+        if let Some(tax_id) = &customer.tax_id {
+            same.extend(self.others(cause, customer, "vatregnumber", tax_id, "tax id").await?);
+        }
+        same.extend(self.others(cause, customer, "custentity_tl_match_name", &name, "name").await?);
+        same.extend(self.others(cause, customer, "companyname", &customer.name, "name").await?);
+        if same.is_empty() {
+            return Ok(());
+        }
+        same.sort();
+        same.dedup();
+        let ours = self.scheme.external_id(Object::Customer, &customer.account_id);
+        let reason = format!("{SYSTEM} has {} already; `{ours}` would be another one", same.join(", "));
+        let field = Some("externalId".to_owned());
+        Err(Error::Refused { code: "CUSTOMER_DUPLICATE", queue: queue::MASTER_DATA, field, reason })
+    }
+
+    async fn others(
+        &self,
+        cause: &Cause,
+        customer: &NewCustomer,
+        column: &str,
+        value: &str,
+        what: &str,
+    ) -> Result<Vec<String>, Error> {
+        let query = format!("SELECT id, externalid FROM customer WHERE {column} = '{}'", value.replace('\'', "''"));
+        let url = self.url("query/v1/suiteql?limit=10")?;
+        let body = Some(serde_json::json!({ "q": query }).to_string());
+        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
+        let answer = self.call(cause, &call).await.map_err(Error::from)?;
+        let found: Customers = read(&answer)?;
+        let ours = self.scheme.external_id(Object::Customer, &customer.account_id);
+        let others = found.items.into_iter().filter(|found| found.externalid.as_ref() != Some(&ours));
+        Ok(others
+            .map(|found| {
+                let id = found.externalid.as_deref().unwrap_or("none");
+                format!("customer {} (external id `{id}`) with the same {what}", found.id)
+            })
+            .collect())
+    }
+}

@@ -9,6 +9,7 @@ pub mod invoice;
 pub mod mrr;
 pub mod payment;
 mod rows;
+mod state;
 pub mod usage;
 mod version;
 

@@ -3,6 +3,7 @@
 mod handlers;
 mod job;
 mod machine;
+mod page;
 mod place;
 mod plan;
 mod record;
@@ -48,6 +49,9 @@ struct Args {
     /// Write every single run, versions and settings to this file too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the page for readers to this file; needs all cases
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["cases", "generated_only"])]
+    page: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,6 +101,11 @@ async fn measure(args: &Args) -> Result<()> {
         println!("{}\n", report::whole_table(&whole));
     }
     println!("{}", machine.line());
+    if let Some(file) = &args.page {
+        let asked = page::Asked { rounds: args.rounds, records: args.records, partitions: place::PARTITIONS };
+        let page = page::page(&machine, &asked, &all, &whole);
+        std::fs::write(file, page).with_context(|| format!("write {}", file.display()))?;
+    }
     if let Some(file) = &args.json {
         let settings = serde_json::json!({
             "rounds": args.rounds, "records": args.records, "ledger_records": args.ledger_records,

@@ -1,6 +1,6 @@
 //! The invariants, each as a comparison of two things that were read independently.
 
-use crate::{Check, World, analytics, money, topics::letter_place};
+use crate::{Check, World, analytics, money, topics::Input, topics::letter_place};
 use consumer::machine::CLAIM_CHECK;
 use ledger::Disposition;
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,25 +104,35 @@ fn order_per_key(world: &World) -> Check {
     let Some(effects) = &world.effects else {
         return unchecked("I3", "effects of a key take place in the order of its topic");
     };
-    let mut places: BTreeMap<&str, (&str, &str, i64)> = BTreeMap::new();
+    let mut places: BTreeMap<&str, (&str, i64, &Input)> = BTreeMap::new();
     for ((topic, _, offset), input) in &world.topics.inputs {
         if let Some(id) = &input.event_id {
-            let place = places.entry(id).or_insert((&input.key, topic, *offset));
-            if *offset < place.2 {
-                *place = (&input.key, topic, *offset);
+            let place = places.entry(id).or_insert((topic, *offset, input));
+            if *offset < place.1 {
+                *place = (topic, *offset, input);
             }
         }
     }
-    let mut newest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let mut newest: BTreeMap<(&str, &str), (i64, &Input)> = BTreeMap::new();
     for effect in effects {
-        let Some((key, topic, offset)) = effect.event_id.as_deref().and_then(|id| places.get(id)) else { continue };
-        let last = newest.entry((key, topic)).or_insert(*offset);
-        finding.expect(*offset >= *last, || {
-            format!("effect {} of key {key} is for {topic}@{offset}, after one for @{last}", effect.seq)
+        let Some((topic, offset, input)) = effect.event_id.as_deref().and_then(|id| places.get(id)) else { continue };
+        let (last, before) = newest.entry((&input.key, topic)).or_insert((*offset, input));
+        finding.expect(*offset >= *last || is_later_version(input, before), || {
+            format!("effect {} of key {} is for {topic}@{offset}, after one for @{last}", effect.seq, input.key)
         });
-        *last = (*last).max(*offset);
+        if *offset >= *last {
+            (*last, *before) = (*offset, input);
+        }
     }
     finding.check("I3", "effects of a key take place in the order of its topic", "effects")
+}
+
+/// A later version that was published before an earlier one of its subject waits for it, whatever their offsets say.
+fn is_later_version(input: &Input, before: &Input) -> bool {
+    match (&input.version, &before.version) {
+        (Some((subject, version)), Some((other, earlier))) => subject == other && version > earlier,
+        _ => false,
+    }
 }
 
 fn money_adds_up(world: &World) -> Check {

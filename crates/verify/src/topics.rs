@@ -27,6 +27,8 @@ pub struct Input {
     pub uid: Option<Uid>,
     pub event_id: Option<String>,
     pub key: String,
+    /// Subject and version of a readable event.
+    pub version: Option<(String, i64)>,
     /// Money of a readable financial event.
     pub money: Option<Money>,
     /// What it adds to an analytics dataset.
@@ -109,6 +111,7 @@ impl TopicView {
             uid: envelope.as_ref().map(events::Envelope::uid),
             event_id: envelope.map(|envelope| envelope.id),
             key: record.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default(),
+            version: event.as_ref().and_then(|event| Some((event.subject().to_owned(), event.entity_version()?))),
             money,
             booked,
             replaces,

@@ -290,12 +290,6 @@ pub const CODES: &[Explanation] = &[
         "Finance issues a credit note; then discard this record.",
     ),
     entry(
-        "USAGE_NOT_RATED",
-        Class::NotYet,
-        "A correction arrived before the usage that it corrects.",
-        "Nothing to do: it is applied once the usage is there.",
-    ),
-    entry(
         "AMOUNT_EXCEEDS_OPEN",
         Class::Business,
         "More is written off or paid back than is open.",

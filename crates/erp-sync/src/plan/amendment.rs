@@ -20,6 +20,7 @@ use events::{ContractAmended, common::AmendmentType};
 use failure::Failure;
 use jiff::civil::Date;
 
+const OLD_ORDER: &str = "the order was made before its lines were remembered: amend it in the ERP by hand";
 const NO_ORDER: &str = "the contract has no order yet: its activation brings the lines as they are then";
 
 /// # Errors
@@ -28,7 +29,8 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &ContractAmended) -> Res
     let before = known.contract(&event.contract_id);
     version::next(&event.contract_id, before.map(|contract| contract.entity_version), event.entity_version)?;
     let Some(contract) = before.filter(|contract| !contract.orders.is_empty()) else {
-        return skipped::contract(known, event, &event.contract_id, false, NO_ORDER);
+        let rule = if before.is_some_and(|contract| contract.erp.is_some()) { OLD_ORDER } else { NO_ORDER };
+        return skipped::contract(known, event, &event.contract_id, false, rule);
     };
     guard(contract, event)?;
     let zone = zone(contract);

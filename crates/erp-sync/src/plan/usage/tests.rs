@@ -97,6 +97,14 @@ fn as_many_events_as_the_policy_allows_are_charged_at_once() {
 }
 
 #[test]
+fn twenty_thousand_events_become_as_many_charges_as_the_policy_says() {
+    let events: Vec<_> = (0..20_500).map(|n| used(&format!("U-{n}"), "2026-01-15", 3)).collect();
+    let state = after(&events);
+    let january = usage(&state).months["2026-01"].clone();
+    assert_eq!((january.charges, january.charged_minor, january.amount_minor), (2, 60_000, 1_500));
+}
+
+#[test]
 fn a_usage_correction_after_invoicing_charges_the_difference() {
     let mut right = used("U-3", "2026-01-15", 4);
     right.corrects_usage_batch_id = Some("U-1".into());

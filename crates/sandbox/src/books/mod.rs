@@ -15,6 +15,7 @@ pub mod money;
 pub mod refusal;
 pub mod render;
 pub mod schema;
+pub mod searched;
 pub mod seed;
 pub mod store;
 pub mod sums;

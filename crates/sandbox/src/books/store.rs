@@ -12,6 +12,7 @@ use super::{
     effects::{Effect, EffectLog, Operation},
     kind::Kind,
     money::Currency,
+    searched::Searched,
     seed::{CustomFields, Period},
 };
 use crate::clock::timestamp;
@@ -132,6 +133,7 @@ pub struct Table {
     pub rows: BTreeMap<u64, Record>,
     pub external: HashMap<Box<str>, u64>,
     pub numbers: HashMap<Box<str>, u64>,
+    pub searched: Searched,
 }
 
 /// First internal id given to what is created over the API; seeded records have smaller ones.
@@ -249,6 +251,7 @@ impl Store {
         if let Some(number) = &record.number {
             table.numbers.insert(number.clone(), id);
         }
+        table.searched.add(kind, id, &record);
         table.rows.insert(id, record);
     }
 
@@ -270,6 +273,7 @@ impl Store {
         if let Some(number) = &old.number {
             table.numbers.remove(number);
         }
+        table.searched.remove(kind, id, &old);
         self.account_for(kind, &old, -1);
         Some(old)
     }

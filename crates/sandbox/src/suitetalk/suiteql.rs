@@ -1,6 +1,6 @@
 //! `POST /query/v1/suiteql`: runs a query over the books.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ use crate::{
     books::{
         kind::Kind,
         refusal::{At, Code, Refusal},
+        store::Table,
     },
     call::{Call, Reply},
     state::State,
@@ -74,13 +75,27 @@ fn rows<'a>(state: &'a State, kinds: &[Kind], query: &Query, now: i64) -> Vec<Ro
                 let ids = ids.iter().filter_map(|id| id.parse().ok());
                 ids.filter_map(|id: u64| Some((id, table.rows.get(&id)?))).collect()
             }
-            (None, _, None) => table.rows.iter().map(|(id, record)| (*id, record)).collect(),
+            (None, _, None) => match searched(*kind, table, query) {
+                Some(ids) => ids.into_iter().filter_map(|id| Some((id, table.rows.get(&id)?))).collect(),
+                None => table.rows.iter().map(|(id, record)| (*id, record)).collect(),
+            },
         };
         let visible = candidates.into_iter().filter(|(_, record)| record.visible_from_ms <= now);
         found.extend(visible.map(|(id, record)| Row::new(*kind, id, record)));
     }
     found.retain_mut(|row| query.conditions.iter().all(|condition| holds(condition, row)));
     found
+}
+
+/// The rows that a condition on an indexed column leaves, if there is one.
+fn searched(kind: Kind, table: &Table, query: &Query) -> Option<BTreeSet<u64>> {
+    if kind != Kind::Customer {
+        return None;
+    }
+    query.conditions.iter().find_map(|condition| {
+        let texts = wanted(condition, &condition.column)?;
+        table.searched.find(&condition.column, &texts)
+    })
 }
 
 /// The values a condition limits `column` to, if it does.

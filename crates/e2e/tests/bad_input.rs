@@ -71,6 +71,9 @@ impl Versions {
         let (mut envelope, mut contract) = events.into_iter().next().expect("every account has one");
         let contract_id = format!("C-{account_id}");
         (contract.account_id, contract.contract_id) = (account_id.to_owned(), contract_id.clone());
+        // One customer under two accounts would be a matter for people.
+        contract.customer.legal_name = format!("Customer {account_id}").into();
+        contract.customer.tax_ids.clear();
         (envelope.id, envelope.subject) = (format!("{account_id}-1"), Some(contract_id.clone()));
         Self { activated: (envelope, Event::ContractActivated(contract)), contract_id }
     }

@@ -19,12 +19,12 @@ fn records(bench: &Bench, topic: Option<&str>) -> Vec<Outgoing> {
         Item::Event { envelope, event } => Some((envelope, event)),
         Item::Raw { .. } => None,
     });
-    let wanted = events.filter(|(_, event)| (event.topic() == USAGE) == (topic == Some(USAGE)));
+    let wanted = events.filter(|(_, event)| (event.topic() == TOPIC) == (topic == Some(TOPIC)));
     wanted.map(|(envelope, event)| bench.record(&envelope, &event)).collect()
 }
 
-/// Nothing that comes later refers to these events.
-const USAGE: &str = events::topics::USAGE_RATED;
+/// Nothing that comes later refers to these events, and they move no money.
+const TOPIC: &str = events::topics::USAGE_THRESHOLD_EXCEEDED;
 
 /// Waits until the service says that these slices stopped, for this reason.
 async fn until_stopped(bench: &Bench, slices: &[i32], code: &str) {
@@ -32,7 +32,7 @@ async fn until_stopped(bench: &Bench, slices: &[i32], code: &str) {
         let statuses = bench.ledger.slices().await.map_err(|error| error.to_string())?;
         let stopped: BTreeMap<i32, String> =
             statuses.into_iter().filter_map(|status| Some((status.slice, status.stopped?))).collect();
-        let right = stopped.values().all(|reason| reason.starts_with(code) && reason.contains(USAGE));
+        let right = stopped.values().all(|reason| reason.starts_with(code) && reason.contains(TOPIC));
         if right && stopped.keys().eq(slices) { Ok(()) } else { Err(format!("{stopped:?}")) }
     })
     .await
@@ -57,12 +57,12 @@ async fn fall_behind(bench: &Bench, slice: i32, position: Position) {
 async fn accept(bench: &Bench, slice: i32, at: i64) {
     let (slice, at) = (slice.to_string(), at.to_string());
     for arguments in [
-        &["slice", "accept", "erp-sync", &slice, "--topic", USAGE, "--at", &at][..],
+        &["slice", "accept", "erp-sync", &slice, "--topic", TOPIC, "--at", &at][..],
         &["slice", "resume", "erp-sync", &slice],
     ] {
         let program = e2e::binaries().expect("built").join("throughline");
         let mut command = tokio::process::Command::new(program);
-        command.args(arguments).args(["--reason", "the usage was billed by hand", "--yes", "--data"]).arg(bench.data());
+        command.args(arguments).args(["--reason", "nobody needs them any more", "--yes", "--data"]).arg(bench.data());
         let output = command.kill_on_drop(true).output().await.expect("it runs");
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -73,12 +73,12 @@ async fn a_topic_made_anew_or_shortened_by_retention_stops_its_slices_until_an_o
     let administrator = Publisher::ready().await.expect("Python 3 with venv, and PyPI or a cached environment");
     let bench = Bench::start(Kind::Real, 1, "topics").await.expect("the stack starts");
     let brokers = bench.stack.endpoints().kafka;
-    let usage = records(&bench, Some(USAGE));
+    let thresholds = records(&bench, Some(TOPIC));
     bench.publish(&records(&bench, None)).await.expect("published");
-    bench.publish(&usage[..usage.len() / 2]).await.expect("published");
+    bench.publish(&thresholds[..thresholds.len() / 2]).await.expect("published");
     bench.verified(PATIENCE).await.expect("verified");
 
-    administrator.administer(&brokers, &["recreate", USAGE]).await.expect("made anew");
+    administrator.administer(&brokers, &["recreate", TOPIC]).await.expect("made anew");
     bench.stack.kill("erp-sync").await.expect("killed");
     let all: Vec<i32> = (0..SLICES).collect();
     until_stopped(&bench, &all, "TOPIC_RECREATED").await;
@@ -87,14 +87,14 @@ async fn a_topic_made_anew_or_shortened_by_retention_stops_its_slices_until_an_o
     }
     bench.verified(PATIENCE).await.expect("verified");
 
-    bench.publish(&usage[usage.len() / 2..]).await.expect("published");
+    bench.publish(&thresholds[thresholds.len() / 2..]).await.expect("published");
     bench.verified(PATIENCE).await.expect("verified");
     let statuses = bench.ledger.slices().await.expect("read");
-    let read = |status: &SliceStatus| status.positions.iter().find(|position| position.topic == USAGE).cloned();
+    let read = |status: &SliceStatus| status.positions.iter().find(|position| position.topic == TOPIC).cloned();
     let positions = statuses.iter().filter_map(|status| Some((status.slice, read(status)?)));
-    let (slice, position) = positions.max_by_key(|(_, position)| position.next_offset).expect("some usage");
+    let (slice, position) = positions.max_by_key(|(_, position)| position.next_offset).expect("some thresholds");
     let end = position.next_offset;
-    administrator.administer(&brokers, &["forget", USAGE, &slice.to_string(), &end.to_string()]).await.expect("gone");
+    administrator.administer(&brokers, &["forget", TOPIC, &slice.to_string(), &end.to_string()]).await.expect("gone");
     fall_behind(&bench, slice, Position { next_offset: end - 1, ..position }).await;
     bench.stack.kill("erp-sync").await.expect("killed");
     until_stopped(&bench, &[slice], "POSITION_BELOW_START").await;

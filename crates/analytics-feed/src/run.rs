@@ -2,13 +2,11 @@
 
 use crate::{AnalyticsFeed, MaskingConfig, Nobody, Writer};
 use consumer::runtime::{self, Observer, RuntimeConfig, Service};
-use events::topics::{Family, Subject, of_family};
-use kafka::{Registry, RegistryConfig, RegistryError};
+use events::topics::{Family, of_family};
 use service::{
     Context, Stop,
     config::{Config, Section},
 };
-use std::{collections::BTreeMap, time::Duration};
 
 /// All settings of the service besides the common ones.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
     let Context { config, health, metrics, shutdown, .. } = context;
     let pseudonyms = config.masking.pseudonyms().map_err(Stop::Config)?;
     let writer = tokio::select! {
-        ids = schema_ids(&config.runtime.registry) => Writer::new(ids?),
+        ids = runtime::schema_ids(&config.runtime.registry, of_family(Family::Analytics)) => Writer::new(ids.map_err(runtime::Error::into_stop)?),
         () = shutdown.draining() => return Ok(()),
     };
     let service = Service {
@@ -41,53 +39,5 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
         observer: Observer::new(metrics, health, "none"),
         shutdown,
     };
-    runtime::run(service).await.map_err(|error| match error {
-        runtime::Error::Config(text) => Stop::Config(text),
-        other => Stop::Crash(other.into()),
-    })
+    runtime::run(service).await.map_err(runtime::Error::into_stop)
 }
-
-/// Ids of the schemas that rows are written with. A registry that is away is waited for.
-async fn schema_ids(config: &RegistryConfig) -> Result<BTreeMap<&'static str, u32>, Stop> {
-    let registry = Registry::connect(config.clone()).map_err(|error| Stop::Config(error.to_string()))?;
-    let mut ids = BTreeMap::new();
-    for subject in of_family(Family::Analytics) {
-        let id = loop {
-            match id_of(&registry, subject).await {
-                Ok(id) => break id,
-                Err(error) if is_passing(&error) => {
-                    tracing::warn!(subject = subject.subject, %error, "waiting for the schema registry");
-                    tokio::time::sleep(AGAIN).await;
-                }
-                Err(error) => {
-                    let hint = "register the schemas first: throughline schemas register";
-                    return Err(Stop::Config(format!("{}: {error}; {hint}", subject.subject)));
-                }
-            }
-        };
-        ids.insert(subject.topic, id);
-    }
-    Ok(ids)
-}
-
-/// A schema that is the newest of its subject needs no right to write; another one is registered, which a registry refuses where
-/// it would break the topic's compatibility.
-async fn id_of(registry: &Registry, subject: &Subject) -> Result<u32, RegistryError> {
-    match registry.latest(subject.subject).await? {
-        Some(latest) if latest.schema == subject.schema => Ok(latest.id),
-        Some(_) | None => registry.register(subject.subject, subject.schema).await,
-    }
-}
-
-const fn is_passing(error: &RegistryError) -> bool {
-    match error {
-        RegistryError::Unavailable(_) | RegistryError::RateLimited => true,
-        RegistryError::Config(_)
-        | RegistryError::Denied
-        | RegistryError::NotFound { .. }
-        | RegistryError::Incompatible { .. }
-        | RegistryError::Invalid { .. } => false,
-    }
-}
-
-const AGAIN: Duration = Duration::from_secs(1);

@@ -35,6 +35,11 @@ type Receipts = BTreeMap<String, Receipt>;
 impl Replies {
     pub const TOPICS: [&'static str; 3] = [CUSTOMER_ONBOARDED, ORDER_ACCEPTED, JOURNAL_POSTED];
 
+    /// What replies are written with.
+    pub fn subjects() -> impl Iterator<Item = &'static topics::Subject> {
+        Self::TOPICS.iter().filter_map(|topic| topics::find(topic))
+    }
+
     /// `ids`: of the schema of each topic, by topic.
     #[must_use]
     pub const fn new(ids: BTreeMap<&'static str, u32>) -> Self {

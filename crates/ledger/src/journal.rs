@@ -143,6 +143,16 @@ pub struct Staged {
     pub timers: Vec<TimerChange>,
 }
 
+impl Staged {
+    /// Adds what a later decision changes: of one document only its newest state takes hold.
+    pub fn extend(&mut self, later: Self) {
+        self.documents.retain(|old| later.documents.iter().all(|new| new.key != old.key));
+        self.documents.extend(later.documents);
+        self.outgoing.extend(later.outgoing);
+        self.timers.extend(later.timers);
+    }
+}
+
 /// An event to publish that has no number yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewOutgoing {

@@ -101,7 +101,7 @@ impl TopicView {
             Err(_) => events::Envelope::from_headers(&record.headers).ok(),
         };
         let event = match parsed {
-            Ok(parsed) => event(&record, parsed.body, registry).await?,
+            Ok(parsed) => read::<Event>(&record, parsed.body, registry).await?,
             Err(_) => None,
         };
         let money = event.as_ref().and_then(|event| self.money_of(event));
@@ -180,11 +180,7 @@ async fn row(record: &Record, registry: &Registry) -> Result<Option<(String, Boo
     Ok(row.as_ref().and_then(analytics::of_row).map(|booked| (id, booked)))
 }
 
-/// The event, if anybody can read it.
-async fn event(record: &Record, body: wire::Body, registry: &Registry) -> Result<Option<Event>, Error> {
-    read(record, body, registry).await
-}
-
+/// The event or row, if anybody can read it.
 async fn read<E: EventSet>(record: &Record, body: wire::Body, registry: &Registry) -> Result<Option<E>, Error> {
     match body {
         wire::Body::Json(data) => Ok(E::decode_json(&record.topic, &data).ok()),

@@ -121,6 +121,19 @@ struct Row {
 }
 
 impl NetSuite {
+    /// The first rows of a SuiteQL query.
+    pub(super) async fn select<T: serde::de::DeserializeOwned>(
+        &self,
+        cause: &Cause,
+        query: &str,
+        limit: u32,
+    ) -> Result<T, Error> {
+        let url = self.url(&format!("query/v1/suiteql?limit={limit}"))?;
+        let body = Some(serde_json::json!({ "q": query }).to_string());
+        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
+        read(&self.call(cause, &call).await.map_err(Error::from)?)
+    }
+
     pub(super) fn record_url(&self, object: Object, ours: &str) -> Result<Url, Error> {
         let external_id = self.scheme.external_id(object, ours);
         self.url(&format!("record/v1/{}/eid:{external_id}", record_type(object)))
@@ -167,11 +180,7 @@ impl NetSuite {
             "SELECT id, externalid, tranid, trandate, custbody_tl_event_id, custbody_tl_original_date FROM transaction WHERE type = '{code}' AND tranid = '{}'",
             number.replace('\'', "''")
         );
-        let url = self.url("query/v1/suiteql?limit=1")?;
-        let body = Some(serde_json::json!({ "q": query }).to_string());
-        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
-        let answer = self.call(cause, &call).await.map_err(Error::from)?;
-        let rows: Rows = read(&answer)?;
+        let rows: Rows = self.select(cause, &query, 1).await?;
         Ok(rows.items.into_iter().next().map(|row| Found {
             id: row.id.into_text(),
             external_id: row.externalid.unwrap_or_default(),

@@ -1,10 +1,9 @@
 //! Closed periods: where the request allows it, a document is booked on the first day of the next open period, and the record says
 //! which date it had and by which rule it was moved. Never silently.
 
-use super::{NetSuite, answer::Access, body::Marks, call::Call, create::Wanted, find::read};
+use super::{NetSuite, body::Marks, create::Wanted};
 use crate::{Cause, Error, Header, Recorded};
 use jiff::civil::Date;
-use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
 /// The rule, as records state it.
@@ -56,11 +55,7 @@ impl NetSuite {
             "SELECT startdate FROM accountingperiod WHERE startdate > TO_DATE('{date}', 'YYYY-MM-DD') AND closed = 'F' \
              AND arlocked = 'F' AND isyear = 'F' AND isquarter = 'F' AND isadjust = 'F' ORDER BY startdate"
         );
-        let url = self.url("query/v1/suiteql?limit=1")?;
-        let body = Some(serde_json::json!({ "q": query }).to_string());
-        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
-        let answer = self.call(cause, &call).await.map_err(Error::from)?;
-        let periods: Periods = read(&answer)?;
+        let periods: Periods = self.select(cause, &query, 1).await?;
         Ok(periods.items.into_iter().next().map(|period| period.startdate))
     }
 }

@@ -1,9 +1,8 @@
 //! Whether the ERP has a customer already, under an id that is not ours. Asked before the first customer of an account is made: two
 //! customers for one company are hard to part again.
 
-use super::{NetSuite, SYSTEM, answer::Access, body::match_name, call::Call, find::read};
+use super::{NetSuite, SYSTEM, body::match_name};
 use crate::{Cause, Error, NewCustomer, Object, queue};
-use reqwest::Method;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -53,11 +52,7 @@ impl NetSuite {
         what: &str,
     ) -> Result<Vec<String>, Error> {
         let query = format!("SELECT id, externalid FROM customer WHERE {column} = '{}'", value.replace('\'', "''"));
-        let url = self.url("query/v1/suiteql?limit=10")?;
-        let body = Some(serde_json::json!({ "q": query }).to_string());
-        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
-        let answer = self.call(cause, &call).await.map_err(Error::from)?;
-        let found: Customers = read(&answer)?;
+        let found: Customers = self.select(cause, &query, 10).await?;
         let ours = self.scheme.external_id(Object::Customer, &customer.account_id);
         let others = found.items.into_iter().filter(|found| found.externalid.as_ref() != Some(&ours));
         Ok(others

@@ -132,10 +132,7 @@ impl<H: Handler> Machine<H> {
             group.overlay.insert(change.key.clone(), change.document.clone().map(Arc::new));
         }
         let staged = self.staged(name, decision.documents, decision.publish, decision.timers);
-        group.staged.documents.retain(|old| staged.documents.iter().all(|new| new.key != old.key));
-        group.staged.documents.extend(staged.documents);
-        group.staged.outgoing.extend(staged.outgoing);
-        group.staged.timers.extend(staged.timers);
+        group.staged.extend(staged);
         group.effects = decision.effects;
         item.work.detach();
         group.items.push(item);

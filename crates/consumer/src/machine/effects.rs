@@ -324,10 +324,7 @@ impl<H: Handler> Machine<H> {
         let decision = self.ask(&found, &input, &context)?;
         self.check(&decision, &reads)?;
         let staged = self.staged(name, decision.documents, decision.publish, decision.timers);
-        step.staged.documents.retain(|old| staged.documents.iter().all(|new| new.key != old.key));
-        step.staged.documents.extend(staged.documents);
-        step.staged.outgoing.extend(staged.outgoing);
-        step.staged.timers.extend(staged.timers);
+        step.staged.extend(staged);
         let done: Vec<String> = step.effects.iter().map(|planned| planned.row.key.clone()).collect();
         let fresh: Vec<_> = decision.effects.into_iter().filter(|effect| !done.contains(&effect.key())).collect();
         Ok((!fresh.is_empty()).then_some(fresh))

@@ -142,7 +142,7 @@ impl<F: Effect, T: Target<F>> Caller<F, T> {
         });
         self.waiting.retain(|job| self.slices.contains_key(&job.slice));
         self.awake.confirmed(asked);
-        self.governor.own(self.slices.len(), (*self.all_slices.borrow()).max(self.slices.len()));
+        self.take_share();
     }
 
     fn take(&mut self, request: Request<F>) {
@@ -157,6 +157,11 @@ impl<F: Effect, T: Target<F>> Caller<F, T> {
                 self.waiting.retain(|job| job.slice != slice);
             }
         }
+        self.take_share();
+    }
+
+    /// This member's part of the remote account's limits follows from how many of all slices it owns.
+    fn take_share(&mut self) {
         self.governor.own(self.slices.len(), (*self.all_slices.borrow()).max(self.slices.len()));
     }
 

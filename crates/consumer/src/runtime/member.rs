@@ -22,7 +22,7 @@ use kafka::{
     drain::Drain,
 };
 use ledger::Ledger;
-use service::shutdown::Shutdown;
+use service::{Stop, shutdown::Shutdown};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::ControlFlow,
@@ -68,6 +68,17 @@ pub enum Error {
     Kafka(#[from] kafka::Error),
     #[error("slice {slice}: {reason}")]
     Slice { slice: i32, reason: String },
+}
+
+impl Error {
+    /// How the process of a service ends for it. Not a `From`: `?` would take the general one, for which everything is a crash.
+    #[must_use]
+    pub fn into_stop(self) -> Stop {
+        match self {
+            Self::Config(text) => Stop::Config(text),
+            Self::Ledger(_) | Self::Kafka(_) | Self::Slice { .. } => Stop::Crash(self.into()),
+        }
+    }
 }
 
 /// A fenced slice is taken over again only after this long: by then Kafka has told us whether it is still ours.

@@ -10,6 +10,7 @@ mod governor;
 mod member;
 mod observe;
 mod relay;
+mod schemas;
 mod slice;
 
 pub use config::{Kafka, Runtime, RuntimeConfig};
@@ -18,3 +19,4 @@ pub use governor::{Governor, Signal, Start};
 pub use member::{Error, Service, run, run_on};
 pub use observe::Observer;
 pub use relay::NUMBER_HEADER;
+pub use schemas::schema_ids;

@@ -40,6 +40,14 @@ impl Names {
         self.document("pay", index, number)
     }
 
+    pub(super) fn refund(&self, index: u32, number: u32) -> String {
+        self.document("ref", index, number)
+    }
+
+    pub(super) fn dispute(&self, index: u32, number: u32) -> String {
+        self.document("dis", index, number)
+    }
+
     pub(super) fn usage_batch(&self, index: u32, number: u32) -> String {
         self.document("use", index, number)
     }

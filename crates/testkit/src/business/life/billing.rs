@@ -1,6 +1,6 @@
 //! What is used, billed and measured.
 
-use super::{Account, Happening, Plan, count};
+use super::{Account, Happening, count, due::Plan};
 use crate::business::{
     calendar::{at_hour, date_of, days_after},
     catalog::{METERS, PRODUCTS},
@@ -37,12 +37,15 @@ impl Account {
         Happening::Crossed { threshold: count(&mut self.counters.thresholds), meter, period, observed }
     }
 
-    pub(super) fn bill(&mut self, at_ms: i64, contract: usize, id: EventId) -> Option<Happening> {
-        let market = self.market;
-        let state = &mut self.contracts[contract];
-        if state.cancelled {
+    pub(super) fn bill(&mut self, at_ms: i64, contract: usize, id: EventId, is_redone: bool) -> Option<Happening> {
+        if self.contracts[contract].cancelled {
             return None;
         }
+        if !is_redone && self.chance.share(0.02) {
+            return Some(self.void_draft(at_ms, contract, id));
+        }
+        let market = self.market;
+        let state = &mut self.contracts[contract];
         let period = state.period(state.billed);
         state.billed += 1;
         let mut charges: Vec<Charge> = state
@@ -65,7 +68,7 @@ impl Account {
         if metered {
             self.plan(at_hour(period.1, 6, jitter), contract, Some(id), Plan::Use);
         }
-        self.plan(at_hour(period.1, 9, jitter), contract, Some(id), Plan::Bill);
+        self.plan(at_hour(period.1, 9, jitter), contract, Some(id), Plan::Bill { is_redone: false });
         let invoice = count(&mut self.counters.invoices);
         self.settle(at_ms, contract, id, invoice, &charges);
         Some(Happening::Billed { invoice, period, charges, sum_error: 0 })

@@ -1,6 +1,6 @@
 //! How contracts come, change and go.
 
-use super::{Account, Contract, Happening, Line, Plan};
+use super::{Account, Contract, Happening, Line, due::Plan};
 use crate::business::{
     calendar::{DAY_MS, at_hour, date_of, days_after, months_after},
     catalog::{METERS, PRODUCTS},
@@ -59,7 +59,7 @@ impl Account {
         let state = &mut self.contracts[contract];
         (state.flow, state.version) = (id, 1);
         let (start, end) = (state.start, state.end);
-        self.plan(at_hour(start, 9, jitter), contract, Some(id), Plan::Bill);
+        self.plan(at_hour(start, 9, jitter), contract, Some(id), Plan::Bill { is_redone: false });
         self.plan_decision(contract, end);
         if self.chance.share(0.3) {
             let day = days_after(start, self.chance.between(5, 60));

@@ -41,8 +41,8 @@ impl Shaper<'_> {
     }
 
     /// Annual contracts are paid in advance, so what each line sells is an obligation of its own.
-    fn obligation_id(&self, line: &Line) -> Option<String> {
-        self.contract().annual.then(|| format!("{}-PO", self.line_id(line.number)))
+    pub(super) fn obligation_id(&self, line: u16) -> Option<String> {
+        self.contract().annual.then(|| format!("{}-PO", self.line_id(line)))
     }
 
     pub(super) fn customer(&self) -> Customer {
@@ -80,7 +80,7 @@ impl Shaper<'_> {
             unit: Some("seat".to_owned()),
             unit_price: line.price.major(self.account.market.exponent),
             amount_minor: amount(line),
-            performance_obligation_id: self.obligation_id(line),
+            performance_obligation_id: self.obligation_id(line.number),
             ..ContractLine::default()
         }
     }

@@ -40,15 +40,25 @@ impl Shaper<'_> {
         }
     }
 
-    pub(super) fn credited(&self, credit_note: u32, invoice: Option<u32>, charge: &Charge) -> CreditNoteIssued {
+    pub(super) fn credited(
+        &self,
+        credit_note: u32,
+        invoice: Option<u32>,
+        charge: &Charge,
+        is_paid_out: bool,
+    ) -> CreditNoteIssued {
         let number = self.names.credit_note(self.account.index, credit_note);
         let charges = std::slice::from_ref(charge);
         let preceding_invoice = invoice.map(|invoice| {
             let invoice_id = self.names.invoice(self.account.index, invoice);
             InvoiceRef { invoice_number: Some(invoice_id.to_uppercase()), invoice_id, issue_on: None }
         });
-        let (to_invoice_minor, balance_minor) =
-            if invoice.is_some() { (charge.gross(), 0) } else { (0, charge.gross()) };
+        let gross = charge.gross();
+        let (to_invoice_minor, refund_minor, balance_minor) = match invoice {
+            _ if is_paid_out => (0, gross, 0),
+            Some(_) => (gross, 0, 0),
+            None => (0, 0, gross),
+        };
         CreditNoteIssued {
             account_id: self.account_id(),
             entity_version: 1,
@@ -66,7 +76,7 @@ impl Shaper<'_> {
             lines: self.lines(charges, None),
             tax_breakdown: self.taxes(charges),
             totals: totals(charges, 0),
-            application: Some(CreditApplication { to_invoice_minor, refund_minor: 0, balance_minor }),
+            application: Some(CreditApplication { to_invoice_minor, refund_minor, balance_minor }),
             ..CreditNoteIssued::default()
         }
     }
@@ -85,6 +95,7 @@ impl Shaper<'_> {
             taxes: self.taxes(std::slice::from_ref(charge)),
             service_period: period.filter(|_| charge.kind == Kind::Recurring).map(|period| self.period(period)),
             contract_line_id: (charge.kind == Kind::Recurring).then(|| self.line_id(charge.line)),
+            performance_obligation_id: self.obligation_id(charge.line).filter(|_| charge.kind == Kind::Recurring),
             ..LineItem::default()
         };
         charges.iter().enumerate().map(line).collect()

@@ -18,6 +18,7 @@ mod options;
 mod poison;
 mod sample;
 mod shape;
+mod tax;
 #[cfg(test)]
 mod tests;
 

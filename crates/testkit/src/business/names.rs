@@ -1,5 +1,7 @@
 //! Ids of the generated business. All carry a tag of the seed, so that two businesses can share one stack.
 
+use super::catalog::company;
+
 /// Derives every id from the seed's tag and running numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
@@ -18,6 +20,16 @@ impl Names {
 
     pub(super) fn account(&self, index: u32) -> String {
         format!("acc-{}-{:06}", self.tag, index + 1)
+    }
+
+    /// An invented name that no other business has: an ERP that is searched for a customer finds only its own.
+    pub(super) fn company(&self, index: u32) -> String {
+        format!("{} {}", company(index), self.tag.to_uppercase())
+    }
+
+    /// A VAT number of `country`.
+    pub(super) fn vat_id(&self, country: &str, index: u32) -> String {
+        format!("{country}{}{index:06}", self.tag.to_uppercase())
     }
 
     pub(super) fn contract(&self, index: u32, number: u32) -> String {

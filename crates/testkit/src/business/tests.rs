@@ -1,7 +1,7 @@
 use super::*;
 use events::{
     PayloadHash,
-    common::DisputeStatus,
+    common::{DisputeStatus, TaxLine},
     topics::{Family, of_family},
 };
 use proptest::prelude::*;
@@ -293,4 +293,98 @@ fn refunds_and_disputes_of_every_kind_occur_and_never_exceed_what_was_paid() {
     let kinds: Vec<_> = kinds.iter().map(String::as_str).collect();
     assert_eq!(kinds, ["credited", "lost", "opened", "overpaid", "paid_in_error", "under_review", "won"]);
     assert!(expected.effects.values().any(|effects| effects.disputed_minor > 0), "some are not decided yet");
+}
+
+fn invoices(records: &[Generated]) -> impl Iterator<Item = &events::InvoicePosted> {
+    events(records).filter_map(|(_, _, event)| match event {
+        Event::InvoicePosted(invoice) => Some(&**invoice),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_change_of_a_tax_rate_shows_on_the_first_invoice_of_its_day() {
+    let start = jiff::civil::date(2020, 4, 1);
+    let (records, _) = all(&Options { start, ..Options::new(8, 400).over_months(12) });
+    let mut rates = BTreeSet::new();
+    for invoice in invoices(&records) {
+        let is_german = |tax: &&TaxLine| tax.jurisdiction.as_deref() == Some("DE") && tax.category_code == "S";
+        for tax in invoice.tax_breakdown.iter().filter(is_german) {
+            let in_between = ("2020-07-01".."2021-01-01").contains(&&*invoice.issue_on.to_string());
+            let expected = if in_between { 16 } else { 19 };
+            assert_eq!(tax.rate_percent, expected.into(), "{}", invoice.issue_on);
+            rates.insert(expected);
+        }
+    }
+    assert_eq!(rates.len(), 2);
+}
+
+#[test]
+fn a_credit_note_has_the_tax_of_the_invoice_that_it_corrects() {
+    let start = jiff::civil::date(2020, 4, 1);
+    let (records, _) = all(&Options { start, ..Options::new(8, 400).over_months(12) });
+    let taxes: HashMap<_, _> =
+        invoices(&records).map(|invoice| (invoice.invoice_id.as_str(), rates(&invoice.tax_breakdown))).collect();
+    let mut across = 0;
+    for (_, _, event) in events(&records) {
+        let Event::CreditNoteIssued(note) = event else { continue };
+        let Some(corrected) = &note.preceding_invoice else { continue };
+        assert_eq!(rates(&note.tax_breakdown), taxes[corrected.invoice_id.as_str()]);
+        across += u32::from(!note.tax_breakdown.is_empty());
+    }
+    assert!(across > 10, "{across} credit notes with tax");
+}
+
+fn rates(taxes: &[TaxLine]) -> Vec<String> {
+    taxes.iter().map(|tax| format!("{} {}", tax.category_code, tax.rate_percent)).collect()
+}
+
+#[test]
+fn taxes_of_every_category_occur_and_those_without_tax_say_why() {
+    let (records, _) = all(&Options::new(8, 600));
+    let mut seen = BTreeMap::new();
+    for tax in invoices(&records).flat_map(|invoice| &invoice.tax_breakdown) {
+        assert_eq!(tax.rate_percent.is_zero(), tax.exemption_reason.is_some(), "{tax:?}");
+        assert!(tax.rate_percent.is_zero() || tax.tax_minor > 0);
+        *seen.entry(tax.category_code.as_str()).or_insert(0) += 1;
+    }
+    assert_eq!(seen.keys().copied().collect::<Vec<_>>(), ["AE", "E", "O", "S"]);
+}
+
+#[test]
+fn some_accounts_buy_from_two_entities_in_two_currencies_and_are_one_customer() {
+    let (records, _) = all(&Options::new(8, 400));
+    let mut sellers: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
+    let mut customers = BTreeMap::new();
+    for (_, _, event) in events(&records) {
+        let Event::ContractActivated(contract) = event else { continue };
+        let seller = (contract.legal_entity_id.as_str(), contract.currency.as_str());
+        sellers.entry(&contract.account_id).or_default().insert(seller);
+        let customer = customers.entry(&contract.account_id).or_insert(&contract.customer);
+        assert_eq!(*customer, &contract.customer, "one customer, whoever sells to it");
+    }
+    assert!(sellers.values().filter(|sellers| sellers.len() > 1).count() >= 5);
+    for (_, _, event) in events(&records) {
+        let Event::PaymentReceived(payment) = event else { continue };
+        let seller = (payment.legal_entity_id.as_str(), payment.currency.as_str());
+        assert!(sellers[payment.account_id.as_str()].contains(&seller));
+    }
+}
+
+#[test]
+fn periods_are_half_open_follow_on_each_other_and_come_back_to_the_last_day_after_february() {
+    let (records, _) = all(&Options { start: jiff::civil::date(2023, 11, 1), ..Options::new(8, 400).over_months(8) });
+    let mut last: HashMap<&str, jiff::civil::Date> = HashMap::new();
+    let mut days: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for invoice in invoices(&records) {
+        let contract = invoice.contract_id.as_deref().expect("has one");
+        let Some(period) = &invoice.period else { continue };
+        if let Some(end) = last.insert(contract, period.end_on) {
+            assert_eq!(end, period.start_on, "{contract}: the day after the last one is the first of the next");
+        }
+        days.entry(contract).or_default().push(period.start_on.to_string());
+    }
+    let anchored = ["2023-12-31", "2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"];
+    let comes_back = |days: &Vec<String>| days.iter().map(String::as_str).take(5).eq(anchored);
+    assert!(days.values().any(comes_back), "nobody pays from the last day of December on");
 }

@@ -21,7 +21,7 @@ impl Account {
             4..=10 => self.chance.between(included, included * 3),
             _ => self.chance.between(included * 3, included * 30),
         };
-        let charges = rated(self.market, &METERS[meter], 100, quantity);
+        let charges = rated(state.market, &METERS[meter], 100, quantity);
         self.contracts[contract].unbilled_usage.extend(charges.iter().cloned());
         if quantity > included {
             self.plan(at_ms + 60_000, contract, Some(id), Plan::Cross { observed: quantity });
@@ -44,25 +44,15 @@ impl Account {
         if !is_redone && self.chance.share(0.02) {
             return Some(self.void_draft(at_ms, contract, id));
         }
-        let market = self.market;
+        let tax = self.tax(contract, date_of(at_ms));
         let state = &mut self.contracts[contract];
         let period = state.period(state.billed);
         state.billed += 1;
-        let mut charges: Vec<Charge> = state
-            .lines
-            .iter()
-            .map(|line| {
-                Charge::new(
-                    market,
-                    Kind::Recurring,
-                    line.number,
-                    (&PRODUCTS[line.product]).into(),
-                    line.seats,
-                    line.price,
-                )
-            })
-            .collect();
-        charges.append(&mut state.unbilled_usage);
+        let recurring = state.lines.iter().map(|line| {
+            Charge::new(Kind::Recurring, line.number, (&PRODUCTS[line.product]).into(), line.seats, line.price)
+        });
+        let charges = recurring.chain(std::mem::take(&mut state.unbilled_usage));
+        let charges: Vec<Charge> = charges.map(|charge| charge.taxed(tax)).collect();
         let metered = state.meter.is_some();
         let jitter = self.chance.unit();
         if metered {

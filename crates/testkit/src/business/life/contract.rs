@@ -2,6 +2,7 @@
 
 use crate::business::{
     calendar::months_after,
+    catalog::Market,
     chance::EventId,
     money::{Charge, Price},
 };
@@ -20,6 +21,8 @@ pub struct Line {
 #[derive(Debug, Clone)]
 pub struct Contract {
     pub number: u32,
+    /// Who sells it, in which currency.
+    pub market: &'static Market,
     pub start: Date,
     /// The day after the last one of the running term.
     pub end: Date,

@@ -2,7 +2,7 @@
 
 use super::{Account, Happening, count, due::Plan};
 use crate::business::{
-    calendar::DAY_MS,
+    calendar::{DAY_MS, date_of},
     catalog::PRODUCTS,
     chance::EventId,
     money::{Charge, Kind},
@@ -13,7 +13,8 @@ impl Account {
     pub(super) fn void_draft(&mut self, at_ms: i64, contract: usize, id: EventId) -> Happening {
         let line = &self.contracts[contract].lines[0];
         let (sold, seats) = ((&PRODUCTS[line.product]).into(), line.seats * 10);
-        let draft = Charge::new(self.market, Kind::Recurring, line.number, sold, seats, line.price);
+        let tax = self.tax(contract, date_of(at_ms));
+        let draft = Charge::new(Kind::Recurring, line.number, sold, seats, line.price).taxed(tax);
         self.plan(at_ms + 7_200_000, contract, Some(id), Plan::Bill { is_redone: true });
         Happening::Voided { invoice: count(&mut self.counters.invoices), payable: draft.gross() }
     }

@@ -22,8 +22,10 @@ use super::{
     chance::{Chance, EventId},
     money::{Charge, Kind, Sold},
     options::{Faults, Options},
+    tax::{Standing, Tax},
 };
 use due::{Due, Plan};
+use jiff::civil::Date;
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// Numbers given out so far, by kind of document.
@@ -41,7 +43,11 @@ struct Counters {
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) index: u32,
+    /// Where it joined.
     pub(super) market: &'static Market,
+    /// Where it is.
+    pub(super) country: &'static str,
+    pub(super) standing: Standing,
     pub(super) terms: (&'static str, i32),
     pub(super) contracts: Vec<Contract>,
     chance: Chance,
@@ -49,8 +55,8 @@ pub(super) struct Account {
     planned: u32,
     horizon_ms: i64,
     counters: Counters,
-    /// Invoices to be paid together with the next one.
-    carried: Vec<(u32, i64)>,
+    /// Invoices to be paid together with the next one of their contract.
+    carried: Vec<(usize, u32, i64)>,
     flaw: Flaw,
 }
 
@@ -59,10 +65,14 @@ impl Account {
         let mut chance = Chance::of_account(options.seed, index);
         let market = chance.weighted(&MARKETS, |market| market.weight);
         let terms = TERMS[chance.below(TERMS.len() as u64) as usize];
+        let country = chance.weighted(market.customers, |(_, weight)| *weight).0;
+        let standing = standing(market, country, &mut chance);
         let flaw = flaw(&options.faults, &mut chance);
         let mut account = Self {
             index,
             market,
+            country,
+            standing,
             terms,
             contracts: Vec::with_capacity(1),
             chance,
@@ -74,15 +84,35 @@ impl Account {
             flaw,
         };
         let joins = date_of(joins_ms(options, index));
-        account.sign(joins);
         if flaw != Flaw::None {
+            account.sign(joins, market);
             let last_day = days_after(joins, account.chance.between(1, 40));
             account.plan(at_hour(last_day, 14, 0.999), 0, None, Plan::End);
-        } else if account.chance.one_in(8) {
-            let expands = days_after(joins, account.chance.between(20, 90));
-            account.sign(expands);
+            return account;
+        }
+        let starts = account.first_day(joins);
+        account.sign(starts, market);
+        if account.chance.one_in(6) {
+            let expands = days_after(starts, account.chance.between(20, 90));
+            let seller = account.seller();
+            account.sign(expands, seller);
         }
         account
+    }
+
+    /// Contracts like to start at the end of a month.
+    fn first_day(&mut self, joins: Date) -> Date {
+        if self.chance.one_in(12) { joins.last_of_month() } else { joins }
+    }
+
+    /// Who sells a further contract: mostly the same entity, or another one, in its own currency.
+    fn seller(&mut self) -> &'static Market {
+        if self.chance.one_in(3) { self.chance.weighted(&MARKETS, |market| market.weight) } else { self.market }
+    }
+
+    /// The tax of what is billed for a contract on a day.
+    fn tax(&self, contract: usize, on: Date) -> Option<Tax> {
+        Tax::of(self.contracts[contract].market, self.country, self.standing, on)
     }
 
     /// When the next thing happens; `None` when the account's story is over.
@@ -146,8 +176,8 @@ impl Account {
         if self.flaw == Flaw::Business {
             sold = Sold { product: UNMAPPED_PRODUCT, description: "Gadget", unit: "piece" };
         }
-        let charge = Charge::new(self.market, Kind::Recurring, line.number, sold, 1, line.price);
         let day = date_of(at_ms);
+        let charge = Charge::new(Kind::Recurring, line.number, sold, 1, line.price).taxed(self.tax(0, day));
         Happening::Billed {
             invoice: count(&mut self.counters.invoices),
             period: (day, months_after(day, 1)),
@@ -173,6 +203,17 @@ fn flaw(faults: &Faults, chance: &mut Chance) -> Flaw {
         Flaw::Conflict
     } else {
         Flaw::None
+    }
+}
+
+/// Half of the companies abroad have a VAT number that was checked, and so have most at home; a few at home are charities.
+fn standing(market: &Market, country: &str, chance: &mut Chance) -> Standing {
+    let is_abroad = country != market.country;
+    let has_vat = market.country == "DE" && chance.share(if is_abroad { 0.5 } else { 0.9 });
+    match chance.below(100) {
+        _ if has_vat => Standing::Registered,
+        0..=4 if !is_abroad => Standing::Exempt,
+        _ => Standing::Private,
     }
 }
 

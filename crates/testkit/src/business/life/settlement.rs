@@ -34,7 +34,7 @@ impl Account {
                 self.plan(due_ms, contract, Some(id), plan);
             }
             85..=90 => self.credit_then_pay(at_ms, due_ms, contract, id, (invoice, open), charges),
-            91..=93 => self.carried.push((invoice, open)),
+            91..=93 => self.carried.push((contract, invoice, open)),
             94 => self.goodwill(due_ms, contract, id, charges),
             95..=96 => self.pay_and_take_back(due_ms, contract, id, (invoice, open), charges),
             // Never paid: it stays open until nobody expects the money any more.
@@ -67,7 +67,8 @@ impl Account {
     }
 
     pub(super) fn pay_with_carried(&mut self, at_ms: i64, contract: usize, cause: EventId, invoice: u32, open: i64) {
-        let mut allocations = std::mem::take(&mut self.carried);
+        let carried = self.carried.extract_if(.., |(of, ..)| *of == contract);
+        let mut allocations: Vec<_> = carried.map(|(_, invoice, open)| (invoice, open)).collect();
         allocations.push((invoice, open));
         self.pay(at_ms, contract, cause, &allocations, 0);
     }
@@ -103,7 +104,7 @@ impl Account {
     /// A part of one charge, never more than the charge itself.
     pub(super) fn part_of(&mut self, charges: &[Charge]) -> Option<Charge> {
         let charge = charges.get(self.chance.below(charges.len() as u64) as usize)?;
-        let part = charge.part(self.market, self.chance.between(1, charge.quantity));
+        let part = charge.part(self.chance.between(1, charge.quantity));
         (part.net > 0).then_some(part)
     }
 

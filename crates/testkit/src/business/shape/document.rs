@@ -89,7 +89,7 @@ impl Shaper<'_> {
             charge_type: charge_type(charge.kind),
             quantity: Decimal::from(charge.quantity),
             unit: Some(charge.unit.to_owned()),
-            unit_price: charge.price.major(self.account.market.exponent),
+            unit_price: charge.price.major(self.market().exponent),
             net_minor: charge.net,
             tax_minor: charge.tax,
             taxes: self.taxes(std::slice::from_ref(charge)),
@@ -101,18 +101,16 @@ impl Shaper<'_> {
         charges.iter().enumerate().map(line).collect()
     }
 
-    /// One rate per document; markets without tax have none to show.
+    /// One rate per document; sellers without such a tax have none to show.
     pub(super) fn taxes(&self, charges: &[Charge]) -> Vec<TaxLine> {
-        let market = self.account.market;
-        if market.tax_basis_points == 0 {
-            return Vec::new();
-        }
+        let Some(rate) = charges.first().and_then(|charge| charge.rate) else { return Vec::new() };
         vec![TaxLine {
-            jurisdiction: Some(market.country.to_owned()),
-            category_code: "S".to_owned(),
-            rate_percent: Decimal::new(market.tax_basis_points, 2),
+            jurisdiction: Some(rate.country.to_owned()),
+            category_code: rate.category.code().to_owned(),
+            rate_percent: Decimal::new(rate.basis_points, 2),
             taxable_minor: charges.iter().map(|charge| charge.net).sum(),
             tax_minor: charges.iter().map(|charge| charge.tax).sum(),
+            exemption_reason: rate.category.reason().map(str::to_owned),
             ..TaxLine::default()
         }]
     }

@@ -9,6 +9,7 @@ mod usage;
 
 use super::{
     calendar::date_of,
+    catalog::Market,
     life::{Account, Contract, Happening, Line, Moment},
     names::Names,
 };
@@ -69,16 +70,21 @@ impl Shaper<'_> {
         self.names.account(self.account.index)
     }
 
+    /// Where the contract was sold, which is not always where the account joined.
+    fn market(&self) -> &'static Market {
+        self.contract().market
+    }
+
     fn entity(&self) -> String {
-        self.account.market.legal_entity.to_owned()
+        self.market().legal_entity.to_owned()
     }
 
     fn currency(&self) -> String {
-        self.account.market.currency.to_owned()
+        self.market().currency.to_owned()
     }
 
     fn timezone(&self) -> String {
-        self.account.market.timezone.to_owned()
+        self.market().timezone.to_owned()
     }
 
     fn at(&self) -> Timestamp {

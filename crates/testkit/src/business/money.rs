@@ -1,7 +1,7 @@
 //! Amounts of the generated business, all in whole minor units: each line is rounded half up, then summed.
 
 use super::{
-    catalog::{Market, Meter, Product},
+    catalog::{Meter, Product},
     tax::Tax,
 };
 use rust_decimal::Decimal;
@@ -96,19 +96,6 @@ impl From<&Meter> for Sold {
     }
 }
 
-/// Usage above what is included, in tiers: ten times the included quantity at the full price, the rest at half of it.
-pub(super) fn rated(market: &Market, meter: &Meter, line: u16, quantity: i64) -> Vec<Charge> {
-    let over = (quantity - meter.included).max(0);
-    let first = over.min(meter.included * 10);
-    let full = Price(meter.price_micro * market.price_level);
-    let half = Price(meter.price_micro / 2 * market.price_level);
-    [(first, full), (over - first, half)]
-        .into_iter()
-        .filter(|(quantity, _)| *quantity > 0)
-        .map(|(quantity, price)| Charge::new(Kind::Usage, line, meter.into(), quantity, price))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,12 +126,6 @@ mod tests {
             let charge = Charge::new(Kind::Recurring, 1, (&PRODUCTS[product]).into(), quantity, price);
             let exact = charge.price.major(market.exponent) * Decimal::from(quantity);
             prop_assert_eq!(exact, Decimal::from_i128_with_scale(i128::from(charge.net), market.exponent));
-        }
-
-        #[test]
-        fn tiers_hold_all_usage_above_what_is_included(quantity in 0..100_000_000i64, market in 0..MARKETS.len()) {
-            let over: i64 = rated(&MARKETS[market], &METERS[0], 9, quantity).iter().map(|charge| charge.quantity).sum();
-            prop_assert_eq!(over, (quantity - METERS[0].included).max(0));
         }
     }
 }

@@ -128,7 +128,8 @@ proptest! {
             prop_assert!(envelope.time_ms >= last, "times fall");
             last = envelope.time_ms;
             prop_assert_eq!(envelope.subject.as_deref(), Some(event.subject()));
-            prop_assert_eq!(event.effective_at().as_millisecond(), envelope.time_ms);
+            prop_assert_eq!(event.recorded_at().as_millisecond(), envelope.time_ms);
+            prop_assert!(event.effective_at() <= event.recorded_at());
         }
         prop_assert_eq!(expected.refused_count() + expected.duplicates, 0);
         prop_assert_eq!(expected.records, expected.event_count());
@@ -387,4 +388,32 @@ fn periods_are_half_open_follow_on_each_other_and_come_back_to_the_last_day_afte
     let anchored = ["2023-12-31", "2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"];
     let comes_back = |days: &Vec<String>| days.iter().map(String::as_str).take(5).eq(anchored);
     assert!(days.values().any(comes_back), "nobody pays from the last day of December on");
+}
+
+#[test]
+fn late_usage_and_corrections_hold_for_a_period_that_was_billed_before() {
+    let (records, expected) = all(&Options::new(8, 400).over_months(10));
+    let mut batches: HashMap<&str, (i64, &events::common::Period)> = HashMap::new();
+    let mut rated: BTreeMap<&str, i64> = BTreeMap::new();
+    let (mut late, mut corrections) = (0, 0);
+    for (_, envelope, event) in events(&records) {
+        let Event::UsageRated(usage) = event else { continue };
+        let recorded = usage.recorded_at.to_zoned(jiff::tz::TimeZone::UTC).date();
+        assert!(recorded >= usage.period.end_on, "{} is measured before its end", envelope.id);
+        if usage.late_arriving {
+            late += 1;
+            assert!(recorded > usage.period.end_on && usage.effective_at < usage.recorded_at);
+        }
+        let replaced = usage.corrects_usage_batch_id.as_deref().map(|id| batches.remove(id).expect("once"));
+        if let Some((_, period)) = replaced {
+            corrections += 1;
+            assert_eq!(period, &usage.period);
+        }
+        *rated.entry(&usage.currency).or_default() += usage.amount_minor - replaced.map_or(0, |(amount, _)| amount);
+        batches.insert(&usage.usage_batch_id, (usage.amount_minor, &usage.period));
+    }
+    assert!(late > 20 && corrections > 20, "{late} late, {corrections} corrections");
+    rated.retain(|_, amount| *amount != 0);
+    let told = expected.effects.iter().map(|(currency, effects)| (currency.as_str(), effects.rated_minor));
+    assert_eq!(rated, told.filter(|(_, amount)| *amount != 0).collect());
 }

@@ -1,7 +1,7 @@
 //! What happened to an account, in numbers.
 
 use super::contract::Line;
-use crate::business::{chance::EventId, money::Charge};
+use crate::business::{chance::EventId, money::Charge, rating::Rated};
 use jiff::civil::Date;
 
 /// Something that happened to an account.
@@ -35,12 +35,7 @@ pub enum Happening {
         invoice: u32,
         amount: i64,
     },
-    Credited {
-        credit_note: u32,
-        invoice: Option<u32>,
-        charge: Charge,
-        is_paid_out: bool,
-    },
+    Credited(Credited),
     Paid(Paid),
     PaymentFailed {
         payment: u32,
@@ -57,19 +52,58 @@ pub enum Happening {
         amount: i64,
     },
     Disputed(Disputed),
-    Used {
-        batch: u32,
-        meter: usize,
-        period: (Date, Date),
-        quantity: i64,
-        charges: Vec<Charge>,
-    },
+    Used(Used),
     Crossed {
         threshold: u32,
         meter: usize,
         period: (Date, Date),
         observed: i64,
     },
+}
+
+#[derive(Debug, Clone)]
+pub struct Credited {
+    pub credit_note: u32,
+    /// The invoice that is corrected.
+    pub invoice: Option<u32>,
+    pub charges: Vec<Charge>,
+    pub why: Why,
+}
+
+/// Why a credit note is issued, and so where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Set against its invoice.
+    Overcharge,
+    /// Stands on the account.
+    Goodwill,
+    /// Less was used than was billed: stands on the account.
+    UsageCorrected,
+    /// Paid out.
+    Returned,
+}
+
+/// A batch of usage.
+#[derive(Debug, Clone)]
+pub struct Used {
+    pub batch: u32,
+    pub meter: usize,
+    pub period: (Date, Date),
+    pub quantity: i64,
+    pub included: i64,
+    pub rated: Vec<Rated>,
+    /// Measured after its period was billed.
+    pub is_late: bool,
+    pub replaces: Option<Replaced>,
+}
+
+/// A batch that was wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Replaced {
+    pub batch: u32,
+    pub quantity: i64,
+    /// What it was rated at, in minor units.
+    pub amount: i64,
 }
 
 /// Money that arrived. Amounts are in minor units.

@@ -38,9 +38,7 @@ impl Shaper<'_> {
             }
             Happening::Voided { invoice, payable } => self.voided(*invoice, *payable).into(),
             Happening::WrittenOff { invoice, amount } => self.written_off(*invoice, *amount).into(),
-            Happening::Credited { credit_note, invoice, charge, is_paid_out } => {
-                self.credited(*credit_note, *invoice, charge, *is_paid_out).into()
-            }
+            Happening::Credited(credited) => self.credited(credited).into(),
             Happening::Paid(paid) => self.paid(paid).into(),
             Happening::Refunded { payment, version, refund, out_of, amount } => {
                 self.refunded((*payment, *version), *refund, *out_of, *amount).into()
@@ -49,9 +47,7 @@ impl Shaper<'_> {
             Happening::PaymentFailed { payment, attempt, invoice, amount, next_at } => {
                 self.payment_failed(*payment, *attempt, *invoice, *amount, *next_at).into()
             }
-            Happening::Used { batch, meter, period, quantity, charges } => {
-                self.used(*batch, *meter, *period, *quantity, charges).into()
-            }
+            Happening::Used(used) => self.used(used).into(),
             Happening::Crossed { threshold, meter, period, observed } => {
                 self.crossed(*threshold, *meter, *period, *observed).into()
             }

@@ -28,6 +28,17 @@ pub(super) struct Charge {
 pub(super) enum Kind {
     Recurring,
     Usage,
+    /// A part of a period.
+    Proration,
+    /// For leaving early.
+    Fee,
+}
+
+impl Kind {
+    /// Whether it bills a line of the contract.
+    pub(super) const fn is_of_line(self) -> bool {
+        matches!(self, Self::Recurring | Self::Proration)
+    }
 }
 
 /// A price in millionths of the currency's minor unit, so that 0.000123 of a dollar is exact.
@@ -94,6 +105,18 @@ impl From<&Meter> for Sold {
     fn from(meter: &Meter) -> Self {
         Self { product: meter.product, description: meter.name, unit: meter.unit }
     }
+}
+
+/// Shares of `total` by weight that add up to it: rounded down, the units that are left one each to the largest remainders.
+pub(super) fn shares(total: i64, weights: &[i64]) -> Vec<i64> {
+    let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum::<i128>().max(1);
+    let exact = |weight: &i64| i128::from(total) * i128::from(*weight);
+    let mut shares: Vec<i64> = weights.iter().map(|weight| (exact(weight) / sum) as i64).collect();
+    let mut places: Vec<usize> = (0..weights.len()).collect();
+    places.sort_by_key(|place| (std::cmp::Reverse(exact(&weights[*place]) % sum), *place));
+    let left = total - shares.iter().sum::<i64>();
+    places.into_iter().take(left.max(0) as usize).for_each(|place| shares[place] += 1);
+    shares
 }
 
 #[cfg(test)]

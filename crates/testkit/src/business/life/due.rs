@@ -37,9 +37,20 @@ pub enum Plan {
         /// A first draft of it was voided.
         is_redone: bool,
     },
+    /// What is billed out of turn.
+    BillExtra {
+        charges: Vec<Charge>,
+    },
     Amend,
+    /// A step of a ramp, so many months after the start.
+    Step {
+        months: u32,
+    },
+    Resume,
     /// Renew or leave at the end of the term.
-    Decide,
+    Decide {
+        end: Date,
+    },
     Leave,
     WriteOff {
         invoice: u32,

@@ -8,18 +8,12 @@ use jiff::civil::Date;
 #[derive(Debug, Clone)]
 pub enum Happening {
     Activated,
-    Amended {
-        before: Option<Line>,
-        after: Line,
-    },
+    Amended(Box<Amended>),
     Renewed {
         before: Vec<Line>,
         uplift_basis_points: i64,
     },
-    Cancelled {
-        on: Date,
-        at_once: bool,
-    },
+    Cancelled(Cancelled),
     Billed {
         invoice: u32,
         period: (Date, Date),
@@ -61,6 +55,48 @@ pub enum Happening {
     },
 }
 
+/// A change of a contract. Amounts are in minor units.
+#[derive(Debug, Clone, Default)]
+pub struct Amended {
+    pub kind: AmendmentKind,
+    /// Lines before and after.
+    pub changes: Vec<(Option<Line>, Option<Line>)>,
+    /// When it holds; never later than it is recorded.
+    pub effective_ms: i64,
+    pub is_retrospective: bool,
+    /// Change of a billing period's amount that no line says: of what is suspended and resumed.
+    pub whole: i64,
+    /// Change of the value of the term.
+    pub delta_value: i64,
+    /// What it costs, or gives back, until the next regular invoice.
+    pub proration: Option<Charge>,
+    pub is_given_back: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AmendmentKind {
+    Add,
+    Remove,
+    #[default]
+    Quantity,
+    Price,
+    PlanChange,
+    TermExtension,
+    Suspend,
+    Resume,
+}
+
+/// The end of a contract.
+#[derive(Debug, Clone, Copy)]
+pub struct Cancelled {
+    pub on: Date,
+    pub at_once: bool,
+    /// What was paid for the time after it is given back.
+    pub is_refunded: bool,
+    /// Without tax, in minor units.
+    pub fee: Option<i64>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Credited {
     pub credit_note: u32,
@@ -79,6 +115,8 @@ pub enum Why {
     Goodwill,
     /// Less was used than was billed: stands on the account.
     UsageCorrected,
+    /// What was paid for time that is not served: stands on the account.
+    Unserved,
     /// Paid out.
     Returned,
 }

@@ -15,7 +15,7 @@ impl Account {
     pub(super) fn measure(&mut self, at_ms: i64, contract: usize, id: EventId) -> Option<Happening> {
         let meter = self.metered(contract)?;
         let state = &self.contracts[contract];
-        let period = state.period(state.billed.saturating_sub(1));
+        let period = state.current_period();
         let quantity = self.quantity(METERS[meter].included);
         let late = if self.chance.one_in(10) { quantity * self.chance.between(5, 25) / 100 } else { 0 };
         let in_time = quantity - late;
@@ -81,7 +81,7 @@ impl Account {
     /// The meter of a contract that runs.
     fn metered(&self, contract: usize) -> Option<usize> {
         let state = &self.contracts[contract];
-        state.meter.filter(|_| !state.cancelled)
+        state.meter.filter(|_| !state.cancelled && !state.suspended)
     }
 
     /// A third stays below what is included, a few go far above it.
@@ -108,6 +108,6 @@ impl Account {
     }
 
     fn bill_next(&mut self, contract: usize, rated: &[Rated]) {
-        self.contracts[contract].unbilled_usage.extend(rated.iter().map(|part| part.charge.clone()));
+        self.contracts[contract].unbilled.extend(rated.iter().map(|part| part.charge.clone()));
     }
 }

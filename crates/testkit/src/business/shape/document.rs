@@ -53,6 +53,7 @@ impl Shaper<'_> {
             Why::Overcharge => ("overcharge", (gross, 0, 0)),
             Why::Goodwill => ("goodwill", (0, 0, gross)),
             Why::UsageCorrected => ("usage_corrected", (0, 0, gross)),
+            Why::Unserved => ("not_served", (0, 0, gross)),
             Why::Returned => ("returned", (0, gross, 0)),
         };
         CreditNoteIssued {
@@ -89,9 +90,9 @@ impl Shaper<'_> {
             net_minor: charge.net,
             tax_minor: charge.tax,
             taxes: self.taxes(std::slice::from_ref(charge)),
-            service_period: period.filter(|_| charge.kind == Kind::Recurring).map(|period| self.period(period)),
-            contract_line_id: (charge.kind == Kind::Recurring).then(|| self.line_id(charge.line)),
-            performance_obligation_id: self.obligation_id(charge.line).filter(|_| charge.kind == Kind::Recurring),
+            service_period: period.filter(|_| charge.kind.is_of_line()).map(|period| self.period(period)),
+            contract_line_id: charge.kind.is_of_line().then(|| self.line_id(charge.line)),
+            performance_obligation_id: self.obligation_id(charge.line).filter(|_| charge.kind.is_of_line()),
             ..LineItem::default()
         };
         charges.iter().enumerate().map(line).collect()
@@ -116,6 +117,8 @@ const fn charge_type(kind: Kind) -> ChargeType {
     match kind {
         Kind::Recurring => ChargeType::Recurring,
         Kind::Usage => ChargeType::Usage,
+        Kind::Proration => ChargeType::Proration,
+        Kind::Fee => ChargeType::OneTime,
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use events::{
     PayloadHash,
-    common::{AmendmentType, ChargeType, DisputeStatus, TaxLine},
+    common::{AmendmentType, CancellationMode, ChargeType, DisputeStatus, TaxLine},
     topics::{Family, of_family},
 };
 use proptest::prelude::*;
@@ -510,10 +510,8 @@ fn what_an_annual_contract_bills_over_its_term_is_its_value_with_all_its_steps_a
                 };
                 contract.1 -= event.lines.iter().map(|line| line.net_minor).sum::<i64>();
             }
-            Event::ContractCancelled(event) => {
-                if event.mode == events::common::CancellationMode::EndOfTerm {
-                    ended.insert(event.contract_id.as_str());
-                }
+            Event::ContractCancelled(event) if event.mode == CancellationMode::EndOfTerm => {
+                ended.insert(event.contract_id.as_str());
             }
             Event::SubscriptionRenewalAccepted(event) => {
                 contracts.remove(event.contract_id.as_str());

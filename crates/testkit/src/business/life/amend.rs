@@ -8,6 +8,9 @@ use crate::business::{
     money::Price,
 };
 
+/// A line before and after.
+pub type Change = (Option<Line>, Option<Line>);
+
 impl Account {
     pub(super) fn amend(&mut self, at_ms: i64, contract: usize, id: EventId) -> Option<Happening> {
         if self.contracts[contract].cancelled || self.contracts[contract].suspended {
@@ -29,7 +32,7 @@ impl Account {
     }
 
     /// What becomes of the lines.
-    fn changes(&mut self, contract: usize, drawn: u64) -> (AmendmentKind, Vec<(Option<Line>, Option<Line>)>) {
+    fn changes(&mut self, contract: usize, drawn: u64) -> (AmendmentKind, Vec<Change>) {
         let extra = self.chance.between(1, 10);
         let state = &self.contracts[contract];
         let (market, annual, number) = (state.market, state.annual, state.line_count + 1);
@@ -68,7 +71,7 @@ impl Account {
         contract: usize,
         id: EventId,
         kind: AmendmentKind,
-        changes: Vec<(Option<Line>, Option<Line>)>,
+        changes: Vec<Change>,
     ) -> Happening {
         let effective_ms = self.since(at_ms, contract);
         let is_retrospective = effective_ms < at_ms && self.chance.one_in(2);

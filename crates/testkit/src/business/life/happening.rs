@@ -1,6 +1,6 @@
 //! What happened to an account, in numbers.
 
-use super::contract::Line;
+use super::{amend::Change, contract::Line};
 use crate::business::{chance::EventId, money::Charge, rating::Rated};
 use jiff::civil::Date;
 
@@ -59,8 +59,7 @@ pub enum Happening {
 #[derive(Debug, Clone, Default)]
 pub struct Amended {
     pub kind: AmendmentKind,
-    /// Lines before and after.
-    pub changes: Vec<(Option<Line>, Option<Line>)>,
+    pub changes: Vec<Change>,
     /// When it holds; never later than it is recorded.
     pub effective_ms: i64,
     pub is_retrospective: bool,

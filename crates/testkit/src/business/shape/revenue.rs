@@ -13,7 +13,7 @@ impl Shaper<'_> {
         let contract = self.contract();
         let weights: Vec<i64> = contract.lines.iter().map(|line| self.standalone(line)).collect();
         let stated = shares(contract.value(), &weights);
-        let is_stated = self.account.index % 2 == 0;
+        let is_stated = self.account.index.is_multiple_of(2);
         let obligation = |((line, standalone), share): ((&Line, i64), i64)| RevenueObligation {
             performance_obligation_id: format!("{}-PO", self.line_id(line.number)),
             standalone_selling_price_minor: standalone,

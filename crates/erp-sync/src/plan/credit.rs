@@ -1,7 +1,8 @@
 //! `credit_note.issued`: a credit memo, set against its invoice as far as that is open, the rest open on the account.
 
 use super::{
-    Decision, Place, erp_id, invoice::customer, lines, posting_period, revenue, same_currency, scope, version,
+    Decision, Place, amendment, erp_id, invoice::after_its_order, lines, posting_period, revenue, same_currency, scope,
+    version,
 };
 use crate::{
     document::{self, CreditNote, ErpDocument, Invoice, Known, kind},
@@ -18,7 +19,8 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &CreditNoteIssued) -> Re
     let issued = known.credit_note(&event.credit_note_id);
     version::first(&event.credit_note_id, issued.map(|note| note.entity_version), event.entity_version)?;
     let corrected = corrected(known, event)?;
-    customer(known, &event.account_id)?;
+    let document = format!("credit note `{}`", event.credit_note_id);
+    after_its_order(known, &document, &event.account_id, event.contract_id.as_deref())?;
     posting_period(event.posting_period.as_deref(), event.issue_on)?;
     let mut credit_memo = request(mapping, event)?;
     let total_minor = lines::total(&credit_memo.lines)?;
@@ -92,7 +94,7 @@ fn request(mapping: &Mapping, event: &CreditNoteIssued) -> Result<NewCreditMemo,
 pub fn reads(event: &CreditNoteIssued) -> Vec<ledger::DocumentKey> {
     let mut keys =
         vec![document::key(kind::ACCOUNT, &event.account_id), document::key(kind::CREDIT_NOTE, &event.credit_note_id)];
-    keys.extend(event.contract_id.iter().map(|contract_id| document::key(kind::REVENUE, contract_id)));
+    keys.extend(event.contract_id.iter().flat_map(|contract_id| amendment::reads(contract_id)));
     keys.extend(event.preceding_invoice.iter().map(|invoice| document::key(kind::INVOICE, &invoice.invoice_id)));
     keys
 }
@@ -147,6 +149,14 @@ mod tests {
         let event = credited("A-1", "CN-1", Some("INV-9"), 400);
         let failure = plan(&mapping(), Known(&state(&[]).documents()), &event).err().expect("too early");
         assert_eq!((failure.class, failure.awaits.as_deref()), (Class::NotYet, Some("INV-9")));
+    }
+
+    #[test]
+    fn a_credit_of_a_contract_waits_for_its_order_so_that_its_revenue_plan_knows_it() {
+        let state = kept(&mapping(), &[activated("A-1", "C-9").into()]);
+        let event = CreditNoteIssued { contract_id: Some("C-1".into()), ..credited("A-1", "CN-1", None, 400) };
+        let failure = plan(&mapping(), Known(&state.documents()), &event).err().expect("too early");
+        assert_eq!((failure.code.as_ref(), failure.awaits.as_deref()), ("CONTRACT_NOT_ACTIVE", Some("C-1")));
     }
 
     #[test]

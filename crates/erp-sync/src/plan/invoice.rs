@@ -16,7 +16,8 @@ use rust_decimal::Decimal;
 pub fn plan(mapping: &Mapping, known: Known<'_>, event: &InvoicePosted) -> Result<Decision, Failure> {
     let posted = known.invoice(&event.invoice_id);
     version::first(&event.invoice_id, posted.map(|invoice| invoice.entity_version), event.entity_version)?;
-    after_its_order(known, event)?;
+    let document = format!("invoice `{}`", event.invoice_id);
+    after_its_order(known, &document, &event.account_id, event.contract_id.as_deref())?;
     posting_period(event.posting_period.as_deref(), event.issue_on)?;
     let invoice = request(mapping, event)?;
     let total_minor = lines::total(&invoice.lines)?;
@@ -44,15 +45,21 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &InvoicePosted) -> Resul
     })
 }
 
-fn after_its_order(known: Known<'_>, event: &InvoicePosted) -> Result<(), Failure> {
-    if let Some(contract_id) = &event.contract_id {
+/// `document` names what waits. Its contract has an order first: what it bills or gives back of the contract's revenue plan would be lost.
+pub(super) fn after_its_order(
+    known: Known<'_>,
+    document: &str,
+    account_id: &str,
+    contract_id: Option<&str>,
+) -> Result<(), Failure> {
+    if let Some(contract_id) = contract_id {
         let is_ordered = known.contract(contract_id).is_some_and(|contract| contract.erp.is_some());
         if !is_ordered {
-            let reason = format!("contract `{contract_id}` of invoice `{}` has no order yet", event.invoice_id);
+            let reason = format!("contract `{contract_id}` of {document} has no order yet");
             return Err(Failure::not_yet("CONTRACT_NOT_ACTIVE", contract_id, reason).at_field("contract_id"));
         }
     }
-    customer(known, &event.account_id)
+    customer(known, account_id)
 }
 
 /// Nothing is booked before its customer is there. Only a contract makes one, and which one it will be nobody can say.

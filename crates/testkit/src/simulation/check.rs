@@ -4,7 +4,9 @@ use super::outside::Committed;
 use super::world::{PublishedEvent, now_or_never};
 use consumer::machine::Arrived;
 use events::topics;
-use ledger::{Disposition, DocumentFilter, DocumentKey, Ledger, ParkedFilter, ParkedState, memory::MemoryLedger};
+use ledger::{
+    Disposition, DocumentFilter, DocumentKey, Ledger, NewOutgoing, ParkedFilter, ParkedState, memory::MemoryLedger,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -17,6 +19,8 @@ pub struct Observed {
     pub effects: Vec<Committed>,
     /// Per topic and partition, first appearances only: key and value; of a state topic only the newest of each key.
     pub published: BTreeMap<(String, i32), Vec<String>>,
+    /// What reached the topics, first appearances only, in the order of each topic.
+    pub told: Vec<NewOutgoing>,
     /// Fate of each event by its id.
     pub fates: BTreeMap<String, &'static str>,
 }
@@ -36,7 +40,12 @@ impl Observed {
         let fates = fates(ledger, log)?;
         let order = topics_of(log);
         in_order(&effects, &order)?;
+        let told = published.values().flat_map(|events| {
+            let mut seen = BTreeSet::new();
+            events.iter().filter(move |(number, _)| seen.insert(*number)).map(|(_, event)| event.clone())
+        });
         Ok(Self {
+            told: told.collect(),
             documents: documents.into_iter().map(|row| (row.key, row.body)).collect(),
             effects,
             published: published

@@ -86,6 +86,15 @@ pub fn assert_replay_safe<H: Handler>(case: &Case<H>, seeds: u64) {
     }
 }
 
+/// Seeds to try: from 1 to `count`, or what `THROUGHLINE_SEED` (that one alone) and `THROUGHLINE_SEEDS` (so many) say.
+#[must_use]
+pub fn seeds(count: u64) -> std::ops::RangeInclusive<u64> {
+    match from_environment("THROUGHLINE_SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=from_environment("THROUGHLINE_SEEDS").unwrap_or(count),
+    }
+}
+
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }

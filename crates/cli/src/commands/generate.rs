@@ -1,8 +1,11 @@
 //! `throughline generate`: a subscription business that is always the same for the same seed, with the faults asked for.
 
-use super::publish::{
-    self,
-    encode::{SchemaIds, of_generated},
+use super::{
+    happened,
+    publish::{
+        self,
+        encode::{SchemaIds, of_generated},
+    },
 };
 use crate::{
     exit::{Exit, Result, Trouble},
@@ -11,7 +14,7 @@ use crate::{
 };
 use clap::Args;
 use kafka::{Outgoing, Producer};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
@@ -19,11 +22,22 @@ use std::{
     time::Duration,
 };
 use testkit::{
-    business::{Faults, Generated, Options, Stream, stream},
+    business::{Expectations, Faults, Generated, Options, Stream, stream},
     cloudevent::generated_line,
 };
 
+/// What `--help` says beside the options.
+pub(crate) const ABOUT: &str = "\
+The business sells subscriptions from four entities in five currencies with 0, 2 and 3 decimals:
+
+  contracts   monthly and annual, ramps, bundles, month ends and leap days; lines added, removed, swapped, repriced and
+              counted up or down, some since before it is known; extended, suspended, resumed, renewed, left, signed again
+  usage       included quantity and three tiers; late batches, batches that are corrected, thresholds
+  documents   invoices taxed by country and day, prorations, fees, credit notes, drafts that are voided, write-offs
+  payments    partial, for several invoices, too much, failed and tried again, refunded, disputed, won and lost";
+
 #[derive(Debug, Args)]
+#[command(after_long_help = ABOUT)]
 pub(crate) struct GenerateArgs {
     /// Customer accounts
     #[arg(long, default_value_t = 100)]
@@ -82,9 +96,11 @@ pub(crate) async fn run(args: &GenerateArgs, output: &Output) -> Result<Exit> {
     let file = args.file.clone();
     let progress = output.progress("generate", args.max_events);
     let written = tokio::task::spawn_blocking(move || write_all(file.as_deref(), events, &progress)).await;
-    let count = written.map_err(|error| Trouble::failed("GENERATOR", format!("the generator failed: {error}")))??;
+    let expected =
+        written.map_err(|error| Trouble::failed("GENERATOR", format!("the generator failed: {error}")))??;
     if let Some(file) = &args.file {
-        output.answer(&Answer::fields(json!({ "records": count, "file": file })));
+        let text = format!("{} records in {}.\n{}", expected.records, file.display(), happened::told(&expected));
+        output.answer(&told(json!({ "records": expected.records, "file": file }), &expected).said(text));
     }
     Ok(Exit::Done)
 }
@@ -105,7 +121,12 @@ impl GenerateArgs {
     }
 }
 
-fn write_all(file: Option<&Path>, events: Stream, progress: &Progress) -> Result<u64> {
+/// The answer with what happened in the business.
+fn told(fields: Value, expected: &Expectations) -> Answer {
+    Answer::fields(fields).with("events", happened::kinds(expected)).with("money", happened::money(expected))
+}
+
+fn write_all(file: Option<&Path>, mut events: Stream, progress: &Progress) -> Result<Expectations> {
     let named = || file.map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
     let failed = |error: io::Error| match error.kind() {
         // The reader has enough (`| head`).
@@ -117,14 +138,12 @@ fn write_all(file: Option<&Path>, events: Stream, progress: &Progress) -> Result
         None => Box::new(io::stdout().lock()),
     };
     let mut to = BufWriter::with_capacity(1 << 20, to);
-    let mut count = 0;
-    for event in events {
+    for event in events.by_ref() {
         writeln!(to, "{}", generated_line(&event)).map_err(failed)?;
         progress.add(1);
-        count += 1;
     }
     to.flush().map_err(failed)?;
-    Ok(count)
+    Ok(events.expectations().clone())
 }
 
 async fn publish_all(args: &GenerateArgs, mut events: Stream, output: &Output) -> Result<Exit> {
@@ -143,7 +162,9 @@ async fn publish_all(args: &GenerateArgs, mut events: Stream, output: &Output) -
     }
     drop(progress);
     producer.close(Duration::from_secs(5)).await;
-    output.answer(&Answer::fields(json!({ "published": published, "seed": args.seed })));
+    let expected = events.expectations();
+    let text = format!("{published} records published.\n{}", happened::told(expected));
+    output.answer(&told(json!({ "published": published, "seed": args.seed }), expected).said(text));
     Ok(Exit::Done)
 }
 

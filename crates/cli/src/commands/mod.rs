@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod generate;
+mod happened;
 pub(crate) mod publish;
 pub(crate) mod schemas;
 pub(crate) mod slice;

@@ -3,7 +3,7 @@
 
 mod inside;
 
-use super::verify;
+use super::{happened, verify};
 use crate::{
     commands::publish::{self, encode::of_generated},
     exit::{Exit, Result, Trouble},
@@ -19,7 +19,7 @@ use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use testkit::{
     Scratch,
-    business::{Faults, Generated, Options, stream},
+    business::{Expectations, Faults, Generated, Options, stream},
 };
 
 #[derive(Debug, Args)]
@@ -48,7 +48,11 @@ const PATIENCE: Duration = Duration::from_secs(600);
 #[derive(Debug, Serialize)]
 struct Summary {
     accounts: u32,
+    /// Records published, with copies and unreadable ones.
     events: u64,
+    /// What the business did.
+    #[serde(flatten)]
+    happened: Happened,
     effects: u64,
     kills: u32,
     /// By class.
@@ -56,6 +60,16 @@ struct Summary {
     /// Sequences that wait for the business, by code.
     business_cases: BTreeMap<String, u64>,
     verify: ::verify::Report,
+}
+
+#[derive(Debug, Serialize)]
+struct Happened {
+    /// Different events by type.
+    kinds: BTreeMap<String, u64>,
+    /// By currency, in minor units.
+    money: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    #[serde(skip)]
+    text: String,
 }
 
 pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
@@ -66,13 +80,14 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let known = Known::of(Parts::from(stack.endpoints()));
     let mut services =
         [Running::start(Which::ErpSync, &stack, &data)?, Running::start(Which::AnalyticsFeed, &stack, &data)?];
-    let (events, kills) = publish_under_kills(args, &known, &mut services, output).await?;
+    let (expected, kills) = publish_under_kills(args, &known, &mut services, output).await?;
+    let events = expected.records;
     output.note(format!("{events} events published, {kills} kills; waiting until the rest is done …"));
     let all = [verify::sources(&known, "erp-sync").await?, verify::sources(&known, "analytics-feed").await?];
     verify::wait(&all, PATIENCE, output).await?;
     let report = verify::report(&all).await?;
     let [sources, _] = &all;
-    let summary = summarise(args, events, kills, sources, report).await?;
+    let summary = summarise(args, &expected, kills, sources, report).await?;
     let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
     output.answer(&answer(&summary));
     if !args.once {
@@ -91,7 +106,7 @@ async fn publish_under_kills(
     known: &Known,
     services: &mut [Running; 2],
     output: &Output,
-) -> Result<(u64, u32)> {
+) -> Result<(Expectations, u32)> {
     let schemas = publish::schema_ids(known).await?;
     let producer = publish::start_producer(known)?;
     let faults = Faults {
@@ -103,9 +118,9 @@ async fn publish_under_kills(
         conflicts: 0.002,
         ..Faults::NONE
     };
-    let options = Options::new(args.seed, args.accounts).over_months(3).with_faults(faults);
-    let events = stream(&options).map_err(|bad| Trouble::usage(bad.to_string()))?;
-    let events: Vec<Generated> = events.collect();
+    let options = Options::new(args.seed, args.accounts).over_months(6).with_faults(faults);
+    let mut stream = stream(&options).map_err(|bad| Trouble::usage(bad.to_string()))?;
+    let events: Vec<Generated> = stream.by_ref().collect();
     let total = events.len() as u64;
     let progress = output.progress("demo: events published", Some(total));
     let share = events.len() / (args.kills as usize + 1) + 1;
@@ -133,7 +148,7 @@ async fn publish_under_kills(
             }
         }
     }
-    Ok((total, kills))
+    Ok((stream.expectations().clone(), kills))
 }
 
 fn chunks(mut events: Vec<Generated>, size: usize) -> Vec<Vec<Generated>> {
@@ -156,7 +171,7 @@ async fn send(producer: &Producer, chunk: Vec<Generated>, schemas: &publish::enc
 
 async fn summarise(
     args: &DemoArgs,
-    events: u64,
+    expected: &Expectations,
     kills: u32,
     sources: &::verify::Sources,
     report: ::verify::Report,
@@ -179,7 +194,10 @@ async fn summarise(
     }
     let effects =
         ::verify::effects_outside(sources).await.map_err(|error| Trouble::failed("VERIFY", error.to_string()))?;
-    Ok(Summary { accounts: args.accounts, events, effects, kills, dead_letters, business_cases, verify: report })
+    let happened =
+        Happened { kinds: happened::kinds(expected), money: happened::money(expected), text: happened::told(expected) };
+    let (accounts, events) = (args.accounts, expected.records);
+    Ok(Summary { accounts, events, happened, effects, kills, dead_letters, business_cases, verify: report })
 }
 
 fn answer(summary: &Summary) -> Answer {
@@ -189,12 +207,14 @@ fn answer(summary: &Summary) -> Answer {
     };
     let mut text = format!(
         "{} accounts: {} events became {} records in the ERP, and rows for data teams, while both services were killed {} times.\n\
+         {}\
          Dead letters (somebody must mend the event): {}.\n\
          Business cases (somebody must decide): {}.\n\n",
         summary.accounts,
         summary.events,
         summary.effects,
         summary.kills,
+        summary.happened.text,
         list(&summary.dead_letters),
         list(&summary.business_cases),
     );

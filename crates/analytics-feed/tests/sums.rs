@@ -6,7 +6,7 @@ mod common;
 use common::{Service, business};
 use events::{
     Dataset, Envelope, Event, EventSet as _,
-    common::PaymentEntry,
+    common::{DisputeStatus, PaymentEntry},
     topics::{ANALYTICS_ACCOUNT_BALANCE, ANALYTICS_CONTRACT, ANALYTICS_SUBSCRIPTION},
 };
 use jiff::civil::Date;
@@ -60,6 +60,11 @@ fn owed(events: &[(Envelope, Event)]) -> BTreeMap<String, i64> {
             Event::InvoicePosted(event) => (&event.currency, event.totals.payable_minor),
             Event::CreditNoteIssued(event) => (&event.currency, -event.totals.payable_minor),
             Event::PaymentReceived(event) => (&event.currency, -event.amount_minor),
+            Event::InvoiceMarkedUncollectible(event) => (&event.currency, -event.write_off_minor),
+            Event::PaymentRefunded(event) => (&event.currency, event.amount_minor),
+            Event::PaymentDisputed(event) if event.status == DisputeStatus::Lost => {
+                (&event.currency, event.amount_minor)
+            }
             _ => continue,
         };
         let key = format!("{}/{}/{currency}", event.account_id(), event.legal_entity_id());
@@ -132,21 +137,30 @@ fn check_rows(service: &Service) {
     assert!(rows.values().all(|(stated, found)| stated == found));
 }
 
+/// What came, what went back and what was given up, each by currency.
 fn check_payments(service: &Service, events: &[(Envelope, Event)]) {
-    let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+    let mut expected: BTreeMap<(PaymentEntry, String), i64> = BTreeMap::new();
     for (_, event) in events {
-        if let Event::PaymentReceived(event) = event {
-            *expected.entry(event.currency.clone()).or_default() += event.amount_minor;
-        }
+        let (entry, currency, amount) = match event {
+            Event::PaymentReceived(event) => (PaymentEntry::Received, &event.currency, event.amount_minor),
+            Event::PaymentRefunded(event) => (PaymentEntry::Refunded, &event.currency, -event.amount_minor),
+            Event::PaymentDisputed(event) if event.status == DisputeStatus::Lost => {
+                (PaymentEntry::Disputed, &event.currency, -event.amount_minor)
+            }
+            Event::InvoiceMarkedUncollectible(event) => {
+                (PaymentEntry::WrittenOff, &event.currency, event.write_off_minor)
+            }
+            _ => continue,
+        };
+        *expected.entry((entry, currency.clone())).or_default() += amount;
     }
-    let mut found: BTreeMap<String, i64> = BTreeMap::new();
+    let mut found: BTreeMap<(PaymentEntry, String), i64> = BTreeMap::new();
     for row in service.rows() {
-        if let Dataset::AnalyticsPayment(row) = row
-            && row.entry == PaymentEntry::Received
-        {
-            *found.entry(row.currency.clone()).or_default() += row.amount_minor;
-        }
+        let Dataset::AnalyticsPayment(row) = row else { continue };
+        let amount = if row.entry == PaymentEntry::WrittenOff { row.write_off_minor } else { row.amount_minor };
+        *found.entry((row.entry, row.currency.clone())).or_default() += amount;
     }
+    found.retain(|_, amount| *amount != 0);
     assert_eq!(found, expected);
 }
 

@@ -14,16 +14,20 @@ pub struct Books {
     pub invoices: u64,
     pub credit_memos: u64,
     pub payments: u64,
+    pub refunds: u64,
+    pub journals: u64,
     pub invoiced: BTreeMap<String, i64>,
     pub credited: BTreeMap<String, i64>,
     pub paid: BTreeMap<String, i64>,
+    pub paid_back: BTreeMap<String, i64>,
 }
 
 impl Books {
     /// Records in these books.
     #[must_use]
     pub const fn count(&self) -> u64 {
-        self.customers + self.orders + self.revenue_plans + self.invoices + self.credit_memos + self.payments
+        let documents = self.invoices + self.credit_memos + self.payments + self.refunds + self.journals;
+        self.customers + self.orders + self.revenue_plans + documents
     }
 
     /// What the generator says must come out.
@@ -35,16 +39,20 @@ impl Books {
             books.orders += effects.orders;
             books.revenue_plans += effects.revenue_plans;
             books.invoices += effects.invoices;
-            books.credit_memos += effects.credit_memos;
+            // What is written off is credited to a bad-debt item.
+            books.credit_memos += effects.credit_memos + effects.write_offs;
             books.payments += effects.payments;
+            books.refunds += effects.refunds;
+            books.journals += effects.journals;
             let mut sum = |sums: fn(&mut Self) -> &mut BTreeMap<String, i64>, amount: i64| {
                 if amount != 0 {
                     sums(&mut books).insert(currency.clone(), amount);
                 }
             };
             sum(|books| &mut books.invoiced, effects.invoiced_minor);
-            sum(|books| &mut books.credited, effects.credited_minor);
+            sum(|books| &mut books.credited, effects.credited_minor + effects.written_off_minor);
             sum(|books| &mut books.paid, effects.paid_minor);
+            sum(|books| &mut books.paid_back, effects.refunded_minor + effects.charged_back_minor);
         }
         books
     }
@@ -90,9 +98,12 @@ impl Erp {
             invoices: count("invoice"),
             credit_memos: count("creditMemo"),
             payments: count("customerPayment"),
+            refunds: count("customerRefund"),
+            journals: count("journalEntry"),
             invoiced: money("invoice")?,
             credited: money("creditMemo")?,
             paid: money("customerPayment")?,
+            paid_back: money("customerRefund")?,
         })
     }
 

@@ -13,10 +13,17 @@ pub(super) struct Market {
     pub(super) price_level: i64,
     pub(super) timezone: &'static str,
     pub(super) locale: &'static str,
-    /// Tax in hundredths of a percent.
-    pub(super) tax_basis_points: i64,
+    /// Where its customers are, by weight.
+    pub(super) customers: &'static [(&'static str, u32)],
     /// Accounts out of 100.
     pub(super) weight: u32,
+}
+
+impl Market {
+    /// The country in which the selling entity sits.
+    pub(super) fn seat(&self) -> &'static str {
+        if self.legal_entity == "UK" { "GB" } else { self.legal_entity }
+    }
 }
 
 pub(super) const MARKETS: [Market; 5] = [
@@ -29,7 +36,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 100,
         timezone: "America/New_York",
         locale: "en-US",
-        tax_basis_points: 0,
+        customers: &[("US", 1)],
         weight: 42,
     },
     Market {
@@ -41,7 +48,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 80,
         timezone: "Europe/London",
         locale: "en-GB",
-        tax_basis_points: 2000,
+        customers: &[("GB", 1)],
         weight: 25,
     },
     Market {
@@ -53,7 +60,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 95,
         timezone: "Europe/Berlin",
         locale: "de-DE",
-        tax_basis_points: 1900,
+        customers: &[("DE", 62), ("FR", 11), ("NL", 7), ("AT", 6), ("EE", 6), ("SK", 4), ("FI", 4)],
         weight: 20,
     },
     Market {
@@ -65,7 +72,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 150,
         timezone: "Asia/Tokyo",
         locale: "ja-JP",
-        tax_basis_points: 1000,
+        customers: &[("JP", 1)],
         weight: 9,
     },
     // Sold from the United Kingdom without tax: an export in a currency with three decimals.
@@ -78,7 +85,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 300,
         timezone: "Asia/Kuwait",
         locale: "en-KW",
-        tax_basis_points: 0,
+        customers: &[("KW", 1)],
         weight: 4,
     },
 ];

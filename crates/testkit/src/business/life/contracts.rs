@@ -1,23 +1,24 @@
 //! How contracts come, change and go.
 
-use super::{Account, Contract, Happening, Line, Plan};
+use super::{Account, Contract, Happening, Line, due::Plan};
 use crate::business::{
     calendar::{DAY_MS, at_hour, date_of, days_after, months_after},
-    catalog::{METERS, PRODUCTS},
+    catalog::{METERS, Market, PRODUCTS},
     chance::EventId,
     money::Price,
 };
 use jiff::civil::Date;
 
 impl Account {
-    pub(super) fn sign(&mut self, start: Date) {
+    pub(super) fn sign(&mut self, start: Date, market: &'static Market) {
         let annual = self.chance.one_in(5);
         let term_months = if annual { 12 } else { [1, 3, 3, 6, 12][self.chance.below(5) as usize] };
-        let lines = self.first_lines(annual);
+        let lines = self.first_lines(market, annual);
         let meter = (!annual && self.chance.share(0.4)).then(|| self.chance.below(METERS.len() as u64) as usize);
         let number = self.contracts.len();
         self.contracts.push(Contract {
             number: number as u32 + 1,
+            market,
             start,
             end: months_after(start, term_months),
             term_months,
@@ -37,7 +38,7 @@ impl Account {
     }
 
     /// Most customers are small; one in forty is big, and its account is a hot key.
-    pub(super) fn first_lines(&mut self, annual: bool) -> Vec<Line> {
+    pub(super) fn first_lines(&mut self, market: &Market, annual: bool) -> Vec<Line> {
         let (products, seats) = match self.chance.below(40) {
             0 => (PRODUCTS.len() as u64, self.chance.between(200, 5_000)),
             1..=9 => (self.chance.between(2, 4) as u64, self.chance.between(20, 200)),
@@ -45,13 +46,8 @@ impl Account {
         };
         let rebate_percent = self.chance.between(0, 6) * 5;
         (0..products as usize)
-            .map(|product| self.line(product as u16 + 1, product, seats, rebate_percent, annual))
+            .map(|product| priced(market, product as u16 + 1, product, seats, rebate_percent, annual))
             .collect()
-    }
-
-    pub(super) fn line(&self, number: u16, product: usize, seats: i64, rebate_percent: i64, annual: bool) -> Line {
-        let monthly = (PRODUCTS[product].price * self.market.price_level * (100 - rebate_percent) / 100).max(1);
-        Line { number, product, seats, price: Price::of_minor(if annual { monthly * 12 } else { monthly }) }
     }
 
     pub(super) fn activate(&mut self, contract: usize, id: EventId) -> Happening {
@@ -59,7 +55,7 @@ impl Account {
         let state = &mut self.contracts[contract];
         (state.flow, state.version) = (id, 1);
         let (start, end) = (state.start, state.end);
-        self.plan(at_hour(start, 9, jitter), contract, Some(id), Plan::Bill);
+        self.plan(at_hour(start, 9, jitter), contract, Some(id), Plan::Bill { is_redone: false });
         self.plan_decision(contract, end);
         if self.chance.share(0.3) {
             let day = days_after(start, self.chance.between(5, 60));
@@ -84,7 +80,8 @@ impl Account {
         let extra = self.chance.between(1, 10);
         let place = self.chance.below(self.contracts[contract].lines.len() as u64) as usize;
         let added = PRODUCTS.len() - 1;
-        let new_line = self.line(50, added, extra, 0, self.contracts[contract].annual);
+        let Contract { market, annual, .. } = self.contracts[contract];
+        let new_line = priced(market, 50, added, extra, 0, annual);
         let flow = self.contracts[contract].flow;
         let state = &mut self.contracts[contract];
         if state.cancelled {
@@ -139,4 +136,10 @@ impl Account {
         (state.cancelled, state.version) = (true, state.version + 1);
         Some(Happening::Cancelled { on: date_of(at_ms), at_once: true })
     }
+}
+
+/// A line at the list price of its market less a rebate.
+fn priced(market: &Market, number: u16, product: usize, seats: i64, rebate_percent: i64, annual: bool) -> Line {
+    let monthly = (PRODUCTS[product].price * market.price_level * (100 - rebate_percent) / 100).max(1);
+    Line { number, product, seats, price: Price::of_minor(if annual { monthly * 12 } else { monthly }) }
 }

@@ -1,11 +1,7 @@
 //! Contracts, and what changes them.
 
 use super::{Shaper, amount};
-use crate::business::{
-    calendar::months_after,
-    catalog::{PRODUCTS, company},
-    life::Line,
-};
+use crate::business::{calendar::months_after, catalog::PRODUCTS, life::Line, tax::Standing};
 use events::{common::*, *};
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -41,19 +37,33 @@ impl Shaper<'_> {
     }
 
     /// Annual contracts are paid in advance, so what each line sells is an obligation of its own.
-    fn obligation_id(&self, line: &Line) -> Option<String> {
-        self.contract().annual.then(|| format!("{}-PO", self.line_id(line.number)))
+    pub(super) fn obligation_id(&self, line: u16) -> Option<String> {
+        self.contract().annual.then(|| format!("{}-PO", self.line_id(line)))
     }
 
+    /// The same in all contracts of an account: what it is does not depend on what it buys where.
     pub(super) fn customer(&self) -> Customer {
-        let market = self.account.market;
+        let account = self.account;
+        let (index, home) = (account.index, account.market);
+        let is_abroad = account.country != home.country;
+        let vat_id = || TaxId {
+            scheme: "eu_vat".to_owned(),
+            value: self.names.vat_id(account.country, index).into(),
+            verified_at: None,
+        };
         Customer {
-            legal_name: company(self.account.index).into(),
+            legal_name: self.names.company(index).into(),
             email: Some(format!("billing@{}.example.com", self.account_id()).into()),
-            currency: self.currency(),
-            locale: Some(market.locale.to_owned()),
+            currency: home.currency.to_owned(),
+            locale: Some(home.locale.to_owned()),
+            tax_ids: (account.standing == Standing::Registered).then(vat_id).into_iter().collect(),
+            tax_exemption: match account.standing {
+                Standing::Registered if is_abroad => TaxExemption::ReverseCharge,
+                Standing::Exempt => TaxExemption::Exempt,
+                Standing::Registered | Standing::Private => TaxExemption::None,
+            },
             payment_terms: Some(self.terms()),
-            billing_address: Some(Address { country: market.country.to_owned(), ..Address::default() }),
+            billing_address: Some(Address { country: account.country.to_owned(), ..Address::default() }),
             ..Customer::default()
         }
     }
@@ -78,9 +88,9 @@ impl Shaper<'_> {
             charge_type: ChargeType::Recurring,
             quantity: Decimal::from(line.seats),
             unit: Some("seat".to_owned()),
-            unit_price: line.price.major(self.account.market.exponent),
+            unit_price: line.price.major(self.market().exponent),
             amount_minor: amount(line),
-            performance_obligation_id: self.obligation_id(line),
+            performance_obligation_id: self.obligation_id(line.number),
             ..ContractLine::default()
         }
     }

@@ -2,11 +2,14 @@
 
 mod contract;
 mod document;
+mod loss;
 mod payment;
+mod returned;
 mod usage;
 
 use super::{
     calendar::date_of,
+    catalog::Market,
     life::{Account, Contract, Happening, Line, Moment},
     names::Names,
 };
@@ -33,12 +36,16 @@ impl Shaper<'_> {
             Happening::Billed { invoice, period, charges, sum_error } => {
                 self.billed(*invoice, *period, charges, *sum_error).into()
             }
-            Happening::Credited { credit_note, invoice, charge } => {
-                self.credited(*credit_note, *invoice, charge).into()
+            Happening::Voided { invoice, payable } => self.voided(*invoice, *payable).into(),
+            Happening::WrittenOff { invoice, amount } => self.written_off(*invoice, *amount).into(),
+            Happening::Credited { credit_note, invoice, charge, is_paid_out } => {
+                self.credited(*credit_note, *invoice, charge, *is_paid_out).into()
             }
-            Happening::Paid { payment, version, allocations, unapplied } => {
-                self.paid(*payment, *version, allocations, *unapplied).into()
+            Happening::Paid(paid) => self.paid(paid).into(),
+            Happening::Refunded { payment, version, refund, out_of, amount } => {
+                self.refunded((*payment, *version), *refund, *out_of, *amount).into()
             }
+            Happening::Disputed(dispute) => self.disputed(dispute).into(),
             Happening::PaymentFailed { payment, attempt, invoice, amount, next_at } => {
                 self.payment_failed(*payment, *attempt, *invoice, *amount, *next_at).into()
             }
@@ -63,16 +70,21 @@ impl Shaper<'_> {
         self.names.account(self.account.index)
     }
 
+    /// Where the contract was sold, which is not always where the account joined.
+    fn market(&self) -> &'static Market {
+        self.contract().market
+    }
+
     fn entity(&self) -> String {
-        self.account.market.legal_entity.to_owned()
+        self.market().legal_entity.to_owned()
     }
 
     fn currency(&self) -> String {
-        self.account.market.currency.to_owned()
+        self.market().currency.to_owned()
     }
 
     fn timezone(&self) -> String {
-        self.account.market.timezone.to_owned()
+        self.market().timezone.to_owned()
     }
 
     fn at(&self) -> Timestamp {

@@ -48,7 +48,7 @@ impl Shaper<'_> {
                 from_quantity: Decimal::from(start),
                 to_quantity: Some(Decimal::from(from)),
                 quantity: Decimal::from(charge.quantity),
-                unit_price: charge.price.major(self.account.market.exponent),
+                unit_price: charge.price.major(self.market().exponent),
                 amount_minor: charge.net,
             }
         };

@@ -56,7 +56,8 @@ impl Service {
     /// Whether the event had an effect; an error is the verdict on it, and nothing of it took hold.
     pub async fn take(&mut self, envelope: &Envelope, event: &Event) -> Result<bool, Failure> {
         event.check()?;
-        let context = Context { now_ms: envelope.time_ms, envelope: Some(envelope), key: event.account_id() };
+        let context =
+            Context { now_ms: envelope.time_ms, envelope: Some(envelope), key: event.account_id(), refusals: 0 };
         let decision = self.handler.decide(&Documents::new(&self.documents), &Input::Event(event), &context)?;
         let mut receipts = BTreeMap::new();
         for effect in &decision.effects {

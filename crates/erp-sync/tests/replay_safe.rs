@@ -4,11 +4,15 @@ mod common;
 
 use common::mapping;
 use erp_sync::{ErpSync, effect::ErpEffect, reply::Replies};
-use events::{Envelope, Event, PaymentDisputed, PaymentReceived, PaymentRefunded, common::DisputeStatus};
+use events::{
+    Envelope, Event, PaymentDisputed, PaymentReceived, PaymentRefunded,
+    common::DisputeStatus,
+    topics::{CUSTOMER_ONBOARDED, ORDER_REJECTED},
+};
 use failure::Failure;
 use testkit::{
     business::{Faults, Item, Options, stream},
-    simulation::{Case, SimEvent, assert_replay_safe},
+    simulation::{self, Case, SimEvent, World, assert_replay_safe},
 };
 
 fn events(faults: Faults) -> Vec<SimEvent<Event>> {
@@ -84,6 +88,31 @@ fn replying() -> ErpSync {
 #[test]
 fn erp_sync_is_replay_safe() {
     assert_replay_safe(&Case::new(replying(), events(Faults::NONE)), 150);
+}
+
+/// One account's orders are refused by the ERP, and taken once somebody has mended the cause: every refusal is told once, in every
+/// schedule, and what is taken in the end is the same.
+#[test]
+fn every_refusal_of_an_order_is_told_once_also_where_people_try_again() {
+    fn on_hold(effect: &ErpEffect) -> Option<Failure> {
+        match effect {
+            ErpEffect::AcceptOrder { order, .. } if order.header.account_id.ends_with('1') => {
+                Some(Failure::business("CREDIT_HOLD", "credit-control", "the customer is on hold"))
+            }
+            _ => None,
+        }
+    }
+    let case = Case { rule: on_hold, is_looked_after: true, ..Case::new(replying(), events(Faults::NONE)) };
+    let (twin, _) = World::new(&case, simulation::Options::calm(), 0).run().expect("a run without faults");
+    let told =
+        |topic: &str| twin.published.iter().filter(|((name, _), _)| name == topic).map(|(_, e)| e.len()).sum::<usize>();
+    let accounts = told(CUSTOMER_ONBOARDED);
+    assert!(told(ORDER_REJECTED) >= 2, "{} rejections of {accounts} accounts", told(ORDER_REJECTED));
+    for seed in (1..150).step_by(2) {
+        if let Err(reason) = case.run(seed) {
+            panic!("seed {seed}: {reason}");
+        }
+    }
 }
 
 /// Documents that nobody maps and customers whom the ERP refuses: their accounts wait, the others go on. Only schedules that keep

@@ -37,6 +37,7 @@ impl Service {
                 client_id: sandbox.credentials().client_id.clone(),
                 certificate_id: CertificateId::Fixed(sandbox.credentials().certificate_id.clone()),
                 private_key_file,
+                certificate_file: None,
             },
             external_id_prefix: "tl-".into(),
             concurrency: 8,

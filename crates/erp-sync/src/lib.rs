@@ -6,6 +6,7 @@ pub mod effect;
 pub mod handler;
 pub mod mapping;
 pub mod plan;
+mod rejection;
 pub mod reply;
 mod run;
 pub mod target;

@@ -37,6 +37,7 @@ impl Service {
                 client_id: sandbox.credentials().client_id.clone(),
                 certificate_id: CertificateId::Fixed(sandbox.credentials().certificate_id.clone()),
                 private_key_file,
+                certificate_file: None,
             },
             external_id_prefix: "tl-".into(),
             concurrency: 8,
@@ -56,7 +57,8 @@ impl Service {
     /// Whether the event had an effect; an error is the verdict on it, and nothing of it took hold.
     pub async fn take(&mut self, envelope: &Envelope, event: &Event) -> Result<bool, Failure> {
         event.check()?;
-        let context = Context { now_ms: envelope.time_ms, envelope: Some(envelope), key: event.account_id() };
+        let context =
+            Context { now_ms: envelope.time_ms, envelope: Some(envelope), key: event.account_id(), refusals: 0 };
         let decision = self.handler.decide(&Documents::new(&self.documents), &Input::Event(event), &context)?;
         let mut receipts = BTreeMap::new();
         for effect in &decision.effects {

@@ -3,10 +3,11 @@
 
 mod common;
 
+use analytics_feed::Writer;
 use common::{Service, business};
 use events::{
     Dataset, Envelope, Event,
-    topics::{self, Family, Kind, Subject, of_family},
+    topics::{self, Kind, Subject},
 };
 use jiff::civil::Date;
 use rusqlite::{Connection, types::Value as Cell};
@@ -18,8 +19,7 @@ type Answer = Vec<Vec<Cell>>;
 
 /// Topics that this service fills, with the table that their page asks of.
 fn tables() -> impl Iterator<Item = (&'static Subject, &'static str)> {
-    let ours = of_family(Family::Analytics).filter(|subject| subject.owner == "analytics-feed");
-    ours.map(|subject| (subject, subject.topic.trim_start_matches("analytics.").trim_end_matches(".v1")))
+    Writer::subjects().map(|subject| (subject, subject.topic.trim_start_matches("analytics.").trim_end_matches(".v1")))
 }
 
 /// Question and query of each page.

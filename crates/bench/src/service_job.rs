@@ -19,7 +19,6 @@ use consumer::{
 };
 use devstack::Endpoints;
 use erp_sync::{ErpSync, ErpTarget, Mapping, reply::Replies};
-use events::topics::{Family, of_family};
 use kafka::{ClientConfig, Outgoing, Producer, ProducerConfig, RegistryConfig};
 use ledger::{Ledger, SliceCommit, memory::MemoryLedger};
 use service::{
@@ -99,6 +98,13 @@ impl<'a> On<'a> {
         let (begun, ended) = watched.span().context("nothing was decided")?;
         trigger.drain(Duration::from_secs(10));
         running.await?.context("the service did not end well")?;
+        let done = watched.done();
+        eprintln!(
+            "    {:?} in {} commits and {} transactions",
+            watched.dispositions(),
+            done.commits,
+            done.transactions
+        );
         let report = verify::verify(&sources).await?;
         ensure!(report.ok, "no figure: verification failed: {report:#?}");
         Ok(Sample { peak_bytes, ..self.sample(watched, begun, ended) })
@@ -120,7 +126,7 @@ impl<'a> On<'a> {
     async fn feed(&self) -> Result<(AnalyticsFeed, Nobody, RuntimeConfig)> {
         let config: analytics_feed::ServiceConfig = self.settings(FEED)?;
         let pseudonyms = config.masking.pseudonyms().map_err(anyhow::Error::msg)?;
-        let ids = schema_ids(&config.runtime.registry, of_family(Family::Analytics)).await?;
+        let ids = schema_ids(&config.runtime.registry, Writer::subjects()).await?;
         Ok((AnalyticsFeed::new(pseudonyms, Writer::new(ids)), Nobody, config.runtime))
     }
 

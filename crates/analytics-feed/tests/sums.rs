@@ -6,7 +6,7 @@ mod common;
 use common::{Service, business};
 use events::{
     Dataset, Envelope, Event, EventSet as _,
-    common::{DisputeStatus, PaymentEntry},
+    common::{DisputeStatus, PaymentEntry, UsageEntry},
     topics::{ANALYTICS_ACCOUNT_BALANCE, ANALYTICS_CONTRACT, ANALYTICS_SUBSCRIPTION},
 };
 use jiff::civil::Date;
@@ -126,7 +126,11 @@ fn check_rows(service: &Service) {
             Dataset::AnalyticsInvoiceLine(row) => (&row.event_id, &row.source_event_id, row.line_count),
             Dataset::AnalyticsPayment(row) => (&row.event_id, &row.source_event_id, row.line_count),
             Dataset::AnalyticsMrrMovement(row) => (&row.event_id, &row.source_event_id, row.line_count),
-            Dataset::AnalyticsUsage(row) => (&row.event_id, &row.source_event_id, 1),
+            // A batch that replaces another one takes that back with a second row.
+            Dataset::AnalyticsUsage(row) => {
+                let replaces = row.entry == UsageEntry::Reversed || row.replaces_usage_batch_id.is_some();
+                (&row.event_id, &row.source_event_id, 1 + i32::from(replaces))
+            }
             _ => continue,
         };
         assert!(ids.insert(id), "{row:?}");
@@ -164,12 +168,34 @@ fn check_payments(service: &Service, events: &[(Envelope, Event)]) {
     assert_eq!(found, expected);
 }
 
+/// Usage as it is rated in the end: a batch that was wrong does not count any more.
+fn check_usage(service: &Service, events: &[(Envelope, Event)]) {
+    let mut batches = BTreeMap::new();
+    let mut replaced = BTreeSet::new();
+    for (_, event) in events {
+        let Event::UsageRated(event) = event else { continue };
+        batches.insert(&event.usage_batch_id, event);
+        replaced.extend(event.corrects_usage_batch_id.iter());
+    }
+    let mut expected: BTreeMap<(&str, Date), i64> = BTreeMap::new();
+    for event in batches.iter().filter(|(id, _)| !replaced.contains(*id)).map(|(_, event)| event) {
+        *expected.entry((&event.currency, event.period.start_on)).or_default() += event.amount_minor;
+    }
+    let mut found: BTreeMap<(&str, Date), i64> = BTreeMap::new();
+    for row in service.rows() {
+        let Dataset::AnalyticsUsage(row) = row else { continue };
+        *found.entry((&row.currency, row.period_start_on)).or_default() += row.amount_minor;
+    }
+    assert_eq!(found, expected);
+}
+
 fn check(events: &[(Envelope, Event)]) -> Service {
     let mut service = Service::new();
     service.take_all(events);
     assert_eq!(of_lines(&service), of_sources(events));
     check_balances(&service, events);
     check_payments(&service, events);
+    check_usage(&service, events);
     check_revenue(&service);
     check_rows(&service);
     service

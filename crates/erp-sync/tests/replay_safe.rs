@@ -37,7 +37,7 @@ fn erp_sync_is_replay_safe() {
     let events = events(Faults::NONE);
     let topics: BTreeSet<_> = events.iter().map(|event| event.topic).collect();
     assert_eq!(topics.len(), topics::of_family(Family::Commercial).count(), "every kind of event: {topics:?}");
-    assert_replay_safe(&Case::new(replying(), events), 80);
+    assert_replay_safe(&Case::new(replying(), events), 60);
 }
 
 /// One account's orders are refused by the ERP, and taken once somebody has mended the cause: every refusal is told once, in every
@@ -79,7 +79,7 @@ fn erp_sync_is_replay_safe_where_people_have_to_decide() {
     }
     let events = events(Faults { business_errors: 0.4, ..Faults::NONE });
     let case = Case { rule: refuses, ..Case::new(replying(), events) };
-    for seed in (1..120).step_by(2) {
+    for seed in (1..80).step_by(2) {
         if let Err(reason) = case.run(seed) {
             panic!("seed {seed}: {reason}");
         }

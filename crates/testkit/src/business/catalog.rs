@@ -115,15 +115,44 @@ pub(super) struct Meter {
     pub(super) product: &'static str,
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
-    /// Included a month, in units.
+    /// Included in each period, in units.
     pub(super) included: i64,
-    /// Price of a unit in thousandths of the currency's hundredth-like price level: see `rating`.
+    /// Price of a unit of the first tier in millionths of a minor unit, times the market's price level.
     pub(super) price_micro: i64,
+    /// What is used above the included quantity, cheapest last.
+    pub(super) tiers: [Tier; 3],
+}
+
+/// Usage from one quantity of a period up to another, at a part of the price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tier {
+    pub(super) from: i64,
+    /// `None` for the last one.
+    pub(super) to: Option<i64>,
+    pub(super) percent: i64,
+}
+
+const fn tier(from: i64, to: Option<i64>, percent: i64) -> Tier {
+    Tier { from, to, percent }
 }
 
 pub(super) const METERS: [Meter; 2] = [
-    Meter { product: "USE-API-CALLS", name: "api_calls", unit: "call", included: 100_000, price_micro: 123 },
-    Meter { product: "USE-TRANSFER", name: "transfer", unit: "GB", included: 500, price_micro: 42_500 },
+    Meter {
+        product: "USE-API-CALLS",
+        name: "api_calls",
+        unit: "call",
+        included: 100_000,
+        price_micro: 123,
+        tiers: [tier(100_000, Some(250_000), 100), tier(250_000, Some(1_000_000), 70), tier(1_000_000, None, 40)],
+    },
+    Meter {
+        product: "USE-TRANSFER",
+        name: "transfer",
+        unit: "GB",
+        included: 500,
+        price_micro: 42_500,
+        tiers: [tier(500, Some(1_000), 100), tier(1_000, Some(5_000), 80), tier(5_000, None, 60)],
+    },
 ];
 
 /// A product that no mapping knows, for business errors.

@@ -78,32 +78,34 @@ impl Expectations {
             Fate::Applied | Fate::Original => {
                 *self.events.entry(generated.topic).or_default() += 1;
                 if let Item::Event { event, .. } = &generated.item {
-                    self.apply(&generated.key, event);
+                    self.apply(generated, event);
                 }
             }
             Fate::Skipped => {
                 *self.events.entry(generated.topic).or_default() += 1;
                 self.skipped += 1;
                 if let Item::Event { event, .. } = &generated.item {
-                    self.apply(&generated.key, event);
+                    self.apply(generated, event);
                 }
             }
         }
     }
 
-    fn apply(&mut self, account: &str, event: &Event) {
+    fn apply(&mut self, generated: &Generated, event: &Event) {
+        let account = &generated.key;
         let Some(currency) = currency(event) else { return };
-        let new_customer = matches!(event, Event::ContractActivated(_)) && self.customers.insert(account.to_owned());
+        let new_customer = matches!(event, Event::ContractActivated(_)) && self.customers.insert(account.clone());
         let mut count = |effects: &mut Effects| {
             effects.customers += u64::from(new_customer);
             effects.add(event);
+            effects.rated_minor -= generated.replaced_minor;
         };
         if !self.effects.contains_key(currency) {
             self.effects.insert(currency.to_owned(), Effects::default());
         }
         self.effects.get_mut(currency).into_iter().for_each(&mut count);
         if self.by_account {
-            count(self.accounts.entry(account.to_owned()).or_default());
+            count(self.accounts.entry(account.clone()).or_default());
         }
     }
 }

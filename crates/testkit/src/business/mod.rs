@@ -16,6 +16,7 @@ mod money;
 mod names;
 mod options;
 mod poison;
+mod rating;
 mod sample;
 mod shape;
 mod tax;
@@ -31,7 +32,7 @@ use chance::Chance;
 use disturb::Disturb;
 use events::{Envelope, Event, EventSet, Headers, common::DisputeStatus, topics};
 use failure::Class;
-use life::{Account, Flaw, Moment};
+use life::{Account, Flaw, Happening, Moment, Used};
 use merge::Merge;
 use names::Names;
 use shape::Shaper;
@@ -44,6 +45,8 @@ pub struct Generated {
     pub key: String,
     pub item: Item,
     pub fate: Fate,
+    /// What the usage that it replaces was rated at, in minor units: the event itself does not say it.
+    pub replaced_minor: i64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -179,6 +182,10 @@ fn generate(names: &Names, account: &Account, moment: &Moment) -> Generated {
         topic,
         key: event.account_id().to_owned(),
         fate: fate(&event, moment.flaw),
+        replaced_minor: match &moment.happening {
+            Happening::Used(Used { replaces: Some(wrong), .. }) => wrong.amount,
+            _ => 0,
+        },
         item: Item::Event { envelope, event },
     }
 }

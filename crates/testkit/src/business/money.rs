@@ -1,7 +1,7 @@
 //! Amounts of the generated business, all in whole minor units: each line is rounded half up, then summed.
 
 use super::{
-    catalog::{Market, Meter, Product},
+    catalog::{Meter, Product},
     tax::Tax,
 };
 use rust_decimal::Decimal;
@@ -28,6 +28,17 @@ pub(super) struct Charge {
 pub(super) enum Kind {
     Recurring,
     Usage,
+    /// A part of a period.
+    Proration,
+    /// For leaving early.
+    Fee,
+}
+
+impl Kind {
+    /// Whether it bills a line of the contract.
+    pub(super) const fn is_of_line(self) -> bool {
+        matches!(self, Self::Recurring | Self::Proration)
+    }
 }
 
 /// A price in millionths of the currency's minor unit, so that 0.000123 of a dollar is exact.
@@ -96,17 +107,16 @@ impl From<&Meter> for Sold {
     }
 }
 
-/// Usage above what is included, in tiers: ten times the included quantity at the full price, the rest at half of it.
-pub(super) fn rated(market: &Market, meter: &Meter, line: u16, quantity: i64) -> Vec<Charge> {
-    let over = (quantity - meter.included).max(0);
-    let first = over.min(meter.included * 10);
-    let full = Price(meter.price_micro * market.price_level);
-    let half = Price(meter.price_micro / 2 * market.price_level);
-    [(first, full), (over - first, half)]
-        .into_iter()
-        .filter(|(quantity, _)| *quantity > 0)
-        .map(|(quantity, price)| Charge::new(Kind::Usage, line, meter.into(), quantity, price))
-        .collect()
+/// Shares of `total` by weight that add up to it: rounded down, the units that are left one each to the largest remainders.
+pub(super) fn shares(total: i64, weights: &[i64]) -> Vec<i64> {
+    let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum::<i128>().max(1);
+    let exact = |weight: &i64| i128::from(total) * i128::from(*weight);
+    let mut shares: Vec<i64> = weights.iter().map(|weight| (exact(weight) / sum) as i64).collect();
+    let mut places: Vec<usize> = (0..weights.len()).collect();
+    places.sort_by_key(|place| (std::cmp::Reverse(exact(&weights[*place]) % sum), *place));
+    let left = total - shares.iter().sum::<i64>();
+    places.into_iter().take(left.max(0) as usize).for_each(|place| shares[place] += 1);
+    shares
 }
 
 #[cfg(test)]
@@ -139,12 +149,6 @@ mod tests {
             let charge = Charge::new(Kind::Recurring, 1, (&PRODUCTS[product]).into(), quantity, price);
             let exact = charge.price.major(market.exponent) * Decimal::from(quantity);
             prop_assert_eq!(exact, Decimal::from_i128_with_scale(i128::from(charge.net), market.exponent));
-        }
-
-        #[test]
-        fn tiers_hold_all_usage_above_what_is_included(quantity in 0..100_000_000i64, market in 0..MARKETS.len()) {
-            let over: i64 = rated(&MARKETS[market], &METERS[0], 9, quantity).iter().map(|charge| charge.quantity).sum();
-            prop_assert_eq!(over, (quantity - METERS[0].included).max(0));
         }
     }
 }

@@ -39,6 +39,9 @@ fn kind(generated: &Generated) -> Option<String> {
         Event::ContractCancelled(event) => event.mode.to_string(),
         Event::PaymentDisputed(event) => event.status.to_string(),
         Event::PaymentRefunded(event) => event.reason.code.clone(),
+        Event::UsageRated(event) => {
+            format!("{} {}", event.late_arriving, event.corrects_usage_batch_id.is_some())
+        }
         _ => String::new(),
     };
     Some(format!("{} {detail} {:?}", event.topic(), generated.fate))

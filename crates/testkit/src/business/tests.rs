@@ -1,7 +1,7 @@
 use super::*;
 use events::{
     PayloadHash,
-    common::{DisputeStatus, TaxLine},
+    common::{AmendmentType, CancellationMode, ChargeType, DisputeStatus, TaxLine},
     topics::{Family, of_family},
 };
 use proptest::prelude::*;
@@ -128,7 +128,8 @@ proptest! {
             prop_assert!(envelope.time_ms >= last, "times fall");
             last = envelope.time_ms;
             prop_assert_eq!(envelope.subject.as_deref(), Some(event.subject()));
-            prop_assert_eq!(event.effective_at().as_millisecond(), envelope.time_ms);
+            prop_assert_eq!(event.recorded_at().as_millisecond(), envelope.time_ms);
+            prop_assert!(event.effective_at() <= event.recorded_at());
         }
         prop_assert_eq!(expected.refused_count() + expected.duplicates, 0);
         prop_assert_eq!(expected.records, expected.event_count());
@@ -222,7 +223,7 @@ fn unit_prices_have_no_more_decimals_than_the_currency_except_for_usage() {
         for line in &invoice.lines {
             let amount = events::money::line_amount_minor(line.quantity, line.unit_price, &invoice.currency);
             assert_eq!(amount, Ok(line.net_minor), "{}", invoice.invoice_id);
-            let recurring = line.charge_type == events::common::ChargeType::Recurring;
+            let recurring = line.charge_type == ChargeType::Recurring;
             assert!(!recurring || line.unit_price.scale() <= exponent, "{} {}", line.unit_price, invoice.currency);
         }
     }
@@ -376,7 +377,13 @@ fn periods_are_half_open_follow_on_each_other_and_come_back_to_the_last_day_afte
     let (records, _) = all(&Options { start: jiff::civil::date(2023, 11, 1), ..Options::new(8, 400).over_months(8) });
     let mut last: HashMap<&str, jiff::civil::Date> = HashMap::new();
     let mut days: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for invoice in invoices(&records) {
+    let suspended: BTreeSet<&str> =
+        amendments(&records, AmendmentType::Suspend).map(|event| &*event.contract_id).collect();
+    let is_regular = |invoice: &&events::InvoicePosted| {
+        invoice.lines.iter().any(|line| line.charge_type == ChargeType::Recurring)
+            && !suspended.contains(invoice.contract_id.as_deref().expect("has one"))
+    };
+    for invoice in invoices(&records).filter(is_regular) {
         let contract = invoice.contract_id.as_deref().expect("has one");
         let Some(period) = &invoice.period else { continue };
         if let Some(end) = last.insert(contract, period.end_on) {
@@ -387,4 +394,134 @@ fn periods_are_half_open_follow_on_each_other_and_come_back_to_the_last_day_afte
     let anchored = ["2023-12-31", "2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"];
     let comes_back = |days: &Vec<String>| days.iter().map(String::as_str).take(5).eq(anchored);
     assert!(days.values().any(comes_back), "nobody pays from the last day of December on");
+}
+
+#[test]
+fn late_usage_and_corrections_hold_for_a_period_that_was_billed_before() {
+    let (records, expected) = all(&Options::new(8, 400).over_months(10));
+    let mut batches: HashMap<&str, (i64, &events::common::Period)> = HashMap::new();
+    let mut rated: BTreeMap<&str, i64> = BTreeMap::new();
+    let (mut late, mut corrections) = (0, 0);
+    for (_, envelope, event) in events(&records) {
+        let Event::UsageRated(usage) = event else { continue };
+        let recorded = usage.recorded_at.to_zoned(jiff::tz::TimeZone::UTC).date();
+        assert!(recorded >= usage.period.end_on, "{} is measured before its end", envelope.id);
+        if usage.late_arriving {
+            late += 1;
+            assert!(recorded > usage.period.end_on && usage.effective_at < usage.recorded_at);
+        }
+        let replaced = usage.corrects_usage_batch_id.as_deref().map(|id| batches.remove(id).expect("once"));
+        if let Some((_, period)) = replaced {
+            corrections += 1;
+            assert_eq!(period, &usage.period);
+        }
+        *rated.entry(&usage.currency).or_default() += usage.amount_minor - replaced.map_or(0, |(amount, _)| amount);
+        batches.insert(&usage.usage_batch_id, (usage.amount_minor, &usage.period));
+    }
+    assert!(late > 20 && corrections > 20, "{late} late, {corrections} corrections");
+    rated.retain(|_, amount| *amount != 0);
+    let told = expected.effects.iter().map(|(currency, effects)| (currency.as_str(), effects.rated_minor));
+    assert_eq!(rated, told.filter(|(_, amount)| *amount != 0).collect());
+}
+
+fn amendments(records: &[Generated], kind: AmendmentType) -> impl Iterator<Item = &events::ContractAmended> {
+    events(records).filter_map(move |(_, _, event)| match event {
+        Event::ContractAmended(amended) if amended.amendment_type == kind => Some(&**amended),
+        _ => None,
+    })
+}
+
+#[test]
+fn contracts_change_in_every_way_and_some_changes_hold_since_before_they_are_known() {
+    let (records, _) = all(&Options::new(8, 1_000).over_months(14));
+    for kind in [
+        AmendmentType::Add,
+        AmendmentType::Remove,
+        AmendmentType::Quantity,
+        AmendmentType::Price,
+        AmendmentType::PlanChange,
+        AmendmentType::TermExtension,
+        AmendmentType::Suspend,
+        AmendmentType::Resume,
+    ] {
+        assert!(amendments(&records, kind).count() >= 5, "{kind} hardly occurs");
+    }
+    let is_smaller = |event: &events::ContractAmended| event.delta_mrr_minor < 0;
+    assert!(amendments(&records, AmendmentType::Quantity).any(is_smaller), "no downgrade");
+    let late: Vec<_> = amendments(&records, AmendmentType::Quantity)
+        .filter(|event| event.effective_at < event.recorded_at)
+        .map(|event| event.revenue_modification)
+        .collect();
+    assert!(late.len() > 10 && late.iter().collect::<Vec<_>>().windows(2).any(|pair| pair[0] != pair[1]), "{late:?}");
+}
+
+/// Every line as the last event about it left it.
+#[test]
+fn an_amendment_starts_from_the_lines_as_they_are() {
+    let (records, _) = all(&Options::new(9, 500).over_months(14));
+    let mut lines = BTreeMap::new();
+    for (_, _, event) in events(&records) {
+        match event {
+            Event::ContractActivated(event) => {
+                lines.extend(event.lines.iter().map(|line| (line.contract_line_id.clone(), line.clone())));
+            }
+            Event::SubscriptionRenewalAccepted(event) => {
+                for before in &event.lines_before {
+                    assert_eq!(lines.remove(&before.contract_line_id).as_ref(), Some(before));
+                }
+                lines.extend(event.lines_after.iter().map(|line| (line.contract_line_id.clone(), line.clone())));
+            }
+            Event::ContractAmended(event) => {
+                for change in &event.changes {
+                    assert_eq!(lines.remove(&change.contract_line_id), change.before, "{}", event.amendment_id);
+                    lines.extend(change.after.iter().map(|line| (line.contract_line_id.clone(), line.clone())));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Without credits for what was wrong, an annual contract that runs its whole term bills what it is worth.
+#[test]
+fn what_an_annual_contract_bills_over_its_term_is_its_value_with_all_its_steps_and_changes() {
+    let (records, _) = all(&Options::new(10, 1_500).over_months(30));
+    let mut contracts: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+    let mut ended = BTreeSet::new();
+    for (_, _, event) in events(&records) {
+        match event {
+            Event::ContractActivated(event) if !event.revenue_plan.is_empty() => {
+                let value = event.total_contract_value_minor.expect("stated");
+                contracts.insert(&event.contract_id, (value, 0));
+            }
+            Event::ContractAmended(event) => {
+                let Some(contract) = contracts.get_mut(event.contract_id.as_str()) else { continue };
+                contract.0 += event.delta_tcv_minor;
+            }
+            Event::InvoicePosted(event) => {
+                let Some(contract) = contracts.get_mut(event.contract_id.as_deref().unwrap_or_default()) else {
+                    continue;
+                };
+                contract.1 += event.lines.iter().map(|line| line.net_minor).sum::<i64>();
+            }
+            Event::CreditNoteIssued(event) if event.reason.code == "not_served" => {
+                let Some(contract) = contracts.get_mut(event.contract_id.as_deref().unwrap_or_default()) else {
+                    continue;
+                };
+                contract.1 -= event.lines.iter().map(|line| line.net_minor).sum::<i64>();
+            }
+            Event::ContractCancelled(event) if event.mode == CancellationMode::EndOfTerm => {
+                ended.insert(event.contract_id.as_str());
+            }
+            Event::SubscriptionRenewalAccepted(event) => {
+                contracts.remove(event.contract_id.as_str());
+            }
+            _ => {}
+        }
+    }
+    contracts.retain(|id, _| ended.contains(id));
+    assert!(contracts.len() > 20, "{} contracts", contracts.len());
+    for (contract, (value, billed)) in contracts {
+        assert_eq!(billed, value, "{contract}");
+    }
 }

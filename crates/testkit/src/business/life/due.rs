@@ -1,7 +1,8 @@
 //! What is still to come, ordered by time.
 
-use super::happening::{Disputed, OutOf};
+use super::happening::{Disputed, OutOf, Replaced, Why};
 use crate::business::{chance::EventId, money::Charge};
+use jiff::civil::Date;
 
 /// What is still to come, ordered by time and then by the order it was planned in.
 #[derive(Debug)]
@@ -17,16 +18,39 @@ pub struct Due {
 pub enum Plan {
     Activate,
     Use,
+    /// Usage of a period that was billed without it.
+    UseLate {
+        period: (Date, Date),
+        used: i64,
+        more: i64,
+    },
+    /// A batch was wrong.
+    Correct {
+        period: (Date, Date),
+        wrong: Replaced,
+    },
     Cross {
+        period: (Date, Date),
         observed: i64,
     },
     Bill {
         /// A first draft of it was voided.
         is_redone: bool,
     },
+    /// What is billed out of turn.
+    BillExtra {
+        charges: Vec<Charge>,
+    },
     Amend,
+    /// A step of a ramp, so many months after the start.
+    Step {
+        months: u32,
+    },
+    Resume,
     /// Renew or leave at the end of the term.
-    Decide,
+    Decide {
+        end: Date,
+    },
     Leave,
     WriteOff {
         invoice: u32,
@@ -34,7 +58,8 @@ pub enum Plan {
     },
     Credit {
         invoice: Option<u32>,
-        charge: Box<Charge>,
+        charges: Vec<Charge>,
+        why: Why,
         /// The payment, with its next version, out of which the credit is paid back.
         pays_back: Option<(u32, i64)>,
     },

@@ -1,25 +1,19 @@
 //! What happened to an account, in numbers.
 
-use super::contract::Line;
-use crate::business::{chance::EventId, money::Charge};
+use super::{amend::Change, contract::Line};
+use crate::business::{chance::EventId, money::Charge, rating::Rated};
 use jiff::civil::Date;
 
 /// Something that happened to an account.
 #[derive(Debug, Clone)]
 pub enum Happening {
     Activated,
-    Amended {
-        before: Option<Line>,
-        after: Line,
-    },
+    Amended(Box<Amended>),
     Renewed {
         before: Vec<Line>,
         uplift_basis_points: i64,
     },
-    Cancelled {
-        on: Date,
-        at_once: bool,
-    },
+    Cancelled(Cancelled),
     Billed {
         invoice: u32,
         period: (Date, Date),
@@ -35,12 +29,7 @@ pub enum Happening {
         invoice: u32,
         amount: i64,
     },
-    Credited {
-        credit_note: u32,
-        invoice: Option<u32>,
-        charge: Charge,
-        is_paid_out: bool,
-    },
+    Credited(Credited),
     Paid(Paid),
     PaymentFailed {
         payment: u32,
@@ -57,19 +46,101 @@ pub enum Happening {
         amount: i64,
     },
     Disputed(Disputed),
-    Used {
-        batch: u32,
-        meter: usize,
-        period: (Date, Date),
-        quantity: i64,
-        charges: Vec<Charge>,
-    },
+    Used(Used),
     Crossed {
         threshold: u32,
         meter: usize,
         period: (Date, Date),
         observed: i64,
     },
+}
+
+/// A change of a contract. Amounts are in minor units.
+#[derive(Debug, Clone, Default)]
+pub struct Amended {
+    pub kind: AmendmentKind,
+    pub changes: Vec<Change>,
+    /// When it holds; never later than it is recorded.
+    pub effective_ms: i64,
+    pub is_retrospective: bool,
+    /// Change of a billing period's amount that no line says: of what is suspended and resumed.
+    pub whole: i64,
+    /// Change of the value of the term.
+    pub delta_value: i64,
+    /// What it costs, or gives back, until the next regular invoice.
+    pub proration: Option<Charge>,
+    pub is_given_back: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AmendmentKind {
+    Add,
+    Remove,
+    #[default]
+    Quantity,
+    Price,
+    PlanChange,
+    TermExtension,
+    Suspend,
+    Resume,
+}
+
+/// The end of a contract.
+#[derive(Debug, Clone, Copy)]
+pub struct Cancelled {
+    pub on: Date,
+    pub at_once: bool,
+    /// What was paid for the time after it is given back.
+    pub is_refunded: bool,
+    /// Without tax, in minor units.
+    pub fee: Option<i64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Credited {
+    pub credit_note: u32,
+    /// The invoice that is corrected.
+    pub invoice: Option<u32>,
+    pub charges: Vec<Charge>,
+    pub why: Why,
+}
+
+/// Why a credit note is issued, and so where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Set against its invoice.
+    Overcharge,
+    /// Stands on the account.
+    Goodwill,
+    /// Less was used than was billed: stands on the account.
+    UsageCorrected,
+    /// What was paid for time that is not served: stands on the account.
+    Unserved,
+    /// Paid out.
+    Returned,
+}
+
+/// A batch of usage.
+#[derive(Debug, Clone)]
+pub struct Used {
+    pub batch: u32,
+    pub meter: usize,
+    pub period: (Date, Date),
+    pub quantity: i64,
+    pub included: i64,
+    pub rated: Vec<Rated>,
+    /// Measured after its period was billed.
+    pub is_late: bool,
+    pub replaces: Option<Replaced>,
+}
+
+/// A batch that was wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Replaced {
+    pub batch: u32,
+    pub quantity: i64,
+    /// What it was rated at, in minor units.
+    pub amount: i64,
 }
 
 /// Money that arrived. Amounts are in minor units.

@@ -3,6 +3,7 @@
 //! A step is computed when its time comes, from the account's own generator; so accounts do not influence each other, and a
 //! thousand of them need no more memory than what each still has before it.
 
+mod amend;
 mod billing;
 mod contract;
 mod contracts;
@@ -10,11 +11,18 @@ mod dispute;
 mod due;
 mod happening;
 mod loss;
+mod proration;
+mod ramp;
 mod refund;
 mod settlement;
+mod term;
+mod usage;
 
 pub(super) use contract::{Contract, Line};
-pub(super) use happening::{Disputed, Flaw, Happening, Moment, OutOf, Paid, Step};
+pub(super) use contracts::list_price;
+pub(super) use happening::{
+    Amended, AmendmentKind, Cancelled, Credited, Disputed, Flaw, Happening, Moment, OutOf, Paid, Step, Used, Why,
+};
 
 use super::{
     calendar::{DAY_MS, at_hour, date_of, days_after, epoch_ms, months_after},
@@ -134,14 +142,23 @@ impl Account {
         match plan {
             Plan::Activate => Some(self.activate(contract, id)),
             Plan::Use => self.measure(at_ms, contract, id),
-            Plan::Cross { observed } => Some(self.cross(at_ms, contract, observed)),
+            Plan::UseLate { period, used, more } => self.measure_late(contract, period, used, more),
+            Plan::Correct { period, wrong } => self.correct(at_ms, contract, id, period, wrong),
+            Plan::Cross { period, observed } => Some(self.cross(contract, period, observed)),
             Plan::Bill { is_redone } => self.bill(at_ms, contract, id, is_redone),
-            Plan::Amend => self.amend(at_ms, contract),
-            Plan::Decide => self.decide(contract),
-            Plan::Leave => self.leave(at_ms, contract),
+            Plan::BillExtra { charges } => Some(self.bill_extra(at_ms, contract, id, charges)),
+            Plan::Amend => self.amend(at_ms, contract, id),
+            Plan::Step { months } => self.step_up(at_ms, contract, months),
+            Plan::Resume => self.resume(at_ms, contract),
+            Plan::Decide { end } => self.decide(contract, end),
+            Plan::Leave => self.leave(at_ms, contract, id),
             Plan::WriteOff { invoice, amount } => Some(Happening::WrittenOff { invoice, amount }),
-            Plan::Credit { invoice, charge, pays_back } => {
-                Some(self.credit(at_ms, contract, id, invoice, *charge, pays_back))
+            Plan::Credit { invoice, charges, why, pays_back } => {
+                let credit_note = count(&mut self.counters.credit_notes);
+                if let Some(of) = pays_back {
+                    self.pay_out(at_ms, contract, id, of, credit_note, &charges);
+                }
+                Some(Happening::Credited(Credited { credit_note, invoice, charges, why }))
             }
             Plan::Pay(pay) => Some(self.receive(at_ms, contract, id, *pay)),
             Plan::Fail { payment, attempt, invoice, amount } => {

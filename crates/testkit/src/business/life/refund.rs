@@ -3,7 +3,7 @@
 //! What a refund opens again stays open: how much an invoice has open in the end must not depend on the order in which the topics are read.
 
 use super::{
-    Account, Happening, OutOf, Paid, count,
+    Account, OutOf, Paid, Why,
     due::{Pay, Plan},
 };
 use crate::business::{calendar::DAY_MS, chance::EventId, money::Charge};
@@ -21,7 +21,8 @@ impl Account {
         let pays_back = (paid.payment, paid.version + 1);
         let Some(&(invoice, amount)) = paid.allocations.first() else { return };
         if let Some(charge) = returned {
-            let plan = Plan::Credit { invoice: Some(invoice), charge: Box::new(charge), pays_back: Some(pays_back) };
+            let (charges, pays_back) = (vec![charge], Some(pays_back));
+            let plan = Plan::Credit { invoice: Some(invoice), charges, why: Why::Returned, pays_back };
             self.plan(at_ms + 3 * DAY_MS, contract, Some(id), plan);
         } else if paid.unapplied > 0 {
             self.pay_back_the_rest(at_ms, contract, id, pays_back, paid.unapplied);
@@ -74,19 +75,17 @@ impl Account {
         self.plan(at_ms, contract, Some(cause), Plan::Pay(Box::new(pay)));
     }
 
-    pub(super) fn credit(
+    /// What a credit note gives back is paid out.
+    pub(super) fn pay_out(
         &mut self,
         at_ms: i64,
         contract: usize,
         id: EventId,
-        invoice: Option<u32>,
-        charge: Charge,
-        pays_back: Option<(u32, i64)>,
-    ) -> Happening {
-        let credit_note = count(&mut self.counters.credit_notes);
-        if let Some(of) = pays_back {
-            self.refund(at_ms, contract, id, of, OutOf::CreditNote(credit_note), charge.gross());
-        }
-        Happening::Credited { credit_note, invoice, charge, is_paid_out: pays_back.is_some() }
+        of: (u32, i64),
+        credit_note: u32,
+        charges: &[Charge],
+    ) {
+        let amount = charges.iter().map(Charge::gross).sum();
+        self.refund(at_ms, contract, id, of, OutOf::CreditNote(credit_note), amount);
     }
 }

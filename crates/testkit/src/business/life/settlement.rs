@@ -1,7 +1,7 @@
 //! How invoices are paid, credited, or not.
 
 use super::{
-    Account, Happening, Paid, count,
+    Account, Happening, Paid, Why, count,
     due::{Pay, Plan},
 };
 use crate::business::{calendar::DAY_MS, chance::EventId, money::Charge};
@@ -88,7 +88,7 @@ impl Account {
             at_ms + 2 * DAY_MS,
             contract,
             Some(cause),
-            Plan::Credit { invoice: Some(invoice), charge: Box::new(charge), pays_back: None },
+            Plan::Credit { invoice: Some(invoice), charges: vec![charge], why: Why::Overcharge, pays_back: None },
         );
         self.pay(due_ms, contract, cause, &[(invoice, rest)], 0);
     }
@@ -96,7 +96,7 @@ impl Account {
     /// A credit that stands on the account.
     pub(super) fn goodwill(&mut self, at_ms: i64, contract: usize, cause: EventId, charges: &[Charge]) {
         if let Some(charge) = self.part_of(charges) {
-            let plan = Plan::Credit { invoice: None, charge: Box::new(charge), pays_back: None };
+            let plan = Plan::Credit { invoice: None, charges: vec![charge], why: Why::Goodwill, pays_back: None };
             self.plan(at_ms, contract, Some(cause), plan);
         }
     }

@@ -3,6 +3,7 @@
 use super::Shaper;
 use crate::business::{
     calendar::days_after,
+    life::{Credited, Why},
     money::{Charge, Kind},
 };
 use events::{common::*, *};
@@ -40,24 +41,20 @@ impl Shaper<'_> {
         }
     }
 
-    pub(super) fn credited(
-        &self,
-        credit_note: u32,
-        invoice: Option<u32>,
-        charge: &Charge,
-        is_paid_out: bool,
-    ) -> CreditNoteIssued {
-        let number = self.names.credit_note(self.account.index, credit_note);
-        let charges = std::slice::from_ref(charge);
+    pub(super) fn credited(&self, credited: &Credited) -> CreditNoteIssued {
+        let Credited { credit_note, invoice, charges, why } = credited;
+        let number = self.names.credit_note(self.account.index, *credit_note);
         let preceding_invoice = invoice.map(|invoice| {
             let invoice_id = self.names.invoice(self.account.index, invoice);
             InvoiceRef { invoice_number: Some(invoice_id.to_uppercase()), invoice_id, issue_on: None }
         });
-        let gross = charge.gross();
-        let (to_invoice_minor, refund_minor, balance_minor) = match invoice {
-            _ if is_paid_out => (0, gross, 0),
-            Some(_) => (gross, 0, 0),
-            None => (0, 0, gross),
+        let gross = charges.iter().map(Charge::gross).sum();
+        let (code, (to_invoice_minor, refund_minor, balance_minor)) = match why {
+            Why::Overcharge => ("overcharge", (gross, 0, 0)),
+            Why::Goodwill => ("goodwill", (0, 0, gross)),
+            Why::UsageCorrected => ("usage_corrected", (0, 0, gross)),
+            Why::Unserved => ("not_served", (0, 0, gross)),
+            Why::Returned => ("returned", (0, gross, 0)),
         };
         CreditNoteIssued {
             account_id: self.account_id(),
@@ -69,7 +66,7 @@ impl Shaper<'_> {
             credit_note_id: number,
             preceding_invoice,
             contract_id: Some(self.contract_id()),
-            reason: Reason { code: if invoice.is_some() { "overcharge" } else { "goodwill" }.to_owned(), text: None },
+            reason: Reason { code: code.to_owned(), text: None },
             issue_on: self.day(),
             timezone: self.timezone(),
             currency: self.currency(),
@@ -93,9 +90,9 @@ impl Shaper<'_> {
             net_minor: charge.net,
             tax_minor: charge.tax,
             taxes: self.taxes(std::slice::from_ref(charge)),
-            service_period: period.filter(|_| charge.kind == Kind::Recurring).map(|period| self.period(period)),
-            contract_line_id: (charge.kind == Kind::Recurring).then(|| self.line_id(charge.line)),
-            performance_obligation_id: self.obligation_id(charge.line).filter(|_| charge.kind == Kind::Recurring),
+            service_period: period.filter(|_| charge.kind.is_of_line()).map(|period| self.period(period)),
+            contract_line_id: charge.kind.is_of_line().then(|| self.line_id(charge.line)),
+            performance_obligation_id: self.obligation_id(charge.line).filter(|_| charge.kind.is_of_line()),
             ..LineItem::default()
         };
         charges.iter().enumerate().map(line).collect()
@@ -120,6 +117,8 @@ const fn charge_type(kind: Kind) -> ChargeType {
     match kind {
         Kind::Recurring => ChargeType::Recurring,
         Kind::Usage => ChargeType::Usage,
+        Kind::Proration => ChargeType::Proration,
+        Kind::Fee => ChargeType::OneTime,
     }
 }
 

@@ -43,7 +43,9 @@ impl NetSuite {
                 return Err(Error::Unavailable { system: SYSTEM, reason, retry_after: None });
             }
             if rows.len() + size > most {
-                let reason = format!("{SYSTEM} gives at most {most} rows of a query, and this one has more: nothing can be told");
+                let reason = format!(
+                    "{SYSTEM} gives at most {most} rows of a query, and this one has more: nothing can be told"
+                );
                 return Err(Error::Refused { code: "REFUSED_BY_ERP", queue: queue::MASTER_DATA, field: None, reason });
             }
         }

@@ -84,6 +84,24 @@ impl Service {
         self.target.apply(std::slice::from_ref(&intent)).await.pop().expect("one answer an intent")
     }
 
+    /// Effects in one call, as the runtime sends those that wait.
+    pub async fn apply_together(&self, effects: Vec<erp_sync::effect::ErpEffect>) -> Vec<Result<Receipt, Failure>> {
+        let intent = |(n, effect)| Intent {
+            effect,
+            attempts: 0,
+            traceparent: None,
+            event_id: format!("E-{n}"),
+            correlation_id: None,
+        };
+        let intents: Vec<_> = effects.into_iter().enumerate().map(intent).collect();
+        self.target.apply(&intents).await
+    }
+
+    /// How many calls of one kind the runtime may put together.
+    pub fn batch(&self) -> usize {
+        self.target.limits().batch
+    }
+
     fn keep(&mut self, decision: Decision<ErpSync>) {
         for change in decision.documents {
             match change.document {

@@ -482,6 +482,9 @@ pub trait PlanRevenue: Send + Sync {
 pub trait ChargeUsage: Send + Sync {
     async fn charge_usage(&self, cause: &Cause, charge: &NewCharge) -> Result<Recorded, Error>;
 
+    /// Charges that one call takes.
+    fn most_charges(&self) -> usize;
+
     /// As [`Self::charge_usage`] for many at once; one answer each, in order.
     async fn charge_many(&self, charges: &[(Cause, NewCharge)]) -> Vec<Result<Recorded, Error>>;
 }

@@ -127,6 +127,11 @@ pub trait Effect: Serialize + DeserializeOwned + Clone + Debug + PartialEq + Sen
     fn coalesces(&self) -> bool {
         false
     }
+    /// Effects of one collection may go out in one call, as many as [`Limits::batch`] allows; `None` goes alone. Name the kind of record
+    /// where the other side takes several of one kind only.
+    fn collection(&self) -> Option<&'static str> {
+        Some("all")
+    }
     /// Whether the handler wants to see the receipt (an [`Input::Outcome`]).
     fn reports(&self) -> bool {
         false

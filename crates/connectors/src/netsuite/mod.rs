@@ -168,6 +168,10 @@ impl ChargeUsage for NetSuite {
         self.create(cause, wanted, &plan::Charge::new(&self.scheme, cause, charge)).await
     }
 
+    fn most_charges(&self) -> usize {
+        jobs::MAX_RECORDS
+    }
+
     async fn charge_many(&self, charges: &[(Cause, NewCharge)]) -> Vec<Result<Recorded, Error>> {
         let mut answers = Vec::with_capacity(charges.len());
         for chunk in charges.chunks(jobs::MAX_RECORDS) {

@@ -8,13 +8,13 @@ use tokio::sync::Notify;
 
 #[derive(Debug)]
 pub struct AdaptiveLimit {
-    most: usize,
     state: Mutex<State>,
     freed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
+    most: usize,
     limit: usize,
     in_flight: usize,
     successes: usize,
@@ -31,7 +31,20 @@ impl AdaptiveLimit {
     #[must_use]
     pub fn new(most: usize) -> Self {
         let most = most.max(1);
-        Self { most, state: Mutex::new(State { limit: most, in_flight: 0, successes: 0 }), freed: Notify::new() }
+        Self { state: Mutex::new(State { most, limit: most, in_flight: 0, successes: 0 }), freed: Notify::new() }
+    }
+
+    /// What [`Self::current`] never goes above.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.lock().most
+    }
+
+    /// Lowers the most; calls in flight beyond it end in their own time.
+    pub fn keep_below(&self, most: usize) {
+        let mut state = self.lock();
+        state.most = state.most.min(most.max(1));
+        state.limit = state.limit.min(state.most);
     }
 
     #[must_use]
@@ -65,7 +78,7 @@ impl AdaptiveLimit {
     pub fn accepted(&self) {
         let mut state = self.lock();
         state.successes += 1;
-        if state.successes >= state.limit && state.limit < self.most {
+        if state.successes >= state.limit && state.limit < state.most {
             state.limit += 1;
             state.successes = 0;
             drop(state);
@@ -102,6 +115,16 @@ mod tests {
         assert_eq!(limit.current(), 1);
         (0..1000).for_each(|_| limit.accepted());
         assert_eq!(limit.current(), 8);
+    }
+
+    #[test]
+    fn what_the_account_allows_is_never_exceeded_again() {
+        let limit = AdaptiveLimit::new(8);
+        limit.keep_below(3);
+        (0..1000).for_each(|_| limit.accepted());
+        assert_eq!((limit.most(), limit.current()), (3, 3));
+        limit.keep_below(9);
+        assert_eq!(limit.most(), 3, "it is a bound, not a wish");
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The event behind a call: written into the outside record, so that people and look-ups can tell whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cause {
     pub event_id: String,
     pub correlation_id: Option<String>,
@@ -481,6 +481,9 @@ pub trait PlanRevenue: Send + Sync {
 #[async_trait]
 pub trait ChargeUsage: Send + Sync {
     async fn charge_usage(&self, cause: &Cause, charge: &NewCharge) -> Result<Recorded, Error>;
+
+    /// Charges that one call takes.
+    fn most_charges(&self) -> usize;
 
     /// As [`Self::charge_usage`] for many at once; one answer each, in order.
     async fn charge_many(&self, charges: &[(Cause, NewCharge)]) -> Vec<Result<Recorded, Error>>;

@@ -12,6 +12,10 @@ pub struct Bounds {
     pub request_timeout: Duration,
     /// Longer answers count as unreadable.
     pub max_response_bytes: usize,
+    /// Rows of one page of a query. NetSuite gives at most 1 000.
+    pub page_rows: usize,
+    /// Rows of a query in all pages, beyond which NetSuite gives none: 100 000.
+    pub query_rows: usize,
 }
 
 impl Default for Bounds {
@@ -20,6 +24,8 @@ impl Default for Bounds {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
             max_response_bytes: 4 << 20,
+            page_rows: 1_000,
+            query_rows: 100_000,
         }
     }
 }

@@ -60,6 +60,18 @@ async fn a_repeated_key_leads_to_the_first_job_and_nothing_is_made_twice() {
 }
 
 #[tokio::test]
+async fn what_a_job_refused_and_people_mended_is_not_refused_for_ever_by_its_key() {
+    let (erp, order) = with_order().await;
+    let mut all = charges(&order, 3);
+    all[1].1.item = Reference::ExternalId("NO-SUCH-ITEM".into());
+    let first = erp.netsuite.charge_many(&all).await;
+    assert_eq!(first.iter().filter(|answer| answer.is_ok()).count(), 2);
+    let again = erp.netsuite.charge_many(&charges(&order, 3)).await;
+    assert!(again.iter().all(Result::is_ok), "{again:?}");
+    assert_eq!(erp.effects("charge").await.len(), 3);
+}
+
+#[tokio::test]
 async fn a_job_survives_our_restart_and_a_key_that_is_forgotten() {
     let (erp, order) = with_order().await;
     let all = charges(&order, 3);

@@ -53,6 +53,15 @@ pub trait Handler: Send + Sync + 'static {
         input: &Input<'_, Self>,
         context: &Context<'_>,
     ) -> Result<Decision<Self>, Failure>;
+
+    /// What is published when an event is refused for good: by `decide` or by the outside system, with class `Business` or
+    /// `Contract`. It is part of the transaction that parks the event, so each refusal is told once; a failure that may pass by
+    /// itself is never told. Nothing of the decision took hold, hence no documents. An event that people have tried again may
+    /// be refused again: take ids from the event's identity and `context.refusals`, never from the clock.
+    fn refused(&self, event: &Self::Event, failure: &Failure, context: &Context<'_>) -> Vec<Publish> {
+        let _ = (event, failure, context);
+        Vec::new()
+    }
 }
 
 /// What a decision is about.
@@ -79,6 +88,8 @@ pub struct Context<'a> {
     pub envelope: Option<&'a events::Envelope>,
     /// The record key: the account.
     pub key: &'a str,
+    /// How often this event was refused for good before ([`Handler::refused`]): 0 unless people had it tried again.
+    pub refusals: u32,
 }
 
 /// The documents a handler asked for, with the changes of earlier decisions of the same batch.
@@ -115,6 +126,11 @@ pub trait Effect: Serialize + DeserializeOwned + Clone + Debug + PartialEq + Sen
     /// Whether only the newest of several waiting effects on one entity matters; older ones end `superseded`.
     fn coalesces(&self) -> bool {
         false
+    }
+    /// Effects of one collection may go out in one call, as many as [`Limits::batch`] allows; `None` goes alone. Name the kind of record
+    /// where the other side takes several of one kind only.
+    fn collection(&self) -> Option<&'static str> {
+        Some("all")
     }
     /// Whether the handler wants to see the receipt (an [`Input::Outcome`]).
     fn reports(&self) -> bool {

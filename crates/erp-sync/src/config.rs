@@ -74,7 +74,9 @@ fn credentials(s: &mut Section<'_>) -> Credentials {
         (None, Some(file)) => CertificateId::File(file),
         (None, None) => CertificateId::Fixed(String::new()),
     };
-    Credentials { client_id, certificate_id, private_key_file }
+    let certificate_file =
+        s.optional("certificate_file", "the certificate itself (PEM), to be warned for a month before it ends");
+    Credentials { client_id, certificate_id, private_key_file, certificate_file }
 }
 
 #[cfg(test)]

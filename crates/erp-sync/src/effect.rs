@@ -171,6 +171,12 @@ impl consumer::Effect for ErpEffect {
         }
     }
 
+    /// Usage comes in bulk and posts nothing by itself, so charges that wait go out together. Documents go alone: a period that is
+    /// closed for one of them is nothing to the others.
+    fn collection(&self) -> Option<&'static str> {
+        matches!(self, Self::ChargeUsage { .. }).then_some("charge")
+    }
+
     /// The ERP's ids go into the documents.
     fn reports(&self) -> bool {
         match self {

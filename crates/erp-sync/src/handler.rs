@@ -10,9 +10,9 @@ use crate::{
         self, activation, amendment, cancellation, credit, dispute, invoice, pay_back, payment, renewal, skipped,
         usage, void, write_off,
     },
-    reply::Replies,
+    reply::{Cause, Replies},
 };
-use consumer::{Context, Decision, Documents, Handler, Input};
+use consumer::{Context, Decision, Documents, Handler, Input, Publish};
 use events::{Event, EventSet as _};
 use failure::Failure;
 use ledger::DocumentKey;
@@ -76,7 +76,7 @@ impl Handler for ErpSync {
             Input::Event(event) => self.plan(Known(documents), event, context.now_ms),
             Input::Outcome { of: Some(event), receipts } => {
                 let mut decision = plan::recorded(documents, event, receipts);
-                if let (Some(replies), Some(cause)) = (&self.replies, context.envelope) {
+                if let (Some(replies), Some(cause)) = (&self.replies, cause(context)) {
                     decision.publish = replies.of(&self.mapping, Known(documents), event, receipts, cause);
                 }
                 Ok(decision)
@@ -85,6 +85,16 @@ impl Handler for ErpSync {
             Input::Outcome { of: None, .. } => Ok(Decision::new()),
         }
     }
+
+    /// Whoever asked for an order hears that it was refused.
+    fn refused(&self, event: &Event, failure: &Failure, context: &Context<'_>) -> Vec<Publish> {
+        let (Some(replies), Some(cause)) = (&self.replies, cause(context)) else { return Vec::new() };
+        replies.to_refusal(event, failure, cause)
+    }
+}
+
+fn cause<'a>(context: &Context<'a>) -> Option<Cause<'a>> {
+    context.envelope.map(|envelope| Cause { envelope, refusals: context.refusals })
 }
 
 impl ErpSync {

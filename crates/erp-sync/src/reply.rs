@@ -1,28 +1,33 @@
-//! What the ERP answered, told to the bus: `customer.onboarded`, `order.accepted`, `journal.posted`, with the ERP's own ids and numbers.
+//! What the ERP answered, told to the bus: `customer.onboarded`, `order.accepted`, `journal.posted`, with the ERP's own ids and numbers,
+//! and `order.rejected` with the reason. What is said of an order is told to data teams too, as `analytics.order_step`.
 //!
-//! A reply is published in the transaction that records the outcome, so there is one for each effect and none without. Its content and
-//! id follow from the event and the receipt alone. Its times are those of the event that asked; the record's timestamp says when it came.
+//! A reply is published in the transaction that records the outcome or parks the refused event, so there is one for each effect and none
+//! without. Its content and id follow from the event and the receipt alone. Its times are those of the event that asked; the record's
+//! timestamp says when it came.
 
 use crate::{
     document::{Contract, Known},
     effect::key,
     mapping::Mapping,
+    order_step,
     plan::{NUMBER, dispute::journal_id},
+    rejection,
 };
 use connectors::Reference;
 use consumer::{Publish, Receipt};
 use events::{
-    ContractActivated, CustomerOnboarded, Envelope, Event, EventSet as _, JournalPosted, OrderAccepted,
-    PaymentDisputed, Reply, SubscriptionRenewalAccepted,
+    ContractActivated, CustomerOnboarded, Envelope, Event, EventSet, JournalPosted, OrderAccepted, PaymentDisputed,
+    Reply, SubscriptionRenewalAccepted,
     common::{CreditStatus, DocumentRef, DuplicateDecision, JournalLine, OrderLine},
-    topics::{self, CUSTOMER_ONBOARDED, JOURNAL_POSTED, ORDER_ACCEPTED},
+    topics::{self, ANALYTICS_ORDER_STEP, CUSTOMER_ONBOARDED, JOURNAL_POSTED, ORDER_ACCEPTED, ORDER_REJECTED},
 };
+use failure::Failure;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Who we are, as `ce_source`.
 pub const SOURCE: &str = "urn:throughline:erp-sync";
-const SYSTEM: &str = "netsuite";
+pub(crate) const SYSTEM: &str = "netsuite";
 
 /// Writes replies with the schemas that the registry knows under these ids.
 #[derive(Debug, Clone)]
@@ -33,7 +38,8 @@ pub struct Replies {
 type Receipts = BTreeMap<String, Receipt>;
 
 impl Replies {
-    pub const TOPICS: [&'static str; 3] = [CUSTOMER_ONBOARDED, ORDER_ACCEPTED, JOURNAL_POSTED];
+    pub const TOPICS: [&'static str; 5] =
+        [CUSTOMER_ONBOARDED, ORDER_ACCEPTED, ORDER_REJECTED, JOURNAL_POSTED, ANALYTICS_ORDER_STEP];
 
     /// What replies are written with.
     pub fn subjects() -> impl Iterator<Item = &'static topics::Subject> {
@@ -53,28 +59,47 @@ impl Replies {
         known: Known<'_>,
         event: &Event,
         receipts: &Receipts,
-        cause: &Envelope,
+        cause: Cause<'_>,
     ) -> Vec<Publish> {
         let replies = match event {
             Event::ContractActivated(event) => {
                 let onboarded = onboarded(mapping, event, receipts).map(Reply::from);
-                onboarded.into_iter().chain(first_order(known, event, receipts).map(Reply::from)).collect()
+                let order = first_order(known, event, receipts, cause.refusals).map(Reply::from);
+                onboarded.into_iter().chain(order).collect()
             }
             Event::SubscriptionRenewalAccepted(event) => {
-                renewed_order(known, event, receipts).map(Reply::from).into_iter().collect()
+                renewed_order(known, event, receipts, cause.refusals).map(Reply::from).into_iter().collect()
             }
             Event::PaymentDisputed(event) => {
                 journal(mapping, known, event, receipts).map(Reply::from).into_iter().collect()
             }
             _ => Vec::new(),
         };
-        replies.into_iter().map(|reply: Reply| self.record(&reply, cause)).collect()
+        replies.into_iter().flat_map(|reply: Reply| self.records(&reply, None, cause)).collect()
     }
 
-    fn record(&self, reply: &Reply, cause: &Envelope) -> Publish {
-        let topic = reply.topic();
+    /// What a refusal is answered with.
+    pub(crate) fn to_refusal(&self, event: &Event, failure: &Failure, cause: Cause<'_>) -> Vec<Publish> {
+        let rejected = rejection::of(event, failure, cause.refusals).map(Reply::from);
+        rejected.iter().flat_map(|reply| self.records(reply, Some(failure), cause)).collect()
+    }
+
+    /// The reply, and the row that tells data teams of it.
+    fn records(
+        &self,
+        reply: &Reply,
+        failure: Option<&Failure>,
+        of: Cause<'_>,
+    ) -> impl Iterator<Item = Publish> + use<> {
+        let row = order_step::of(reply, failure, of.envelope, id(ANALYTICS_ORDER_STEP, of));
+        let row = row.map(|row| self.record(row.topic(), &row, &row.encode_avro(), of));
+        std::iter::once(self.record(reply.topic(), reply, &reply.encode_avro(), of)).chain(row)
+    }
+
+    fn record(&self, topic: &'static str, reply: &impl EventSet, datum: &[u8], of: Cause<'_>) -> Publish {
+        let cause = of.envelope;
         let envelope = Envelope {
-            id: id(topic, cause),
+            id: id(topic, of),
             source: SOURCE.to_owned(),
             event_type: topics::event_type(topic),
             time_ms: cause.time_ms,
@@ -89,16 +114,28 @@ impl Replies {
         Publish {
             topic: topic.to_owned(),
             key: reply.account_id().to_owned(),
-            value: Some(events::wire::frame(schema, &reply.encode_avro())),
+            value: Some(events::wire::frame(schema, datum)),
             headers: envelope.to_headers(),
         }
     }
 }
 
-/// One reply of a kind for each event: its id follows from the event's.
-fn id(topic: &str, cause: &Envelope) -> String {
+/// What is answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cause<'a> {
+    pub envelope: &'a Envelope,
+    /// Refusals of the event before.
+    pub refusals: u32,
+}
+
+/// One reply of a kind for each event, and one rejection or step for each refusal of it: the id follows from the event's.
+fn id(topic: &str, cause: Cause<'_>) -> String {
     let mut hash = Sha256::new();
-    for part in [topic, &cause.source, &cause.id] {
+    let is_counted = topic == ORDER_REJECTED || topic == ANALYTICS_ORDER_STEP;
+    let refusal = (is_counted && cause.refusals > 0).then(|| cause.refusals.to_string());
+    for part in
+        [Some(topic), Some(&cause.envelope.source), Some(&cause.envelope.id), refusal.as_deref()].into_iter().flatten()
+    {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -136,7 +173,12 @@ fn onboarded(mapping: &Mapping, event: &ContractActivated, receipts: &Receipts) 
     })
 }
 
-fn first_order(known: Known<'_>, event: &ContractActivated, receipts: &Receipts) -> Option<OrderAccepted> {
+fn first_order(
+    known: Known<'_>,
+    event: &ContractActivated,
+    receipts: &Receipts,
+    refusals: u32,
+) -> Option<OrderAccepted> {
     let receipt = receipts.get(&key::order(&event.contract_id, event.entity_version))?;
     let stated = |id: &str| event.lines.iter().find(|line| line.contract_line_id == id).map(|line| &*line.product_id);
     let lines = order_lines(known.contract(&event.contract_id)?, stated);
@@ -150,11 +192,16 @@ fn first_order(known: Known<'_>, event: &ContractActivated, receipts: &Receipts)
         opportunity_id: event.opportunity_id.clone(),
         currency: event.currency.clone(),
         accepted_at: event.recorded_at,
-        ..accepted(receipt, lines)
+        ..accepted(receipt, lines, refusals)
     })
 }
 
-fn renewed_order(known: Known<'_>, event: &SubscriptionRenewalAccepted, receipts: &Receipts) -> Option<OrderAccepted> {
+fn renewed_order(
+    known: Known<'_>,
+    event: &SubscriptionRenewalAccepted,
+    receipts: &Receipts,
+    refusals: u32,
+) -> Option<OrderAccepted> {
     let receipt = receipts.get(&key::order(&event.contract_id, event.entity_version))?;
     let after = &event.lines_after;
     let stated = |id: &str| after.iter().find(|line| line.contract_line_id == id).map(|line| &*line.product_id);
@@ -168,15 +215,15 @@ fn renewed_order(known: Known<'_>, event: &SubscriptionRenewalAccepted, receipts
         contract_id: Some(event.contract_id.clone()),
         currency: event.currency.clone(),
         accepted_at: event.recorded_at,
-        ..accepted(receipt, lines)
+        ..accepted(receipt, lines, refusals)
     })
 }
 
 /// What every accepted order says. An order books no tax: its invoices do.
-fn accepted(receipt: &Receipt, lines: Vec<OrderLine>) -> OrderAccepted {
+fn accepted(receipt: &Receipt, lines: Vec<OrderLine>, refusals: u32) -> OrderAccepted {
     let net = lines.iter().map(|line| line.amount_minor).sum();
     OrderAccepted {
-        entity_version: 1,
+        entity_version: rejection::version(refusals),
         erp_system: SYSTEM.to_owned(),
         erp_order_id: receipt.external_id.clone(),
         erp_order_no: number(receipt),

@@ -35,6 +35,10 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
     };
     let visibility = config.erp.visibility;
     let erp = NetSuite::try_new(config.erp.netsuite).map_err(|problems| Stop::Config(problems.join("; ")))?;
+    tokio::select! {
+        () = erp.keep_to_account_limits() => {}
+        () = shutdown.draining() => return Ok(()),
+    }
     let service = Service {
         handler: ErpSync::replying(mapping, replies),
         target: ErpTarget::new(Arc::new(erp), visibility),

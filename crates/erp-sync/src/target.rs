@@ -6,7 +6,7 @@ use crate::{
     plan::{DATED, EXTERNAL_ID, NUMBER},
 };
 use async_trait::async_trait;
-use connectors::{Cause, Erp, Object, Recorded};
+use connectors::{Cause, Erp, NewCharge, Object, Recorded};
 use consumer::{Intent, Limits, Receipt, Target};
 use failure::Failure;
 use futures::future::join_all;
@@ -50,6 +50,10 @@ impl ErpTarget {
 #[async_trait]
 impl Target<ErpEffect> for ErpTarget {
     async fn apply(&self, intents: &[Intent<ErpEffect>]) -> Vec<Result<Receipt, Failure>> {
+        if let Some(charges) = charges(intents) {
+            let answers = self.erp.charge_many(&charges).await;
+            return answers.into_iter().map(|answer| answer.map(receipt).map_err(Failure::from)).collect();
+        }
         join_all(intents.iter().map(|intent| self.apply_one(intent))).await
     }
 
@@ -85,12 +89,21 @@ impl Target<ErpEffect> for ErpTarget {
 
     fn limits(&self) -> Limits {
         Limits {
-            batch: 1,
+            batch: self.erp.most_charges(),
             concurrency: self.erp.concurrency(),
             per_second: None,
             visibility_ms: i64::try_from(self.visibility.as_millis()).unwrap_or(i64::MAX),
         }
     }
+}
+
+/// Several charges, which the ERP takes as one collection.
+fn charges(intents: &[Intent<ErpEffect>]) -> Option<Vec<(Cause, NewCharge)>> {
+    let charge = |intent: &Intent<ErpEffect>| match &intent.effect {
+        ErpEffect::ChargeUsage { charge } => Some((cause(intent), charge.clone())),
+        _ => None,
+    };
+    if intents.len() < 2 { None } else { intents.iter().map(charge).collect() }
 }
 
 fn cause(intent: &Intent<ErpEffect>) -> Cause {

@@ -6,13 +6,13 @@ use common::mapping;
 use erp_sync::{ErpSync, effect::ErpEffect, reply::Replies};
 use events::{
     Event,
-    topics::{self, Family},
+    topics::{self, CUSTOMER_ONBOARDED, Family, ORDER_REJECTED},
 };
 use failure::Failure;
 use std::collections::BTreeSet;
 use testkit::{
     business::{Faults, Item, Options, covering},
-    simulation::{Case, SimEvent, assert_replay_safe},
+    simulation::{self, Case, SimEvent, World, assert_replay_safe},
 };
 
 /// Lives of a few accounts that together have every kind of event.
@@ -40,13 +40,38 @@ fn erp_sync_is_replay_safe() {
     assert_replay_safe(&Case::new(replying(), events), 60);
 }
 
+/// One account's orders are refused by the ERP, and taken once somebody has mended the cause: every refusal is told once, in every
+/// schedule, and what is taken in the end is the same.
+#[test]
+fn every_refusal_of_an_order_is_told_once_also_where_people_try_again() {
+    fn on_hold(effect: &ErpEffect) -> Option<Failure> {
+        match effect {
+            ErpEffect::AcceptOrder { order, .. } if order.header.account_id.ends_with(['1', '4', '7']) => {
+                Some(Failure::business("CREDIT_HOLD", "credit-control", "the customer is on hold"))
+            }
+            _ => None,
+        }
+    }
+    let case = Case { rule: on_hold, is_looked_after: true, ..Case::new(replying(), events(Faults::NONE)) };
+    let (twin, _) = World::new(&case, simulation::Options::calm(), 0).run().expect("a run without faults");
+    let told =
+        |topic: &str| twin.published.iter().filter(|((name, _), _)| name == topic).map(|(_, e)| e.len()).sum::<usize>();
+    let accounts = told(CUSTOMER_ONBOARDED);
+    assert!(told(ORDER_REJECTED) >= 2, "{} rejections of {accounts} accounts", told(ORDER_REJECTED));
+    for seed in (1..150).step_by(2) {
+        if let Err(reason) = case.run(seed) {
+            panic!("seed {seed}: {reason}");
+        }
+    }
+}
+
 /// Documents that nobody maps and customers whom the ERP refuses: their accounts wait, the others go on. Only schedules that keep
 /// the order between topics can be compared: in the others it is another event that waits behind the refused one.
 #[test]
 fn erp_sync_is_replay_safe_where_people_have_to_decide() {
     fn refuses(effect: &ErpEffect) -> Option<Failure> {
         match effect {
-            ErpEffect::CreateCustomer { customer } if customer.account_id.ends_with('2') => {
+            ErpEffect::CreateCustomer { customer } if customer.account_id.ends_with(['2', '5', '8']) => {
                 Some(Failure::business("REFUSED_BY_ERP", "finance", "no such customer, please"))
             }
             _ => None,

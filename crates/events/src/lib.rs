@@ -14,6 +14,7 @@ pub mod record;
 mod schema;
 pub mod topics;
 pub mod uid;
+pub mod version;
 pub mod wire;
 
 pub use codec::{Personal, measured};

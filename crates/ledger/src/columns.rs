@@ -25,11 +25,12 @@ impl FateColumns {
     }
 }
 
-/// The fate that such columns hold.
+/// The fate that such columns hold, in the order of the columns.
 pub(crate) fn fate(
     state: &str,
     failure: Option<&str>,
     attempts: i32,
+    refusals: i32,
     receipts: &str,
     unknown: &str,
     changed_ms: i64,
@@ -38,6 +39,7 @@ pub(crate) fn fate(
         state: state.parse().map_err(Error::Corrupt)?,
         failure: failure.map(from_json).transpose()?,
         attempts,
+        refusals,
         receipts: from_json(receipts)?,
         unknown: from_json(unknown)?,
         changed_ms,

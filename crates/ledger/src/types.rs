@@ -263,6 +263,8 @@ pub struct ParkedFate {
     /// Why it is here; `None` for one that only waits behind.
     pub failure: Option<failure::Failure>,
     pub attempts: i32,
+    /// How often it was refused for good (classes `Business` and `Contract`); other failures do not count.
+    pub refusals: i32,
     /// Effects of an earlier attempt that are done (effect key → receipt): never sent again.
     pub receipts: BTreeMap<String, String>,
     /// Effects of an earlier attempt whose outcome is unknown: looked up before anything else.

@@ -61,6 +61,10 @@ pub struct Settings {
     pub certificates_expire: BTreeMap<String, jiff::Timestamp>,
     /// Fields that an administrator made mandatory on a form, by record type, such as `{"invoice": ["otherRefNum"]}`. Default none.
     pub required_fields: BTreeMap<String, Vec<String>>,
+    /// Whether the integration's role is an administrator's, who alone may read the governance limits. Default true.
+    pub is_administrator: bool,
+    /// Rows of one query in all pages, beyond which there are none. Default 100 000, the vendor's limit.
+    pub query_rows: usize,
 }
 
 impl Default for Settings {
@@ -74,6 +78,8 @@ impl Default for Settings {
             max_body_bytes: 104 * 1024 * 1024,
             certificates_expire: BTreeMap::new(),
             required_fields: BTreeMap::new(),
+            is_administrator: true,
+            query_rows: 100_000,
         }
     }
 }

@@ -114,7 +114,11 @@ impl Handler for Books {
         "books"
     }
     fn outputs(&self) -> Vec<&'static str> {
-        vec!["booked.v1"]
+        vec!["booked.v1", "refused.v1"]
+    }
+    fn refused(&self, fact: &Fact, failure: &Failure, context: &Context<'_>) -> Vec<Publish> {
+        let id = format!("{}:{}:{}:{}", fact.subject, fact.version, context.refusals, failure.code);
+        vec![notice("refused.v1", &fact.account, &id)]
     }
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
@@ -170,7 +174,7 @@ impl Handler for Books {
                 } else {
                     account.invoiced += fact.amount;
                 }
-                let id = format!("{}:{}", fact.subject, fact.version);
+                let id = format!("{}:{}:{}", fact.subject, fact.version, context.refusals);
                 Ok(decision.put("account", &fact.account, account).publish(notice("booked.v1", &fact.account, &id)))
             }
             Input::Outcome { of: Some(fact), receipts } => {
@@ -255,6 +259,47 @@ fn a_second_effect_is_never_sent_again_when_the_first_one_is_done_and_the_second
     let mut case = Case::new(Books { effect_key: honest_key }, business());
     case.rule = |post| post.key.ends_with("a4:v1:lines").then(|| Failure::business("CREDIT_HOLD", "credit", "on hold"));
     assert_replay_safe(&case, 400);
+}
+
+fn refused_twice() -> Case<Books> {
+    Case {
+        rule: |post| post.key.ends_with("a4:v1:lines").then(|| Failure::business("CREDIT_HOLD", "credit", "on hold")),
+        is_looked_after: true,
+        ..Case::new(Books { effect_key: honest_key }, business())
+    }
+}
+
+/// What a run published about the refused subjects, in any order.
+fn told(case: &Case<Books>, topic: &str, subject: &str) -> Vec<String> {
+    let (observed, _) = World::new(case, Options::calm(), 0).run().expect("a run without faults");
+    let events = observed.published.iter().filter(|((name, _), _)| name == topic).flat_map(|(_, events)| events);
+    let ids = events.map(|event| {
+        let bytes = event.split_once("Some(b\"").map_or("", |(_, rest)| rest);
+        bytes.rsplit_once("b\"").map_or(bytes, |(_, value)| value).trim_end_matches("\")").to_owned()
+    });
+    ids.filter(|id| id.starts_with(subject)).collect()
+}
+
+#[test]
+fn each_refusal_is_told_once_and_what_is_taken_after_it_comes_later() {
+    let case = refused_twice();
+    let refusals = told(&case, "refused.v1", "order-a4");
+    assert_eq!(refusals, ["order-a4:1:0:CREDIT_HOLD", "order-a4:1:1:CREDIT_HOLD"]);
+    assert_eq!(told(&case, "booked.v1", "order-a4"), ["order-a4:1:2"]);
+    let contract = told(&case, "refused.v1", "invoice-a3-2");
+    assert_eq!(contract, ["invoice-a3-2:1:0:FIELD_INVALID", "invoice-a3-2:1:1:FIELD_INVALID"]);
+}
+
+#[test]
+fn no_refusal_is_told_twice_or_lost_in_any_schedule_also_where_people_try_again() {
+    assert_replay_safe(&refused_twice(), 400);
+}
+
+#[test]
+fn what_only_waits_or_meets_an_outage_is_never_told_as_refused() {
+    let calm = Case::new(Books { effect_key: honest_key }, business());
+    assert_eq!(told(&calm, "refused.v1", "order-"), Vec::<String>::new());
+    assert_eq!(told(&calm, "refused.v1", "invoice-a2"), Vec::<String>::new());
 }
 
 /// A pure Kafka-to-Kafka service.

@@ -69,7 +69,8 @@ pub fn of_row(row: &Dataset) -> Option<Booked> {
         Dataset::AnalyticsContract(_)
         | Dataset::AnalyticsSubscription(_)
         | Dataset::AnalyticsAccountBalance(_)
-        | Dataset::AnalyticsMrrMovement(_) => None,
+        | Dataset::AnalyticsMrrMovement(_)
+        | Dataset::AnalyticsOrderStep(_) => None,
     }
 }
 

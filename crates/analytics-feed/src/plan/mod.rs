@@ -11,11 +11,10 @@ pub mod payment;
 mod rows;
 mod state;
 pub mod usage;
-mod version;
 
 use crate::document::FeedDocument;
 use consumer::TimerChange;
-use events::{Dataset, Payload};
+use events::{Dataset, Payload, version};
 use failure::Failure;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use ledger::DocumentKey;

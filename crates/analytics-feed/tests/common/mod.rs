@@ -50,7 +50,8 @@ impl Service {
 
     /// The same, whatever the event's amounts are.
     pub fn decide(&mut self, envelope: &Envelope, event: &Event) -> Result<(), Failure> {
-        let context = Context { now_ms: envelope.time_ms, envelope: Some(envelope), key: event.account_id() };
+        let context =
+            Context { now_ms: envelope.time_ms, envelope: Some(envelope), key: event.account_id(), refusals: 0 };
         let input = Input::Event(event);
         let decision = self.handler.decide(&Documents::new(&self.documents), &input, &context)?;
         let reads = self.handler.reads(&input);
@@ -85,7 +86,7 @@ impl Service {
     /// All days of cancellations come.
     pub fn let_time_pass(&mut self) {
         for (id, payload) in std::mem::take(&mut self.timers) {
-            let context = Context { now_ms: i64::MAX, envelope: None, key: "A-1" };
+            let context = Context { now_ms: i64::MAX, envelope: None, key: "A-1", refusals: 0 };
             let input = Input::Timer { id: &id, payload: &payload };
             let decision = self.handler.decide(&Documents::new(&self.documents), &input, &context).expect("a timer");
             self.keep(decision);

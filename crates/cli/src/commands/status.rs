@@ -175,7 +175,8 @@ fn answer(statuses: &[ServiceStatus], args: &StatusArgs) -> Answer {
         Answer::list("positions", rows, &["service", "slice", "topic", "position", "start", "end", "lag"])
     } else if args.parked {
         let rows: Vec<_> = statuses.iter().flat_map(|status| status.parked.clone()).collect();
-        let columns = &["slice", "sequence", "class", "code", "depth", "attempts", "owner", "awaits", "reason"];
+        let columns =
+            &["slice", "sequence", "class", "code", "depth", "attempts", "owner", "field", "awaits", "reason"];
         Answer::list("parked", rows, columns)
     } else {
         let columns = &[

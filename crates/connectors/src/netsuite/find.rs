@@ -5,6 +5,7 @@ use super::{
     answer::{Access, Verdict},
     call::Call,
     record_type,
+    suiteql::literal,
 };
 use crate::{Cause, Contact, Error, Object, Recorded, http::Answer};
 use jiff::civil::Date;
@@ -101,11 +102,6 @@ impl Id {
 }
 
 #[derive(Deserialize)]
-struct Rows {
-    items: Vec<Row>,
-}
-
-#[derive(Deserialize)]
 struct Row {
     id: Id,
     #[serde(default)]
@@ -121,19 +117,6 @@ struct Row {
 }
 
 impl NetSuite {
-    /// The first rows of a SuiteQL query.
-    pub(super) async fn select<T: serde::de::DeserializeOwned>(
-        &self,
-        cause: &Cause,
-        query: &str,
-        limit: u32,
-    ) -> Result<T, Error> {
-        let url = self.url(&format!("query/v1/suiteql?limit={limit}"))?;
-        let body = Some(serde_json::json!({ "q": query }).to_string());
-        let call = Call { access: Access::Read, method: Method::POST, url, body, job: None };
-        read(&self.call(cause, &call).await.map_err(Error::from)?)
-    }
-
     pub(super) fn record_url(&self, object: Object, ours: &str) -> Result<Url, Error> {
         let external_id = self.scheme.external_id(object, ours);
         self.url(&format!("record/v1/{}/eid:{external_id}", record_type(object)))
@@ -177,11 +160,11 @@ impl NetSuite {
     pub(super) async fn by_number(&self, cause: &Cause, object: Object, number: &str) -> Result<Option<Found>, Error> {
         let Some(code) = transaction_code(object) else { return Ok(None) };
         let query = format!(
-            "SELECT id, externalid, tranid, trandate, custbody_tl_event_id, custbody_tl_original_date FROM transaction WHERE type = '{code}' AND tranid = '{}'",
-            number.replace('\'', "''")
+            "SELECT id, externalid, tranid, trandate, custbody_tl_event_id, custbody_tl_original_date FROM transaction WHERE type = '{code}' AND tranid = {}",
+            literal(number)
         );
-        let rows: Rows = self.select(cause, &query, 1).await?;
-        Ok(rows.items.into_iter().next().map(|row| Found {
+        let row: Option<Row> = self.select_first(cause, &query).await?;
+        Ok(row.map(|row| Found {
             id: row.id.into_text(),
             external_id: row.externalid.unwrap_or_default(),
             number: row.tranid,

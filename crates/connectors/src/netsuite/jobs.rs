@@ -55,6 +55,13 @@ struct TaskResult {
     error: serde_json::Value,
 }
 
+/// What became of a job.
+struct Done {
+    results: Vec<TaskResult>,
+    /// The job is that of an earlier request.
+    is_repeated: bool,
+}
+
 impl NetSuite {
     /// Writes at most [`MAX_RECORDS`] records of one kind; one answer each, in order.
     pub(super) async fn create_many<B: Serialize + Sync>(
@@ -63,14 +70,14 @@ impl NetSuite {
         members: &[Member<'_, B>],
     ) -> Vec<Result<Recorded, Error>> {
         match self.run_job(object, members).await {
-            Ok(results) if results.len() == members.len() => {
+            Ok(done) if done.results.len() == members.len() => {
                 let mut answers = Vec::with_capacity(members.len());
-                for (member, result) in members.iter().zip(results) {
-                    answers.push(self.member(object, member, result).await);
+                for (member, result) in members.iter().zip(done.results) {
+                    answers.push(self.member(object, member, result, done.is_repeated).await);
                 }
                 answers
             }
-            Ok(results) => {
+            Ok(Done { results, .. }) => {
                 let reason = format!("{} results for {} records", results.len(), members.len());
                 members.iter().map(|_| Err(unknown(reason.clone()))).collect()
             }
@@ -78,24 +85,21 @@ impl NetSuite {
         }
     }
 
-    async fn run_job<B: Serialize + Sync>(
-        &self,
-        object: Object,
-        members: &[Member<'_, B>],
-    ) -> Result<Vec<TaskResult>, Error> {
-        let Some(first) = members.first() else { return Ok(Vec::new()) };
+    async fn run_job<B: Serialize + Sync>(&self, object: Object, members: &[Member<'_, B>]) -> Result<Done, Error> {
+        let Some(first) = members.first() else { return Ok(Done { results: Vec::new(), is_repeated: false }) };
         let url = self.url(&format!("record/v1/{}", record_type(object)))?;
         let body = super::create::encode(&Collection { items: members.iter().map(|member| &member.body).collect() })?;
         let job = Some(key(object, members.iter().map(|member| member.ours)));
         let call = Call { access: Access::Write, method: Method::POST, url, body: Some(body), job };
         let answer = self.call(first.cause, &call).await.map_err(Error::from)?;
+        let is_repeated = answer.status == StatusCode::BAD_REQUEST;
         let id = answer.location.as_deref().and_then(last_segment).map(str::to_owned);
         let id = id.ok_or_else(|| unknown("a job was accepted without saying which".into()))?;
         self.wait_for(first.cause, &id).await?;
         // From here on the records are written or refused: a result that cannot be read leaves them unknown, not undone.
         let results = self.read_job(first.cause, &format!("async/v1/job/{id}/task/1/result")).await;
         let results: Results = results.map_err(|error| unknown(format!("job {id}: {error}")))?;
-        Ok(results.items)
+        Ok(Done { results: results.items, is_repeated })
     }
 
     async fn wait_for(&self, cause: &Cause, id: &str) -> Result<(), Error> {
@@ -116,13 +120,23 @@ impl NetSuite {
         read(&self.call(cause, &call).await.map_err(Error::from)?)
     }
 
-    async fn member<B>(&self, object: Object, member: &Member<'_, B>, result: TaskResult) -> Result<Recorded, Error> {
+    async fn member<B: Serialize + Sync>(
+        &self,
+        object: Object,
+        member: &Member<'_, B>,
+        result: TaskResult,
+        is_repeated: bool,
+    ) -> Result<Recorded, Error> {
         let wanted = Wanted { object, ours: member.ours, number: None };
         let status = StatusCode::from_u16(result.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&result.error).unwrap_or_default();
         let answer = Answer { status, location: result.location, retry_after: None, body, is_whole: true };
         if status.is_success() {
             return self.recorded(member.cause, wanted, &answer).await;
+        }
+        if is_repeated {
+            // A refusal of an earlier time, which would stand for as long as the key is remembered: what was refused then may be mended.
+            return self.create(member.cause, wanted, &member.body).await;
         }
         match verdict(Access::Write, &answer) {
             Verdict::Duplicate { field, reason } => {

@@ -1,5 +1,7 @@
 //! The key that signs our assertions, read from files each time, so that replacing the files is the whole rotation.
 
+use super::certificate::{self, Notice, REMEDY, notice};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto};
 use serde::Serialize;
 use std::{
@@ -25,6 +27,8 @@ pub struct Credentials {
     pub certificate_id: CertificateId,
     /// PKCS#8 PEM: RSA (3072 or 4096 bits) or EC (P-256, P-384).
     pub private_key_file: PathBuf,
+    /// The certificate itself (PEM), to be told of its end in time. Read again for each token, like the others.
+    pub certificate_file: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -37,12 +41,47 @@ struct Claims<'a> {
 }
 
 impl Credentials {
+    pub(super) async fn certificate_id(&self) -> Result<String, String> {
+        match &self.certificate_id {
+            CertificateId::Fixed(id) => Ok(id.clone()),
+            CertificateId::File(path) => Ok(read(path).await?.trim().to_owned()),
+        }
+    }
+
+    /// What a refusal of our credentials is to say besides its own reason: which certificate, how long it is good, what to do.
+    pub(super) async fn when_refused(&self) -> String {
+        let id = self.certificate_id().await.unwrap_or_default();
+        let end = match self.certificate_end().await {
+            Some(Ok(ends)) if notice(ends, Timestamp::now()) == Notice::Over => format!(" ended on {}", day(ends)),
+            Some(Ok(ends)) => format!(" is valid until {}", day(ends)),
+            Some(Err(reason)) => format!(" ({reason})"),
+            None => " may have ended, or lost its mapping".to_owned(),
+        };
+        format!("certificate `{id}`{end}; {REMEDY}")
+    }
+
+    /// Warns of a certificate that ends soon.
+    pub(super) async fn warn_of_end(&self) {
+        let (id, end) = (self.certificate_id().await.unwrap_or_default(), self.certificate_end().await);
+        match end.map(|end| end.map(|ends| (ends, notice(ends, Timestamp::now())))) {
+            None | Some(Ok((_, Notice::Fine))) => {}
+            Some(Ok((ends, Notice::EndsIn { days }))) => {
+                tracing::warn!(certificate = id, days, ends = %day(ends), "the certificate for NetSuite ends soon: {REMEDY}");
+            }
+            Some(Ok((ends, Notice::Over))) => {
+                tracing::warn!(certificate = id, ended = %day(ends), "the certificate file for NetSuite is over: {REMEDY}");
+            }
+            Some(Err(reason)) => tracing::warn!(certificate = id, reason, "the certificate file cannot be read"),
+        }
+    }
+
+    async fn certificate_end(&self) -> Option<Result<Timestamp, String>> {
+        Some(certificate::ends_at(self.certificate_file.as_deref()?).await)
+    }
+
     /// A signed assertion for the token endpoint.
     pub(super) async fn assertion(&self, token_url: &Url) -> Result<String, String> {
-        let certificate_id = match &self.certificate_id {
-            CertificateId::Fixed(id) => id.clone(),
-            CertificateId::File(path) => read(path).await?.trim().to_owned(),
-        };
+        let certificate_id = self.certificate_id().await?;
         let pem = read(&self.private_key_file).await?;
         let (key, algorithm) =
             signing_key(pem.as_bytes()).map_err(|reason| format!("{}: {reason}", self.private_key_file.display()))?;
@@ -57,6 +96,10 @@ impl Credentials {
         let header = Header { kid: Some(certificate_id), ..Header::new(algorithm) };
         jsonwebtoken::encode(&header, &claims, &key).map_err(|error| format!("the assertion cannot be signed: {error}"))
     }
+}
+
+fn day(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
 }
 
 async fn read(path: &Path) -> Result<String, String> {

@@ -4,16 +4,19 @@
 mod answer;
 mod body;
 mod call;
+mod certificate;
 mod change;
 mod create;
 mod external_id;
 mod find;
+mod governance;
 mod jobs;
 mod key;
 mod money;
 mod period;
 mod plan;
 mod search;
+mod suiteql;
 mod token;
 
 pub use external_id::Scheme;
@@ -59,6 +62,7 @@ pub struct NetSuite {
     scheme: Scheme,
     tokens: TokenSource,
     limit: AdaptiveLimit,
+    bounds: Bounds,
 }
 
 impl fmt::Debug for NetSuite {
@@ -81,6 +85,9 @@ impl NetSuite {
         if options.concurrency == 0 {
             keep("concurrency: must be at least 1".into());
         }
+        if !(1..=options.bounds.query_rows).contains(&options.bounds.page_rows) {
+            keep("page_rows: must be from 1 to query_rows".into());
+        }
         if options.credentials.client_id.trim().is_empty() {
             keep("client_id: must not be empty; it is the client id of the integration record".into());
         }
@@ -90,7 +97,8 @@ impl NetSuite {
         };
         let http = Arc::new(http);
         let tokens = TokenSource::new(http.clone(), token_url, options.credentials);
-        Ok(Self { http, rest, scheme, tokens, limit: AdaptiveLimit::new(options.concurrency) })
+        let limit = AdaptiveLimit::new(options.concurrency);
+        Ok(Self { http, rest, scheme, tokens, limit, bounds: options.bounds })
     }
 }
 
@@ -158,6 +166,10 @@ impl ChargeUsage for NetSuite {
     async fn charge_usage(&self, cause: &Cause, charge: &NewCharge) -> Result<Recorded, Error> {
         let wanted = Wanted { object: Object::Charge, ours: &charge.charge_id, number: None };
         self.create(cause, wanted, &plan::Charge::new(&self.scheme, cause, charge)).await
+    }
+
+    fn most_charges(&self) -> usize {
+        jobs::MAX_RECORDS
     }
 
     async fn charge_many(&self, charges: &[(Cause, NewCharge)]) -> Vec<Result<Recorded, Error>> {

@@ -15,11 +15,6 @@ pub(super) trait Dated: Serialize {
 }
 
 #[derive(Deserialize)]
-struct Periods {
-    items: Vec<Period>,
-}
-
-#[derive(Deserialize)]
 struct Period {
     startdate: Date,
 }
@@ -55,7 +50,7 @@ impl NetSuite {
             "SELECT startdate FROM accountingperiod WHERE startdate > TO_DATE('{date}', 'YYYY-MM-DD') AND closed = 'F' \
              AND arlocked = 'F' AND isyear = 'F' AND isquarter = 'F' AND isadjust = 'F' ORDER BY startdate"
         );
-        let periods: Periods = self.select(cause, &query, 1).await?;
-        Ok(periods.items.into_iter().next().map(|period| period.startdate))
+        let period: Option<Period> = self.select_first(cause, &query).await?;
+        Ok(period.map(|period| period.startdate))
     }
 }

@@ -1,14 +1,12 @@
 //! Whether the ERP has a customer already, under an id that is not ours. Asked before the first customer of an account is made: two
 //! customers for one company are hard to part again.
 
-use super::{NetSuite, SYSTEM, body::match_name};
+use super::{NetSuite, SYSTEM, body::match_name, suiteql::literal};
 use crate::{Cause, Error, NewCustomer, Object, queue};
 use serde::Deserialize;
 
-#[derive(Deserialize)]
-struct Customers {
-    items: Vec<Customer>,
-}
+/// Customers that a refusal names; the others are counted.
+const SHOWN: usize = 5;
 
 #[derive(Deserialize)]
 struct Customer {
@@ -38,7 +36,10 @@ impl NetSuite {
         same.sort();
         same.dedup();
         let ours = self.scheme.external_id(Object::Customer, &customer.account_id);
-        let reason = format!("{SYSTEM} has {} already; `{ours}` would be another one", same.join(", "));
+        let shown = same.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = same.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let reason = format!("{SYSTEM} has {shown}{more} already; `{ours}` would be another one");
         let field = Some("externalId".to_owned());
         Err(Error::Refused { code: "CUSTOMER_DUPLICATE", queue: queue::MASTER_DATA, field, reason })
     }
@@ -51,10 +52,10 @@ impl NetSuite {
         value: &str,
         what: &str,
     ) -> Result<Vec<String>, Error> {
-        let query = format!("SELECT id, externalid FROM customer WHERE {column} = '{}'", value.replace('\'', "''"));
-        let found: Customers = self.select(cause, &query, 10).await?;
+        let query = format!("SELECT id, externalid FROM customer WHERE {column} = {} ORDER BY id", literal(value));
+        let found: Vec<Customer> = self.select_all(cause, &query).await?;
         let ours = self.scheme.external_id(Object::Customer, &customer.account_id);
-        let others = found.items.into_iter().filter(|found| found.externalid.as_ref() != Some(&ours));
+        let others = found.into_iter().filter(|found| found.externalid.as_ref() != Some(&ours));
         Ok(others
             .map(|found| {
                 let id = found.externalid.as_deref().unwrap_or("none");

@@ -121,7 +121,14 @@ impl TokenSource {
         let request = self.http.client().post(self.url.clone());
         let request = request.header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         let answer = self.http.send(request).await.map_err(no_token)?;
-        let granted = granted(&answer)?;
+        let granted = match granted(&answer) {
+            Err(Error::Unauthorized { system, reason }) => {
+                let reason = format!("{reason}; {}", self.credentials.when_refused().await);
+                return Err(Error::Unauthorized { system, reason });
+            }
+            other => other?,
+        };
+        self.credentials.warn_of_end().await;
         let now = Instant::now();
         let life = lifetime(&granted.expires_in);
         tracing::debug!(generation, seconds = life.as_secs(), "access token renewed");

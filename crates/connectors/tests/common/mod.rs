@@ -25,6 +25,7 @@ pub fn options(base_url: String, key: &Path) -> Options {
             client_id: "throughline-dev-client".into(),
             certificate_id: CertificateId::Fixed("throughline-dev-certificate".into()),
             private_key_file: key.to_owned(),
+            certificate_file: None,
         },
         external_id_prefix: "tl-".into(),
         concurrency: 4,

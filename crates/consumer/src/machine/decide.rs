@@ -152,6 +152,7 @@ impl<H: Handler> Machine<H> {
             now_ms: now,
             envelope: arrived.and_then(|arrived| arrived.envelope.as_ref()),
             key: arrived.map_or("", Arrived::key),
+            refusals: item.work.refusals(),
         };
         let input = match &item.work {
             Work::Live(arrived) | Work::Parked { arrived, .. } => {
@@ -244,7 +245,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    fn outgoing(&self, event: Publish) -> NewOutgoing {
+    pub(super) fn outgoing(&self, event: Publish) -> NewOutgoing {
         NewOutgoing {
             partition: partition_of(&self.settings, &event.topic, &event.key),
             topic: event.topic,

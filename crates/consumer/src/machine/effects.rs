@@ -320,7 +320,8 @@ impl<H: Handler> Machine<H> {
             }
         }
         let envelope = arrived.and_then(|arrived| arrived.envelope.as_ref());
-        let context = Context { now_ms: now, envelope, key: arrived.map_or("", super::Arrived::key) };
+        let refusals = step.items.last().map_or(0, |item| item.work.refusals());
+        let context = Context { now_ms: now, envelope, key: arrived.map_or("", super::Arrived::key), refusals };
         let decision = self.ask(&found, &input, &context)?;
         self.check(&decision, &reads)?;
         let staged = self.staged(name, decision.documents, decision.publish, decision.timers);

@@ -28,6 +28,14 @@ impl<E> Work<E> {
         }
     }
 
+    /// How often the event was refused for good before.
+    pub fn refusals(&self) -> u32 {
+        match self {
+            Self::Parked { fate, .. } => u32::try_from(fate.refusals).unwrap_or(0),
+            Self::Live(_) | Self::Timer { .. } => 0,
+        }
+    }
+
     pub fn topic(&self) -> Option<&str> {
         self.arrived().map(|arrived| &*arrived.record.topic)
     }

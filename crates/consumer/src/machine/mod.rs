@@ -15,8 +15,10 @@ mod io;
 mod lane;
 mod letters;
 mod memory;
+mod pages;
 mod parking;
 mod restore;
+mod verdict;
 
 pub(crate) use io::millis as millis_of;
 pub use io::*;

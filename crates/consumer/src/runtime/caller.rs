@@ -190,10 +190,13 @@ impl<F: Effect, T: Target<F>> Caller<F, T> {
         let most = if probe { 1 } else { self.limits.batch.max(1) };
         let Some(first) = self.waiting.pop_front() else { return Vec::new() };
         let kind = first.call.kind;
+        let collection = first.call.intent.effect.collection();
         let mut jobs = vec![first];
-        while kind == CallKind::Apply && jobs.len() < most {
+        while kind == CallKind::Apply && collection.is_some() && jobs.len() < most {
             let fits = |job: &Job<F>| {
-                job.call.kind == CallKind::Apply && jobs.iter().all(|taken| taken.call.entity != job.call.entity)
+                job.call.kind == CallKind::Apply
+                    && job.call.intent.effect.collection() == collection
+                    && jobs.iter().all(|taken| taken.call.entity != job.call.entity)
             };
             let Some(index) = self.waiting.iter().position(fits) else { break };
             let Some(job) = self.waiting.remove(index) else { break };
@@ -310,15 +313,22 @@ mod tests {
     };
 
     #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-    struct Touch;
+    struct Touch {
+        thing: String,
+        collection: Option<u8>,
+    }
 
     impl Effect for Touch {
         fn key(&self) -> String {
-            "touch".to_owned()
+            format!("touch:{}", self.thing)
         }
 
         fn entity(&self) -> String {
-            "thing".to_owned()
+            self.thing.clone()
+        }
+
+        fn collection(&self) -> Option<&'static str> {
+            self.collection.map(|number| if number == 0 { "zero" } else { "other" })
         }
     }
 
@@ -342,10 +352,42 @@ mod tests {
     }
 
     fn call() -> Job<Touch> {
-        let intent =
-            Intent { effect: Touch, attempts: 0, traceparent: None, event_id: "e".to_owned(), correlation_id: None };
+        touch("thing", None)
+    }
+
+    fn touch(thing: &str, collection: Option<u8>) -> Job<Touch> {
+        let effect = Touch { thing: thing.to_owned(), collection };
+        let intent = Intent { effect, attempts: 0, traceparent: None, event_id: "e".to_owned(), correlation_id: None };
         let id = CallId { step: StepId { entry: 1, index: 0 }, effect: 0 };
-        Job { slice: 0, call: Call { id, kind: CallKind::Apply, entity: "thing".to_owned(), intent } }
+        Job { slice: 0, call: Call { id, kind: CallKind::Apply, entity: thing.to_owned(), intent } }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_takes_what_waits_of_one_collection_and_no_entity_twice() {
+        let (_requests, from_slices) = mpsc::unbounded_channel();
+        let (_all, all_slices) = watch::channel(1);
+        let observer =
+            Observer::new(Arc::new(telemetry::Metrics::new("test")), Health::new(Duration::from_secs(1)), "nobody");
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger::memory::MemoryLedger::default());
+        let certain = (ledger, Awake::new(Duration::from_secs(10)));
+        let mut caller = Caller::new(Arc::new(Counting::default()), from_slices, all_slices, certain, observer);
+        caller.limits.batch = 3;
+        let waiting = [
+            ("a", Some(0)),
+            ("b", Some(1)),
+            ("c", None),
+            ("a", Some(0)),
+            ("d", Some(0)),
+            ("e", Some(0)),
+            ("f", Some(0)),
+        ];
+        caller.waiting.extend(waiting.map(|(thing, collection)| touch(thing, collection)));
+        let mut calls = Vec::new();
+        while !caller.waiting.is_empty() {
+            let jobs = caller.next_jobs(false);
+            calls.push(jobs.iter().map(|job| job.call.entity.clone()).collect::<Vec<_>>().join(" "));
+        }
+        assert_eq!(calls, ["a d e", "b", "c", "a f"]);
     }
 
     /// A member owns slice 0, sleeps, wakes and finds a call in its queue. What the slice is told, and how many calls went out.

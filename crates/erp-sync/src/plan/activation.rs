@@ -1,6 +1,8 @@
 //! `contract.activated`: the customer, once, and the sales order.
 
-use super::{Decision, Place, lines, local_day, protected, revenue, scope, version};
+mod guard;
+
+use super::{Decision, Place, lines, local_day, revenue, scope, version};
 use crate::{
     document::{self, Account, Contract, ContractState, ErpDocument, Known, Order, kind},
     effect::ErpEffect,
@@ -10,8 +12,6 @@ use connectors::{Contact, ContactChange, NewCustomer, NewOrder, Span};
 use events::{ContractActivated, Personal, common::Customer};
 use failure::Failure;
 use jiff::civil::Date;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 
 /// # Errors
 /// A version out of order; anything that the mapping does not name.
@@ -26,6 +26,7 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &ContractActivated) -> R
         orders: contract.map(|contract| contract.orders.clone()).unwrap_or_default(),
     };
     if active.erp.is_some() {
+        guard::again(known, contract, event)?;
         // A contract that becomes active again keeps its order: an order is made once for its contract.
         let again = Decision::skip("the contract has its sales order already");
         return Ok(again.put(kind::CONTRACT, &event.contract_id, ErpDocument::Contract(active)));
@@ -73,14 +74,14 @@ fn customer(mapping: &Mapping, known: Known<'_>, event: &ContractActivated) -> R
         let account = Account {
             account_id: event.account_id.clone(),
             contact_digest,
-            protected: owned(&event.customer),
+            protected: guard::owned(&event.customer),
             places: vec![format!("{}/{}", event.legal_entity_id, event.currency)],
             erp: None,
         };
         let effect = ErpEffect::CreateCustomer { customer };
         return Ok(Decision::new().effect(effect).put(kind::ACCOUNT, &event.account_id, ErpDocument::Account(account)));
     };
-    guard(found, &event.customer)?;
+    guard::customer(found, &event.customer)?;
     let place = (&*event.legal_entity_id, &*event.currency);
     if found.contact_digest == contact_digest || contact == Contact::default() {
         return scope::enabled(mapping, Decision::new(), Some(found), &event.contract_id, place);
@@ -114,48 +115,9 @@ fn contact(customer: &Customer) -> Contact {
     Contact { email: text(&customer.email), phone: text(&customer.phone) }
 }
 
-/// Fields of a customer that are the ERP's as soon as it has the customer.
-fn owned(customer: &Customer) -> BTreeMap<String, String> {
-    let tax_ids = customer.tax_ids.iter().map(|id| format!("{}={}", id.scheme, id.value.reveal()));
-    let tax_ids = tax_ids.collect::<Vec<_>>().join(";");
-    let exemption = customer.tax_exemption.to_string();
-    [
-        ("customer.legal_name", fingerprint([Some(customer.legal_name.reveal())])),
-        ("customer.tax_ids", fingerprint([Some(&*tax_ids)])),
-        ("customer.tax_exemption", exemption),
-        ("customer.currency", customer.currency.clone()),
-    ]
-    .into_iter()
-    .map(|(field, value)| (field.to_owned(), value))
-    .collect()
-}
-
-/// A contract brings the customer along; it does not change it. Names and numbers are shown as fingerprints: they are personal data.
-fn guard(found: &Account, customer: &Customer) -> Result<(), Failure> {
-    let new = owned(customer);
-    let differ = |(field, before): &(&String, &String)| new.get(*field).is_some_and(|after| after != *before);
-    let Some((field, before)) = found.protected.iter().find(differ) else { return Ok(()) };
-    let after = new.get(field).map_or("", String::as_str);
-    let reason = format!(
-        "{field} of account `{}` is the ERP's since it has the customer: {before} there, {after} in the event",
-        found.account_id
-    );
-    Err(protected(connectors::queue::MASTER_DATA, field, reason))
-}
-
 /// A fingerprint that tells whether contact data changed, and nothing else about it.
 fn digest(contact: &Contact) -> String {
-    fingerprint([contact.email.as_deref(), contact.phone.as_deref()])
-}
-
-fn fingerprint<const N: usize>(fields: [Option<&str>; N]) -> String {
-    let mut hash = Sha256::new();
-    for field in fields {
-        hash.update([u8::from(field.is_some())]);
-        hash.update(field.unwrap_or_default().as_bytes());
-        hash.update([0]);
-    }
-    hash.finalize()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    guard::fingerprint([contact.email.as_deref(), contact.phone.as_deref()])
 }
 
 fn order(mapping: &Mapping, event: &ContractActivated) -> Result<NewOrder, Failure> {
@@ -195,7 +157,7 @@ pub fn reads(event: &ContractActivated) -> Vec<ledger::DocumentKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{activated, deferred, kept, mapping, state};
+    use crate::testing::{activated, cancelled, deferred, kept, mapping, state};
     use consumer::Effect as _;
     use failure::Class;
 
@@ -274,6 +236,34 @@ mod tests {
         let again = ContractActivated { entity_version: 2, ..activated("A-1", "C-1") };
         let decision = plan(&mapping(), Known(&state.documents()), &again).expect("a plan");
         assert!(decision.effects.is_empty() && decision.skipped.is_some() && decision.documents.len() == 1);
+    }
+
+    #[test]
+    fn what_the_erp_owns_of_an_order_is_not_changed_by_activating_its_contract_again() {
+        let state = kept(&mapping(), &[activated("A-1", "C-1").into()]);
+        let refused = |change: fn(&mut ContractActivated)| {
+            let mut event = ContractActivated { entity_version: 2, ..activated("A-1", "C-1") };
+            change(&mut event);
+            let failure = plan(&mapping(), Known(&state.documents()), &event).err().expect("refused");
+            (failure.code.to_string(), failure.field.unwrap_or_default(), failure.owner.unwrap_or_default())
+        };
+        let told = |code: &str, field: &str, owner: &str| (code.to_owned(), field.to_owned(), owner.to_owned());
+        assert_eq!(refused(|event| event.currency = "EUR".into()), told("FIELD_PROTECTED", "currency", "finance"));
+        let entity = refused(|event| event.legal_entity_id = "DE".into());
+        assert_eq!(entity, told("FIELD_PROTECTED", "legal_entity_id", "finance"));
+        let name = refused(|event| event.customer.legal_name = "Another Name".into());
+        assert_eq!(name, told("FIELD_PROTECTED", "customer.legal_name", "master-data"));
+        let line = refused(|event| event.lines[0].amount_minor += 1);
+        assert_eq!(line, told("ORDER_LINE_DIFFERS", "lines[0]", "finance"));
+    }
+
+    #[test]
+    fn a_cancelled_contract_that_is_activated_again_is_for_people() {
+        let events = [activated("A-1", "C-1").into(), cancelled("A-1", "C-1", 2, jiff::civil::date(2026, 7, 1)).into()];
+        let state = kept(&mapping(), &events);
+        let again = ContractActivated { entity_version: 3, ..activated("A-1", "C-1") };
+        let failure = plan(&mapping(), Known(&state.documents()), &again).err().expect("its order is closed");
+        assert_eq!(failure.code, "ORDER_CLOSED");
     }
 
     #[test]

@@ -20,7 +20,6 @@ mod share;
 pub mod skipped;
 mod tax;
 pub mod usage;
-mod version;
 pub mod void;
 pub mod write_off;
 
@@ -32,6 +31,7 @@ use crate::{
     handler::ErpSync,
     mapping::{ClosedPeriod, Mapping},
 };
+use events::version;
 use failure::Failure;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 

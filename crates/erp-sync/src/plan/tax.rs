@@ -18,7 +18,10 @@ pub(super) fn spread(
     breakdown: &[TaxLine],
     total_minor: i64,
 ) -> Result<(), Failure> {
-    if by_line(mapping, lines, items, breakdown)? == total_minor {
+    let stated = by_line(mapping, lines, items, breakdown)?;
+    // Where no line names a tax, the document's categories count also if nothing is due: reverse charge belongs into the tax return.
+    let is_named = breakdown.is_empty() || lines.iter().any(|line| !line.taxes.is_empty());
+    if stated == total_minor && is_named {
         return Ok(());
     }
     lines.iter_mut().for_each(|line| line.taxes.clear());

@@ -24,7 +24,7 @@ pub(super) const ENTRIES: &str =
     "SELECT slice, entry, epoch, at_ms, body FROM journal WHERE slice = $1 AND entry >= $2 ORDER BY entry LIMIT $3";
 const PARKED_PAGE: &str = r#"
     SELECT slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value, headers, uid, hash, parked_ms,
-        state, failure, attempts, receipts, unknown, changed_ms
+        state, failure, attempts, refusals, receipts, unknown, changed_ms
     FROM parked_record WHERE slice = $1 AND sequence = $2 AND no >= $3
         AND state IN ('waiting', 'letter_pending', 'dead_lettered') ORDER BY no LIMIT $4"#;
 const AUDIT: &str =
@@ -124,7 +124,7 @@ pub(super) async fn parked_records(conn: &mut Conn, wanted: &ParkedFilter) -> Re
     filter.equal("state", wanted.state.map(crate::ParkedState::as_str));
     filter.equal("uid", wanted.uid.map(uuid));
     let sql = r#"SELECT slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value, headers, uid, hash,
-                 parked_ms, state, failure, attempts, receipts, unknown, changed_ms FROM parked_record"#;
+                 parked_ms, state, failure, attempts, refusals, receipts, unknown, changed_ms FROM parked_record"#;
     let order = format!("ORDER BY parked_ms, slice, sequence, no LIMIT {}", bound(wanted.limit));
     row::all(&filter.query(conn, sql, &order).await?, row::parked)
 }

@@ -123,7 +123,7 @@ pub(super) fn parked(c: &mut Columns<'_>) -> Result<ParkedRecord> {
         uid: c.value::<Option<Uuid>>()?.map(uid),
         hash: PayloadHash(c.value()?),
         parked_ms: c.value()?,
-        fate: columns::fate(c.value()?, c.value()?, c.value()?, c.value()?, c.value()?, c.value()?)?,
+        fate: columns::fate(c.value()?, c.value()?, c.value()?, c.value()?, c.value()?, c.value()?, c.value()?)?,
     })
 }
 

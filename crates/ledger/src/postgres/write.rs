@@ -5,7 +5,7 @@ use crate::batch::Rows;
 use crate::codec;
 use crate::columns::{FateColumns, publishes_column};
 use crate::horizon::needed_since;
-use crate::types::{ParkedRecord, SliceCommit};
+use crate::types::{ParkedFate, ParkedRecord, SliceCommit};
 use events::Uid;
 use std::borrow::Cow;
 use tokio_postgres::types::ToSql;
@@ -80,21 +80,22 @@ const SEQUENCE_REMOVALS: &str = "
 
 const PARKED_INSERTS: &str = r#"
     INSERT INTO parked_record (slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value, headers, uid, hash,
-        parked_ms, needed_ms, state, failure, attempts, receipts, unknown, changed_ms)
+        parked_ms, needed_ms, state, failure, attempts, refusals, receipts, unknown, changed_ms)
     SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bytea[],
         $9::bytea[], $10::bytea[], $11::uuid[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::text[],
-        $17::int[], $18::text[], $19::text[], $20::bigint[])"#;
+        $17::int[], $18::int[], $19::text[], $20::text[], $21::bigint[])"#;
 
 /// Breaks the transaction like the fence does if a record is not there.
 pub(super) const PARKED_UPDATES: &str = "
     WITH changed AS (
-        UPDATE parked_record p SET state = d.state, failure = d.failure, attempts = d.attempts, receipts = d.receipts,
-            unknown = d.unknown, changed_ms = d.changed_ms
-        FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
-            $9::bigint[]) AS d(slice, sequence, no, state, failure, attempts, receipts, unknown, changed_ms)
+        UPDATE parked_record p SET state = d.state, failure = d.failure, attempts = d.attempts, refusals = d.refusals,
+            receipts = d.receipts, unknown = d.unknown, changed_ms = d.changed_ms
+        FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::int[], $7::int[], $8::text[],
+            $9::text[], $10::bigint[]) AS d(slice, sequence, no, state, failure, attempts, refusals, receipts, unknown,
+            changed_ms)
         WHERE p.slice = d.slice AND p.sequence = d.sequence AND p.no = d.no
         RETURNING 1)
-    SELECT 1 / (count(*) = $10::bigint)::int FROM changed";
+    SELECT 1 / (count(*) = $11::bigint)::int FROM changed";
 
 const INTENT_PUTS: &str = "
     INSERT INTO intent (slice, effect_key, sequence, entity, state, attempts, code, reason, since_ms)
@@ -279,7 +280,7 @@ fn parked_inserts<'a>(all: &'a [Cow<'a, ParkedRecord>]) -> Vec<Param<'a>> {
         column(all, |r| r.parked_ms),
         column(all, |r| needed_since(r)),
     ];
-    params.extend(fate_columns(fates, all.iter().map(|r| (r.fate.attempts, r.fate.changed_ms))));
+    params.extend(fate_columns(fates, all.iter().map(|r| &r.fate)));
     params
 }
 
@@ -291,22 +292,35 @@ fn parked_updates<'a>(rows: &'a Rows<'a>) -> Vec<Param<'a>> {
         column(all, |(_, sequence, _, _)| to_column(sequence)),
         column(all, |(_, _, no, _)| *no),
     ];
-    params.extend(fate_columns(fates, all.iter().map(|(_, _, _, fate)| (fate.attempts, fate.changed_ms))));
+    params.extend(fate_columns(fates, all.iter().map(|(_, _, _, fate)| *fate)));
     params.push(count(all));
     params
 }
 
-/// state, failure, attempts, receipts, unknown, changed_ms
-fn fate_columns(fates: Vec<FateColumns>, numbers: impl Iterator<Item = (i32, i64)>) -> [Param<'static>; 6] {
-    let (attempts, changed): (Vec<i32>, Vec<i64>) = numbers.unzip();
-    let states: Vec<&'static str> = fates.iter().map(|f| f.state).collect();
-    let (mut failures, mut receipts, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+/// state, failure, attempts, refusals, receipts, unknown, changed_ms
+fn fate_columns<'a>(columns: Vec<FateColumns>, fates: impl Iterator<Item = &'a ParkedFate>) -> [Param<'static>; 7] {
+    let (mut attempts, mut refusals, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     for fate in fates {
+        attempts.push(fate.attempts);
+        refusals.push(fate.refusals);
+        changed.push(fate.changed_ms);
+    }
+    let states: Vec<&'static str> = columns.iter().map(|f| f.state).collect();
+    let (mut failures, mut receipts, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for fate in columns {
         failures.push(fate.failure);
         receipts.push(fate.receipts);
         unknown.push(fate.unknown);
     }
-    [Box::new(states), Box::new(failures), Box::new(attempts), Box::new(receipts), Box::new(unknown), Box::new(changed)]
+    [
+        Box::new(states),
+        Box::new(failures),
+        Box::new(attempts),
+        Box::new(refusals),
+        Box::new(receipts),
+        Box::new(unknown),
+        Box::new(changed),
+    ]
 }
 
 fn waiting<'a>(rows: &'a Rows<'a>) -> impl Iterator<Item = Write<'a>> {

@@ -12,7 +12,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
 const PARKED_COLUMNS: &str = r#"slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value, headers, uid,
-    hash, parked_ms, state, failure, attempts, receipts, unknown, changed_ms"#;
+    hash, parked_ms, state, failure, attempts, refusals, receipts, unknown, changed_ms"#;
 const SEQUENCE_COLUMNS: &str = "slice, sequence, class, code, reason, owner, field, awaits, attempts, next_attempt_ms,
     since_ms, head_no, tail_no, depth";
 

@@ -137,6 +137,7 @@ pub(super) fn parked(c: &mut Columns<'_, '_>) -> Result<ParkedRecord> {
             &c.value::<String>()?,
             c.value::<Option<String>>()?.as_deref(),
             c.value()?,
+            c.value()?,
             &c.value::<String>()?,
             &c.value::<String>()?,
             c.value()?,

@@ -179,8 +179,9 @@ fn write_parked(c: &Connection, rows: &Rows<'_>) -> Result<()> {
 
 fn insert_parked(c: &Connection, record: &ParkedRecord) -> Result<()> {
     let sql = r#"INSERT INTO parked_record (slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value,
-            headers, uid, hash, parked_ms, needed_ms, state, failure, attempts, receipts, unknown, changed_ms)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+            headers, uid, hash, parked_ms, needed_ms, state, failure, attempts, refusals, receipts, unknown,
+            changed_ms)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
         ON CONFLICT DO NOTHING"#;
     let fate = FateColumns::of(&record.fate);
     let values = params![
@@ -201,6 +202,7 @@ fn insert_parked(c: &Connection, record: &ParkedRecord) -> Result<()> {
         fate.state,
         fate.failure,
         record.fate.attempts,
+        record.fate.refusals,
         fate.receipts,
         fate.unknown,
         record.fate.changed_ms
@@ -212,8 +214,8 @@ fn insert_parked(c: &Connection, record: &ParkedRecord) -> Result<()> {
 }
 
 fn update_parked(c: &Connection, slice: i32, sequence: &str, no: i64, fate: &ParkedFate) -> Result<usize> {
-    let sql = "UPDATE parked_record SET state = ?4, failure = ?5, attempts = ?6, receipts = ?7, unknown = ?8,
-        changed_ms = ?9 WHERE slice = ?1 AND sequence = ?2 AND no = ?3";
+    let sql = "UPDATE parked_record SET state = ?4, failure = ?5, attempts = ?6, refusals = ?7, receipts = ?8,
+        unknown = ?9, changed_ms = ?10 WHERE slice = ?1 AND sequence = ?2 AND no = ?3";
     let columns = FateColumns::of(fate);
     let values = params![
         slice,
@@ -222,6 +224,7 @@ fn update_parked(c: &Connection, slice: i32, sequence: &str, no: i64, fate: &Par
         columns.state,
         columns.failure,
         fate.attempts,
+        fate.refusals,
         columns.receipts,
         columns.unknown,
         fate.changed_ms

@@ -68,6 +68,7 @@ pub fn fate(state: ParkedState) -> ParkedFate {
         state,
         failure: Some(failure::Failure::business("PERIOD_CLOSED", "finance", "closed").at_field("period")),
         attempts: 1,
+        refusals: 3,
         receipts: BTreeMap::from([("effect/1".to_owned(), "{\"id\":\"7\"}".to_owned())]),
         unknown: vec!["effect/2".into()],
         changed_ms: TODAY,

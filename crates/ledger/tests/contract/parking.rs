@@ -28,6 +28,7 @@ pub async fn parked_records_read_back_byte_for_byte(stage: Stage) {
         state: ParkedState::LetterPending,
         failure: None,
         attempts: 0,
+        refusals: 0,
         receipts: Default::default(),
         unknown: Vec::new(),
         changed_ms: -1,

@@ -51,7 +51,7 @@ fn route(app: &App, call: &Call, manner: Manner) -> Result<Reply, Refusal> {
     match (method, segments.as_slice()) {
         ("POST", ["services", "rest", "auth", "oauth2", "v1", "token"]) => Ok(token::issue(app, call)),
         ("POST", ["services", "rest", "query", "v1", "suiteql"]) => suiteql::query(app, call),
-        ("GET", ["services", "rest", "system", "v1", "governanceLimits"]) => Ok(system::governance_limits(app)),
+        ("GET", ["services", "rest", "system", "v1", "governanceLimits"]) => system::governance_limits(app),
         ("GET", ["services", "rest", "async", "v1", "job", id, rest @ ..]) => jobs::poll(app, id, rest),
         (_, ["services", "rest", "record", "v1", name, rest @ ..]) => {
             let kind = Kind::parse(name).ok_or_else(|| {

@@ -28,6 +28,11 @@ pub fn query(app: &App, call: &Call) -> Result<Reply, Refusal> {
         return Err(Refusal { code: Code::InvalidHeader, detail, at: At::Header("Prefer") });
     }
     let page = Page::of(call)?;
+    let most = app.settings().query_rows;
+    if page.offset + page.limit > most {
+        let detail = format!("A query gives at most {most} rows; narrow it instead of reading on.");
+        return Err(Refusal { code: Code::InvalidParameter, detail, at: At::Query("offset") });
+    }
     let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
     let text = body.get("q").and_then(Value::as_str).ok_or_else(|| Refusal::missing("q"))?;
     let invalid = |problem: String| {

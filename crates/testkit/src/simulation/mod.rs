@@ -36,11 +36,13 @@ pub struct Case<H: Handler> {
     pub events: Vec<SimEvent<H::Event>>,
     /// What the outside system refuses for business reasons, in every run.
     pub rule: Rule<H::Effect>,
+    /// Whether people try what was refused again when everything else is done: once in vain, then with the rule taken away.
+    pub is_looked_after: bool,
 }
 
 impl<H: Handler> Case<H> {
     pub fn new(handler: H, events: Vec<SimEvent<H::Event>>) -> Self {
-        Self { handler: Arc::new(handler), events, rule: |_| None }
+        Self { handler: Arc::new(handler), events, rule: |_| None, is_looked_after: false }
     }
 
     /// Runs one schedule and compares it with its twin.

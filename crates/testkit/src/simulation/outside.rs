@@ -37,7 +37,7 @@ pub struct Outside<F: Effect> {
     pub log: Vec<Committed>,
     known: HashMap<String, usize>,
     late: BTreeMap<i64, Vec<(F, String)>>,
-    rule: Rule<F>,
+    rule: Option<Rule<F>>,
     /// Calls that would have taken effect twice if the outside system did not refuse the second record.
     pub second_attempts: usize,
 }
@@ -45,7 +45,12 @@ pub struct Outside<F: Effect> {
 impl<F: Effect> Outside<F> {
     #[must_use]
     pub fn new(rule: Rule<F>) -> Self {
-        Self { log: Vec::new(), known: HashMap::new(), late: BTreeMap::new(), rule, second_attempts: 0 }
+        Self { log: Vec::new(), known: HashMap::new(), late: BTreeMap::new(), rule: Some(rule), second_attempts: 0 }
+    }
+
+    /// What was refused by the rule is taken from now on.
+    pub fn mend(&mut self) {
+        self.rule = None;
     }
 
     /// Late effects whose time has come.
@@ -64,7 +69,7 @@ impl<F: Effect> Outside<F> {
         if fate == Fate::Unavailable {
             return Err(Failure::dependency("ERP_UNAVAILABLE", "refused before send"));
         }
-        if let Some(refusal) = (self.rule)(effect) {
+        if let Some(refusal) = self.rule.and_then(|rule| rule(effect)) {
             let lost = matches!(fate, Fate::AnswerLost | Fate::RequestLost | Fate::Late);
             return Err(if lost { unknown() } else { refusal });
         }

@@ -1,5 +1,7 @@
 //! The simulated world: topic, ledger, outside system, clock, and a scheduler that picks what happens next from a seed.
 
+mod people;
+
 use super::{
     Case, SimEvent,
     check::Observed,
@@ -107,6 +109,7 @@ pub struct World<'a, H: Handler> {
     member: Option<Member<H>>,
     zombies: Vec<Member<H>>,
     faults_left: u32,
+    people_began: bool,
     sometimes: Sometimes,
 }
 
@@ -131,6 +134,7 @@ impl<'a, H: Handler> World<'a, H> {
             published: BTreeMap::new(),
             member: None,
             zombies: Vec::new(),
+            people_began: false,
             sometimes: Sometimes::default(),
         }
     }
@@ -154,7 +158,10 @@ impl<'a, H: Handler> World<'a, H> {
             }
             let quiet = self.member.as_ref().is_none_or(|member| member.machine.is_quiet());
             if !self.wait() || (quiet && quiet_waits > 60 && quiet_waits > self.patience()) {
-                return self.finish(quiet_waits);
+                if !self.people_act()? {
+                    return self.finish(quiet_waits);
+                }
+                quiet_waits = 0;
             }
             quiet_waits += 1;
         }
@@ -236,6 +243,8 @@ impl<'a, H: Handler> World<'a, H> {
             call_retry: RetryPolicy::new(Duration::from_millis(50), Duration::from_secs(1), Some(4)),
             parked_retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(5), None),
             letters_in_row: 1_000,
+            // Timers make days pass: how long something has waited by then is the schedule's doing, not the handler's.
+            not_yet_deadline: Duration::from_secs(1_000 * 24 * 3_600),
             partitions: Arc::new(partitions),
             ..Settings::default()
         }

@@ -210,7 +210,7 @@ impl Journey {
         // Writing into a string does not fail.
         let _ = writeln!(text, "    {}  {end}{at}{entry}", self.service);
         if let Some(Parked { sequence, no, state, attempts, failure, changed, .. }) = &self.parked {
-            let why = failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+            let why = failure.as_ref().map(why).unwrap_or_default();
             let _ = writeln!(
                 text,
                 "    parked    {} in {sequence} as no. {no}, {attempts} attempts, {changed}{why}",
@@ -227,6 +227,12 @@ impl Journey {
             let _ = writeln!(text, "    published {topic}");
         }
     }
+}
+
+/// The reason, with both sides of a refused change, and who decides.
+fn why(failure: &failure::Failure) -> String {
+    let owner = failure.owner.as_deref().map(|owner| format!(", for {owner}")).unwrap_or_default();
+    format!(": {failure}{owner}")
 }
 
 #[cfg(test)]
@@ -280,6 +286,13 @@ mod tests {
     async fn commit(ledger: &MemoryLedger, epoch: i64, entry: i64, body: Entry) {
         let batch = SliceCommit { slice: 0, epoch, entry, at_ms: entry, body, ..SliceCommit::default() };
         assert_eq!(ledger.commit(&[batch]).await.unwrap(), [CommitOutcome::Committed]);
+    }
+
+    #[test]
+    fn a_refused_edit_is_told_with_both_sides_its_field_and_its_owner() {
+        let reason = "currency of order `C-1` is the ERP's: GBP there, EUR in the event";
+        let refused = failure::Failure::business("FIELD_PROTECTED", "finance", reason).at_field("currency");
+        assert_eq!(why(&refused), format!(": FIELD_PROTECTED (business): {reason} [currency], for finance"));
     }
 
     #[tokio::test]

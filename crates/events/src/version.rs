@@ -1,4 +1,4 @@
-//! Versions of a subject: each is applied once, in order, without gaps.
+//! Versions of a subject: each is applied once, in order, without gaps, by every service alike.
 
 use failure::Failure;
 
@@ -6,7 +6,7 @@ use failure::Failure;
 ///
 /// # Errors
 /// `STALE_VERSION` for one that is not newer, `VERSION_GAP` for one that is too new: the missing one is awaited.
-pub(super) fn next(subject: &str, known: Option<i64>, version: i64) -> Result<(), Failure> {
+pub fn next(subject: &str, known: Option<i64>, version: i64) -> Result<(), Failure> {
     let known = known.unwrap_or(0);
     if version <= known {
         let reason = format!("version {version} of `{subject}`, but version {known} is applied already");
@@ -19,12 +19,16 @@ pub(super) fn next(subject: &str, known: Option<i64>, version: i64) -> Result<()
     Ok(())
 }
 
-/// A posted document is never edited: there is only a first version of it.
-pub(super) fn first(subject: &str, known: Option<i64>, version: i64) -> Result<(), Failure> {
+/// What is never edited, such as a posted document, has a first version only; corrections are documents or events of their own.
+///
+/// # Errors
+/// Those of [`next`], and `FIELD_INVALID` where it is there already.
+pub fn first(subject: &str, known: Option<i64>, version: i64) -> Result<(), Failure> {
     next(subject, known, version)?;
     if known.is_some() {
-        let reason =
-            format!("`{subject}` is posted; posted documents are never edited, corrections are documents of their own");
+        let reason = format!(
+            "`{subject}` is there already and is never edited; corrections come as documents or events of their own"
+        );
         return Err(Failure::contract("FIELD_INVALID", reason).at_field("entity_version"));
     }
     Ok(())

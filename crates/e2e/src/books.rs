@@ -1,4 +1,4 @@
-//! The sandboxed ERP seen and set from the outside, and what a service says of itself.
+//! What the ERP's books hold, and what they must hold.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -56,34 +56,9 @@ impl Books {
         }
         books
     }
-}
 
-/// The sandbox's `/__admin`.
-#[derive(Debug, Clone)]
-pub struct Erp {
-    url: String,
-    http: reqwest::Client,
-}
-
-impl Erp {
-    #[must_use]
-    pub fn new(url: &str) -> Self {
-        Self { url: format!("{url}/__admin"), http: reqwest::Client::new() }
-    }
-
-    async fn get(&self, path: &str) -> Result<String> {
-        let answer = self.http.get(format!("{}/{path}", self.url)).send().await?;
-        Ok(answer.error_for_status()?.text().await?)
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Result<()> {
-        let request = self.http.post(format!("{}/{path}", self.url)).body(body.to_string());
-        request.send().await?.error_for_status()?;
-        Ok(())
-    }
-
-    pub async fn books(&self) -> Result<Books> {
-        let state: Value = serde_json::from_str(&self.get("state?accounts=false").await?)?;
+    /// What the ERP's stand-in says of itself.
+    pub(crate) fn of_state(state: &Value) -> Result<Self> {
         let count = |object: &str| state["totals"][object]["count"].as_u64().unwrap_or(0);
         let money = |object: &str| -> Result<BTreeMap<String, i64>> {
             let sums = &state["totals"][object]["amount_minor"];
@@ -91,7 +66,7 @@ impl Erp {
                 if sums.is_null() { BTreeMap::new() } else { serde_json::from_value(sums.clone())? };
             Ok(sums.into_iter().filter(|(_, sum)| *sum != 0).collect())
         };
-        Ok(Books {
+        Ok(Self {
             customers: count("customer"),
             orders: count("salesOrder"),
             revenue_plans: count("revenueArrangement"),
@@ -106,33 +81,4 @@ impl Erp {
             paid_back: money("customerRefund")?,
         })
     }
-
-    /// Records that were made.
-    pub async fn effect_count(&self) -> Result<u64> {
-        Ok(self.books().await?.count())
-    }
-
-    /// Adds a fault rule.
-    pub async fn misbehave(&self, rule: &Value) -> Result<()> {
-        self.post("faults", rule).await
-    }
-
-    /// Ends all misbehaviour.
-    pub async fn behave(&self) -> Result<()> {
-        self.http.delete(format!("{}/faults", self.url)).send().await?.error_for_status()?;
-        Ok(())
-    }
-}
-
-/// Sum of a metric's series, as the service at `http` shows it; `None` if it shows none.
-pub async fn metric(http: &str, name: &str) -> Result<Option<f64>> {
-    let text = reqwest::get(format!("{http}/metrics")).await?.error_for_status()?.text().await?;
-    let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        if !rest.starts_with(['{', ' ']) {
-            return None;
-        }
-        rest.rsplit(' ').next()?.parse::<f64>().ok()
-    });
-    Ok(values.reduce(|sum, value| sum + value))
 }

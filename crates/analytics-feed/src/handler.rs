@@ -4,13 +4,10 @@ use crate::{
     document::{FeedDocument, Known},
     mask::Pseudonyms,
     plan::{Plan, Source, contract, credit, invoice, payment, usage},
-    writer::Writer,
+    writer::{SERVICE, Writer},
 };
 use consumer::{Context, Decision, Documents, Handler, Input, NoEffect};
-use events::{
-    Envelope, Event,
-    topics::{Family, of_family},
-};
+use events::{Envelope, Event};
 use failure::Failure;
 use ledger::DocumentKey;
 
@@ -33,11 +30,11 @@ impl Handler for AnalyticsFeed {
     type Effect = NoEffect;
 
     fn name(&self) -> &'static str {
-        "analytics-feed"
+        SERVICE
     }
 
     fn outputs(&self) -> Vec<&'static str> {
-        of_family(Family::Analytics).map(|subject| subject.topic).collect()
+        Writer::subjects().map(|subject| subject.topic).collect()
     }
 
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {

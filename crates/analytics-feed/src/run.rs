@@ -2,7 +2,6 @@
 
 use crate::{AnalyticsFeed, MaskingConfig, Nobody, Writer};
 use consumer::runtime::{self, Observer, RuntimeConfig, Service};
-use events::topics::{Family, of_family};
 use service::{
     Context, Stop,
     config::{Config, Section},
@@ -29,7 +28,7 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
     let Context { config, health, metrics, shutdown, .. } = context;
     let pseudonyms = config.masking.pseudonyms().map_err(Stop::Config)?;
     let writer = tokio::select! {
-        ids = runtime::schema_ids(&config.runtime.registry, of_family(Family::Analytics)) => Writer::new(ids.map_err(runtime::Error::into_stop)?),
+        ids = runtime::schema_ids(&config.runtime.registry, Writer::subjects()) => Writer::new(ids.map_err(runtime::Error::into_stop)?),
         () = shutdown.draining() => return Ok(()),
     };
     let service = Service {

@@ -5,6 +5,8 @@ use consumer::Publish;
 use events::{Dataset, Envelope, EventSet as _, topics};
 use std::collections::BTreeMap;
 
+/// Our name, as owner of topics too.
+pub const SERVICE: &str = "analytics-feed";
 /// Who we are, as `ce_source`.
 pub const SOURCE: &str = "urn:throughline:analytics-feed";
 
@@ -21,11 +23,15 @@ impl Writer {
         Self { ids }
     }
 
+    /// The analytics topics that this service fills; others tell of their own work.
+    pub fn subjects() -> impl Iterator<Item = &'static topics::Subject> {
+        topics::of_family(topics::Family::Analytics).filter(|subject| subject.owner == SERVICE)
+    }
+
     /// For tests: any ids.
     #[must_use]
     pub fn numbered() -> Self {
-        let analytics = topics::of_family(topics::Family::Analytics);
-        Self::new(analytics.zip(1..).map(|(subject, id)| (subject.topic, id)).collect())
+        Self::new(Self::subjects().zip(1..).map(|(subject, id)| (subject.topic, id)).collect())
     }
 
     /// The records of the rows that one event brings, in order. `cause` is absent for what time brings.
@@ -94,6 +100,7 @@ macro_rules! each {
             Dataset::AnalyticsPayment($name) => $result,
             Dataset::AnalyticsUsage($name) => $result,
             Dataset::AnalyticsMrrMovement($name) => $result,
+            Dataset::AnalyticsOrderStep($name) => $result,
         }
     };
 }

@@ -275,6 +275,28 @@ fn a_posted_invoice_is_never_edited_and_a_void_is_a_row_of_its_own() {
 }
 
 #[test]
+fn a_draft_that_is_voided_before_it_was_posted_leaves_no_row_and_is_never_posted() {
+    let void = InvoiceVoided {
+        account_id: text("A-1"),
+        entity_version: 1,
+        legal_entity_id: text("UK"),
+        invoice_id: text("I-1"),
+        voided_on: date(2026, 2, 3),
+        timezone: text("Europe/London"),
+        reason: reason("wrong_quantity"),
+        currency: text("GBP"),
+        payable_minor: 1_000,
+        ..InvoiceVoided::default()
+    };
+    let mut service = told([void.into()]);
+    assert!(service.lines().is_empty());
+    let late = InvoicePosted { entity_version: 2, ..invoice("I-1", "GBP", &[1_000]) };
+    assert_eq!(service.event(late).expect_err("voided for good").code, "FIELD_INVALID");
+    let stale = invoice("I-1", "GBP", &[1_000]);
+    assert_eq!(service.event(stale).expect_err("voided for good").code, "STALE_VERSION");
+}
+
+#[test]
 fn a_payment_and_a_credit_before_their_invoice_end_in_the_same_balance() {
     let early = told([payment("P-1", &[("I-1", 600)], 0).into(), credit("N-1", 400).into()]);
     assert_eq!(early.balance().balance_minor, -1_000, "negative for a while");

@@ -3,20 +3,21 @@
 
 mod common;
 
-use common::{business, handler, topic_of};
+use common::handler;
 use events::Event;
 use testkit::{
-    business::Faults,
+    business::{Faults, Item, Options, covering},
     simulation::{Case, SimEvent, assert_replay_safe},
 };
 
+/// Lives of a few accounts that together have every kind of event.
 fn events(seed: u64, faults: Faults) -> Vec<SimEvent<Event>> {
-    let events = business(seed, 5, 7, faults).into_iter().take(110);
-    let sim = events.map(|(envelope, event)| SimEvent {
-        topic: topic_of(&event),
-        key: events::EventSet::account_id(&event).to_owned(),
-        envelope,
-        event: Ok(event),
+    let options = Options::new(seed, 200).over_months(4).with_faults(faults);
+    let sim = covering(&options).expect("good options").into_iter().filter_map(|generated| match generated.item {
+        Item::Event { envelope, event } => {
+            Some(SimEvent { topic: generated.topic, key: generated.key, envelope, event: Ok(event) })
+        }
+        Item::Raw { .. } => None,
     });
     sim.collect()
 }

@@ -6,7 +6,7 @@ mod common;
 use common::{Service, business};
 use events::{
     Dataset, Envelope, Event, EventSet as _,
-    common::PaymentEntry,
+    common::{DisputeStatus, PaymentEntry, UsageEntry},
     topics::{ANALYTICS_ACCOUNT_BALANCE, ANALYTICS_CONTRACT, ANALYTICS_SUBSCRIPTION},
 };
 use jiff::civil::Date;
@@ -60,6 +60,11 @@ fn owed(events: &[(Envelope, Event)]) -> BTreeMap<String, i64> {
             Event::InvoicePosted(event) => (&event.currency, event.totals.payable_minor),
             Event::CreditNoteIssued(event) => (&event.currency, -event.totals.payable_minor),
             Event::PaymentReceived(event) => (&event.currency, -event.amount_minor),
+            Event::InvoiceMarkedUncollectible(event) => (&event.currency, -event.write_off_minor),
+            Event::PaymentRefunded(event) => (&event.currency, event.amount_minor),
+            Event::PaymentDisputed(event) if event.status == DisputeStatus::Lost => {
+                (&event.currency, event.amount_minor)
+            }
             _ => continue,
         };
         let key = format!("{}/{}/{currency}", event.account_id(), event.legal_entity_id());
@@ -121,7 +126,11 @@ fn check_rows(service: &Service) {
             Dataset::AnalyticsInvoiceLine(row) => (&row.event_id, &row.source_event_id, row.line_count),
             Dataset::AnalyticsPayment(row) => (&row.event_id, &row.source_event_id, row.line_count),
             Dataset::AnalyticsMrrMovement(row) => (&row.event_id, &row.source_event_id, row.line_count),
-            Dataset::AnalyticsUsage(row) => (&row.event_id, &row.source_event_id, 1),
+            // A batch that replaces another one takes that back with a second row.
+            Dataset::AnalyticsUsage(row) => {
+                let replaces = row.entry == UsageEntry::Reversed || row.replaces_usage_batch_id.is_some();
+                (&row.event_id, &row.source_event_id, 1 + i32::from(replaces))
+            }
             _ => continue,
         };
         assert!(ids.insert(id), "{row:?}");
@@ -132,20 +141,50 @@ fn check_rows(service: &Service) {
     assert!(rows.values().all(|(stated, found)| stated == found));
 }
 
+/// What came, what went back and what was given up, each by currency.
 fn check_payments(service: &Service, events: &[(Envelope, Event)]) {
-    let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+    let mut expected: BTreeMap<(PaymentEntry, String), i64> = BTreeMap::new();
     for (_, event) in events {
-        if let Event::PaymentReceived(event) = event {
-            *expected.entry(event.currency.clone()).or_default() += event.amount_minor;
-        }
+        let (entry, currency, amount) = match event {
+            Event::PaymentReceived(event) => (PaymentEntry::Received, &event.currency, event.amount_minor),
+            Event::PaymentRefunded(event) => (PaymentEntry::Refunded, &event.currency, -event.amount_minor),
+            Event::PaymentDisputed(event) if event.status == DisputeStatus::Lost => {
+                (PaymentEntry::Disputed, &event.currency, -event.amount_minor)
+            }
+            Event::InvoiceMarkedUncollectible(event) => {
+                (PaymentEntry::WrittenOff, &event.currency, event.write_off_minor)
+            }
+            _ => continue,
+        };
+        *expected.entry((entry, currency.clone())).or_default() += amount;
     }
-    let mut found: BTreeMap<String, i64> = BTreeMap::new();
+    let mut found: BTreeMap<(PaymentEntry, String), i64> = BTreeMap::new();
     for row in service.rows() {
-        if let Dataset::AnalyticsPayment(row) = row
-            && row.entry == PaymentEntry::Received
-        {
-            *found.entry(row.currency.clone()).or_default() += row.amount_minor;
-        }
+        let Dataset::AnalyticsPayment(row) = row else { continue };
+        let amount = if row.entry == PaymentEntry::WrittenOff { row.write_off_minor } else { row.amount_minor };
+        *found.entry((row.entry, row.currency.clone())).or_default() += amount;
+    }
+    found.retain(|_, amount| *amount != 0);
+    assert_eq!(found, expected);
+}
+
+/// Usage as it is rated in the end: a batch that was wrong does not count any more.
+fn check_usage(service: &Service, events: &[(Envelope, Event)]) {
+    let mut batches = BTreeMap::new();
+    let mut replaced = BTreeSet::new();
+    for (_, event) in events {
+        let Event::UsageRated(event) = event else { continue };
+        batches.insert(&event.usage_batch_id, event);
+        replaced.extend(event.corrects_usage_batch_id.iter());
+    }
+    let mut expected: BTreeMap<(&str, Date), i64> = BTreeMap::new();
+    for event in batches.iter().filter(|(id, _)| !replaced.contains(*id)).map(|(_, event)| event) {
+        *expected.entry((&event.currency, event.period.start_on)).or_default() += event.amount_minor;
+    }
+    let mut found: BTreeMap<(&str, Date), i64> = BTreeMap::new();
+    for row in service.rows() {
+        let Dataset::AnalyticsUsage(row) = row else { continue };
+        *found.entry((&row.currency, row.period_start_on)).or_default() += row.amount_minor;
     }
     assert_eq!(found, expected);
 }
@@ -156,6 +195,7 @@ fn check(events: &[(Envelope, Event)]) -> Service {
     assert_eq!(of_lines(&service), of_sources(events));
     check_balances(&service, events);
     check_payments(&service, events);
+    check_usage(&service, events);
     check_revenue(&service);
     check_rows(&service);
     service

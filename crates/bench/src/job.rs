@@ -5,6 +5,7 @@ use crate::{
     record,
     replay::replay,
     runtime::{Checked, measure},
+    service_job,
     usage::{self, Moment},
     watched::{Mode, Watched},
 };
@@ -12,6 +13,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ledger::{Ledger, memory::MemoryLedger};
 use serde::{Deserialize, Serialize};
 use std::{
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -22,6 +24,8 @@ pub struct Place {
     pub brokers: String,
     pub registry: String,
     pub postgres: String,
+    /// Folder of the stack that a service runs on; absent where only servers run.
+    pub stack: Option<PathBuf>,
 }
 
 /// What is measured.
@@ -40,6 +44,14 @@ pub enum Side {
     Effects { work_ms: u64, limit: usize },
     /// As many sleeps by as many tasks and nothing else: what the timer of this machine allows.
     Sleep { work_ms: u64, limit: usize },
+    /// `analytics-feed` over a backlog.
+    Feed,
+    /// What it committed and published, given to PostgreSQL and Kafka without it.
+    FeedReplay,
+    /// `erp-sync` over a backlog.
+    Erp,
+    /// The calls that it made, made again without it.
+    ErpCalls,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,7 +86,7 @@ impl Sample {
         self.cpu_seconds * 1e6 / self.records as f64
     }
 
-    fn between(records: u64, begun: Moment, ended: Moment) -> Self {
+    pub fn between(records: u64, begun: Moment, ended: Moment) -> Self {
         let (seconds, cpu_seconds) = begun.until(&ended);
         Self { records, seconds, cpu_seconds, peak_bytes: None, records_per_transaction: None }
     }
@@ -94,6 +106,10 @@ impl Job {
             Side::Replay { documents } => self.replay(documents).await,
             Side::Effects { work_ms, limit } => self.effects(Duration::from_millis(work_ms), limit).await,
             Side::Sleep { work_ms, limit } => self.sleep(Duration::from_millis(work_ms), limit).await,
+            Side::Feed => service_job::feed(self).await,
+            Side::FeedReplay => service_job::feed_replay(self).await,
+            Side::Erp => service_job::erp(self).await,
+            Side::ErpCalls => service_job::erp_calls(self).await,
         }
     }
 

@@ -2,15 +2,19 @@
 
 mod handlers;
 mod job;
+mod kept;
 mod machine;
 mod page;
 mod place;
 mod plan;
+mod publish;
 mod record;
 mod replay;
 mod report;
 mod rounds;
 mod runtime;
+mod service_job;
+mod services;
 mod usage;
 mod watched;
 mod whole;
@@ -40,9 +44,18 @@ struct Args {
     /// Records of the case `ledger`
     #[arg(long, default_value_t = 400_000)]
     ledger_records: u64,
+    /// Generated events of the case `feed`
+    #[arg(long, default_value_t = 200_000)]
+    feed_events: u64,
+    /// Generated events of the case `erp`
+    #[arg(long, default_value_t = 20_000)]
+    erp_events: u64,
     /// Generated events of the case `memory`
     #[arg(long, default_value_t = 50_000)]
     generated: u64,
+    /// Services of the case `memory`
+    #[arg(long, value_delimiter = ',', default_values = whole::SERVICES, value_parser = whole::SERVICES)]
+    services: Vec<String>,
     /// Leave the real invoices out of the case `memory`
     #[arg(long)]
     generated_only: bool,
@@ -69,7 +82,11 @@ enum Case {
     Ledger,
     /// Slow calls, against Little's law
     Effects,
-    /// The resident memory of `erp-sync` over real and generated events
+    /// `analytics-feed` over a backlog, against the same commits and rows
+    Feed,
+    /// `erp-sync` over a backlog, against the same calls
+    Erp,
+    /// The resident memory of whole services over real and generated events
     Memory,
 }
 
@@ -88,12 +105,21 @@ fn main() -> Result<()> {
 }
 
 async fn measure(args: &Args) -> Result<()> {
-    let (machine, all) = compare(args).await?;
-    let whole = if wanted(args, Case::Memory) {
-        whole::measure(args.generated, !args.generated_only).await?
-    } else {
-        Vec::new()
-    };
+    let (machine, mut all) = compare(args).await?;
+    if wanted(args, Case::Feed) {
+        eprintln!("feed: {} events", args.feed_events);
+        all.push(services::feed(args.rounds, args.feed_events).await?);
+    }
+    if wanted(args, Case::Erp) {
+        eprintln!("erp: {} events", args.erp_events);
+        all.push(services::erp(args.rounds, args.erp_events).await?);
+    }
+    let mut whole = Vec::new();
+    if wanted(args, Case::Memory) {
+        for service in &args.services {
+            whole.extend(whole::measure(service, args.generated, !args.generated_only).await?);
+        }
+    }
     if !all.is_empty() {
         println!("{}\n", report::table(&all));
     }
@@ -102,14 +128,20 @@ async fn measure(args: &Args) -> Result<()> {
     }
     println!("{}", machine.line());
     if let Some(file) = &args.page {
-        let asked = page::Asked { rounds: args.rounds, records: args.records, partitions: place::PARTITIONS };
+        let asked = page::Asked {
+            rounds: args.rounds,
+            records: args.records,
+            partitions: place::PARTITIONS,
+            feed_events: args.feed_events,
+            erp_events: args.erp_events,
+        };
         let page = page::page(&machine, &asked, &all, &whole);
         std::fs::write(file, page).with_context(|| format!("write {}", file.display()))?;
     }
     if let Some(file) = &args.json {
         let settings = serde_json::json!({
             "rounds": args.rounds, "records": args.records, "ledger_records": args.ledger_records,
-            "generated": args.generated, "value_bytes": record::VALUE_BYTES, "partitions": place::PARTITIONS,
+            "feed_events": args.feed_events, "erp_events": args.erp_events, "generated": args.generated, "value_bytes": record::VALUE_BYTES, "partitions": place::PARTITIONS,
         });
         let json = serde_json::to_string_pretty(&report::json(&machine, &settings, &all, &whole))?;
         std::fs::write(file, json).with_context(|| format!("write {}", file.display()))?;
@@ -129,7 +161,7 @@ async fn compare(args: &Args) -> Result<(Machine, Vec<rounds::Measured>)> {
     let mut all = Vec::with_capacity(comparisons.len());
     for comparison in comparisons {
         eprintln!("{}: {}", comparison.case, comparison.ours.0);
-        all.push(rounds::measure(&servers.place(), comparison, args.rounds).await?);
+        all.push(rounds::measure(&servers.place(), &comparison, args.rounds).await?);
     }
     servers.stop().await?;
     Ok((machine, all))

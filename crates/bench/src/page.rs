@@ -9,6 +9,8 @@ pub struct Asked {
     pub rounds: u32,
     pub records: u64,
     pub partitions: i32,
+    pub feed_events: u64,
+    pub erp_events: u64,
 }
 
 /// Markdown. The command is the one of this process, as `make` takes it.
@@ -21,4 +23,6 @@ pub fn page(machine: &Machine, asked: &Asked, all: &[Measured], whole: &[Whole])
         .replace("{rounds}", &asked.rounds.to_string())
         .replace("{records}", &asked.records.to_string())
         .replace("{partitions}", &asked.partitions.to_string())
+        .replace("{feed_events}", &asked.feed_events.to_string())
+        .replace("{erp_events}", &asked.erp_events.to_string())
 }

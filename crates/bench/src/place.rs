@@ -53,7 +53,12 @@ impl Servers {
     }
 
     pub fn place(&self) -> Place {
-        Place { brokers: self.kafka.bootstrap(), registry: self.registry.url(), postgres: self.postgres.url() }
+        Place {
+            brokers: self.kafka.bootstrap(),
+            registry: self.registry.url(),
+            postgres: self.postgres.url(),
+            stack: None,
+        }
     }
 
     /// Major version of the server that runs.

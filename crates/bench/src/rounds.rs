@@ -28,19 +28,32 @@ pub struct Series {
 
 static NEXT_SCHEMA: AtomicU32 = AtomicU32::new(1);
 
-pub async fn measure(place: &Place, comparison: Comparison, rounds: u32) -> Result<Measured> {
+/// Ours and its ceiling, each with what it is.
+pub struct Sides<'a> {
+    pub ours: (&'a str, &'a Side),
+    pub ceiling: (&'a str, &'a Side),
+}
+
+pub async fn measure(place: &Place, comparison: &Comparison, rounds: u32) -> Result<Measured> {
     let Comparison { case, ours, ceiling, topic, ideal } = comparison;
-    let mut measured = Measured {
-        case,
-        ours: Series { what: ours.0, samples: Vec::new() },
-        ceiling: Series { what: ceiling.0, samples: Vec::new() },
-        ideal,
-    };
+    let sides = Sides { ours: (&ours.0, &ours.1), ceiling: (&ceiling.0, &ceiling.1) };
+    let one = async |side: &Side| run(place, &topic.name, topic.records, side).await;
+    Ok(Measured { ideal: *ideal, ..alternate(case, &sides, rounds, one).await? })
+}
+
+/// Runs both sides in turn, `rounds` times each.
+pub async fn alternate(
+    case: &'static str,
+    sides: &Sides<'_>,
+    rounds: u32,
+    run: impl AsyncFn(&Side) -> Result<Sample>,
+) -> Result<Measured> {
+    let series = |what: &str| Series { what: what.to_owned(), samples: Vec::new() };
+    let mut measured = Measured { case, ours: series(sides.ours.0), ceiling: series(sides.ceiling.0), ideal: None };
     for round in 0..rounds {
         let ours_first = round % 2 == 0;
         for is_ours in [ours_first, !ours_first] {
-            let side = if is_ours { &ours.1 } else { &ceiling.1 };
-            let sample = run(place, &topic.name, topic.records, side).await?;
+            let sample = run(if is_ours { sides.ours.1 } else { sides.ceiling.1 }).await?;
             let series = if is_ours { &mut measured.ours } else { &mut measured.ceiling };
             eprintln!("  round {}, {}: {:.0} records/s", round + 1, series.what, sample.per_second());
             series.samples.push(sample);
@@ -50,7 +63,7 @@ pub async fn measure(place: &Place, comparison: Comparison, rounds: u32) -> Resu
 }
 
 /// One run in a process of its own.
-async fn run(place: &Place, topic: &str, records: u64, side: &Side) -> Result<Sample> {
+pub async fn run(place: &Place, topic: &str, records: u64, side: &Side) -> Result<Sample> {
     let schema = format!("bench_{}", NEXT_SCHEMA.fetch_add(1, Ordering::Relaxed));
     let job = Job { place: place.clone(), topic: topic.to_owned(), records, schema, side: side.clone() };
     let mut command = tokio::process::Command::new(std::env::current_exe()?);

@@ -1,5 +1,6 @@
 //! A ledger that counts what is committed through it, so that a figure is printed only for work that was done.
 
+use crate::usage::Moment;
 use async_trait::async_trait;
 use ledger::{
     AuditRow, CommitOutcome, Disposition, DocumentFilter, DocumentRow, EffectResult, Ledger, LoadRequest, Loaded,
@@ -19,7 +20,7 @@ pub enum Mode {
     Through,
     /// It is answered at once: what remains is the runtime's own cost.
     Swallow,
-    /// It is answered at once and kept, to be given to another ledger later.
+    /// It goes to the ledger behind and is kept, to be given to another ledger later.
     Keep,
 }
 
@@ -30,6 +31,8 @@ pub struct Done {
     pub effects: u64,
     pub commits: u64,
     pub transactions: u64,
+    /// Offsets below the positions: each must have exactly one disposition.
+    pub passed: i64,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +41,7 @@ struct State {
     dispositions: BTreeMap<Disposition, u64>,
     positions: BTreeMap<(i32, String), i64>,
     kept: Vec<SliceCommit>,
+    span: Option<(Moment, Moment)>,
 }
 
 #[derive(Debug)]
@@ -67,9 +71,9 @@ impl Watched {
         self.state().dispositions.clone()
     }
 
-    /// Offsets below the positions: each must have exactly one disposition.
-    pub fn passed(&self) -> i64 {
-        self.state().positions.values().sum()
+    /// From the first question for what is known, when the first records are to be decided, to the newest commit.
+    pub fn span(&self) -> Option<(Moment, Moment)> {
+        self.state().span
     }
 
     pub fn take_kept(&self) -> Vec<SliceCommit> {
@@ -80,7 +84,14 @@ impl Watched {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn note_moment(&self) {
+        let now = Moment::now();
+        let mut state = self.state();
+        state.span = Some((state.span.map_or(now, |(first, _)| first), now));
+    }
+
     fn count(&self, batches: &[SliceCommit], outcomes: &[CommitOutcome]) {
+        self.note_moment();
         let mut state = self.state();
         let committed = batches.iter().zip(outcomes).filter(|(_, outcome)| **outcome == CommitOutcome::Committed);
         for (batch, _) in committed {
@@ -97,6 +108,7 @@ impl Watched {
             }
         }
         state.done.transactions += 1;
+        state.done.passed = state.positions.values().sum();
         if self.mode == Mode::Keep {
             state.kept.extend_from_slice(batches);
         }
@@ -108,8 +120,8 @@ impl Watched {
 impl Ledger for Watched {
     async fn commit(&self, batches: &[SliceCommit]) -> Result<Vec<CommitOutcome>> {
         let outcomes = match self.mode {
-            Mode::Through => self.inner.commit(batches).await?,
-            Mode::Swallow | Mode::Keep => vec![CommitOutcome::Committed; batches.len()],
+            Mode::Through | Mode::Keep => self.inner.commit(batches).await?,
+            Mode::Swallow => vec![CommitOutcome::Committed; batches.len()],
         };
         self.count(batches, &outcomes);
         Ok(outcomes)
@@ -120,6 +132,7 @@ impl Ledger for Watched {
     }
 
     async fn load(&self, request: &LoadRequest) -> Result<Loaded> {
+        self.state().span.get_or_insert_with(|| (Moment::now(), Moment::now()));
         self.inner.load(request).await
     }
 

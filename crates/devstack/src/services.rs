@@ -51,18 +51,25 @@ pub(crate) fn prepare(service: &Service, endpoints: &Endpoints, stack: &StackCon
     let name = service.name();
     let [port] = ports::remembered(&folder, [&name])?;
     let config = folder.join(format!("{name}.toml"));
-    let text = toml(&service.service, port, endpoints, &stack.data, stack.new_group_protocol)?;
+    let text = toml(&service.service, Some(port), endpoints, &stack.data, stack.new_group_protocol)?;
     write_atomically(&config, text.as_bytes())?;
     let ready = folder.join(format!("{name}.ready"));
     let spec = Spec::new(&name, program, folder.join(format!("{name}.log")));
     Ok((spec.arg("--config").arg(&config).arg("--ready-file").arg(&ready), ready))
 }
 
-/// The configuration of a service of this stack. Only what differs from the defaults.
+/// The configuration of a service of this stack. Only what differs from the defaults. Without a port it is for a service that listens
+/// nowhere, inside another process.
 ///
 /// # Errors
 /// If the folder cannot be written, or the sandbox left no credentials.
-pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path, new_group_protocol: bool) -> Result<String> {
+pub fn toml(
+    service: &str,
+    port: Option<u16>,
+    endpoints: &Endpoints,
+    data: &Path,
+    new_group_protocol: bool,
+) -> Result<String> {
     let folder = data.join("services");
     std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
     let ledger = match (&endpoints.postgres, &endpoints.sqlite) {
@@ -78,7 +85,9 @@ pub fn toml(service: &str, port: u16, endpoints: &Endpoints, data: &Path, new_gr
         Kind::Real if new_group_protocol => [("embedded", "false"), ("protocol", "\"consumer\"")],
         Kind::Real => [("protocol", "\"classic\""), ("session_timeout", "\"6s\"")],
     };
-    section(&mut text, "http", &[("bind", &quote(&format!("127.0.0.1:{port}")))]);
+    if let Some(port) = port {
+        section(&mut text, "http", &[("bind", &quote(&format!("127.0.0.1:{port}")))]);
+    }
     let brokers = quote(&endpoints.kafka);
     section(&mut text, "kafka", &[("brokers", &*brokers), group[0], group[1]]);
     section(&mut text, "registry", &[("url", &quote(&endpoints.registry))]);

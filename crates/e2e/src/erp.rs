@@ -1,5 +1,6 @@
 //! The sandbox as its operator sees it: faults in, requests and effects out.
 
+use crate::books::Books;
 use anyhow::{Context, Result};
 use devstack::Stack;
 use serde_json::Value;
@@ -58,6 +59,15 @@ impl Erp {
         let journal = self.get("requests?limit=0").await?;
         let counts = journal["counts"].get(route).and_then(Value::as_object).into_iter().flatten();
         Ok(counts.map(|(answer, count)| (answer.clone(), count.as_u64().unwrap_or_default())).collect())
+    }
+
+    pub async fn books(&self) -> Result<Books> {
+        Books::of_state(&self.get("state?accounts=false").await?)
+    }
+
+    /// Records that were made.
+    pub async fn effect_count(&self) -> Result<u64> {
+        Ok(self.books().await?.count())
     }
 
     /// All committed effects, oldest first.

@@ -1,16 +1,16 @@
 //! End-to-end tests drive built binaries on a whole stack, as a user would: start, publish, break things, wait, verify.
 
+pub mod books;
 pub mod erp;
 pub mod foreign;
 pub mod member;
-pub mod outside;
 
 use anyhow::{Context, Result, ensure};
 use devstack::{Kind, Stack, StackConfig};
 use events::{Envelope, Event, EventSet, wire};
 use kafka::{ClientConfig, Outgoing, Producer, ProducerConfig, Registry, RegistryConfig};
 use ledger::Ledger;
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use testkit::Scratch;
 use verify::{Report, ServiceSource, Sources};
 
@@ -20,7 +20,7 @@ pub struct Bench {
     pub ledger: Arc<dyn Ledger>,
     pub registry: Registry,
     producer: Producer,
-    ids: HashMap<&'static str, u32>,
+    ids: BTreeMap<&'static str, u32>,
     sources: Sources,
     scratch: Scratch,
 }
@@ -67,14 +67,7 @@ impl Bench {
         let ledger = ledger_of(&stack, "erp-sync").await?;
         let registry_config = RegistryConfig::new(&endpoints.registry);
         let registry = Registry::connect(registry_config.clone())?;
-        let mut ids = HashMap::new();
-        for subject in events::topics::SUBJECTS {
-            let latest = registry
-                .latest(subject.subject)
-                .await?
-                .with_context(|| format!("{} is not registered", subject.subject))?;
-            ids.insert(subject.topic, latest.id);
-        }
+        let ids = consumer::runtime::schema_ids(&registry_config, events::topics::SUBJECTS).await?;
         let producer = Producer::start(&ProducerConfig {
             client: client.clone(),
             max_record_bytes: 8 << 20,

@@ -3,8 +3,10 @@
 use devstack::{Kind, Running, StackConfig};
 use e2e::{
     Bench,
+    books::Books,
+    erp::Erp,
     foreign::{Publisher, output},
-    outside::{Books, Erp, metric},
+    member::Member,
 };
 use kafka::Outgoing;
 use nix::{
@@ -75,7 +77,7 @@ async fn kill_at_seeded_moments(bench: &Bench, erp: &Erp, victims: &[&str], effe
 async fn every_effect_takes_place_once_while_services_kafka_and_postgres_are_killed() {
     let _alone = ONE_STACK.lock().await;
     let bench = Bench::start(Kind::Real, 1, "kills").await.expect("the stack starts");
-    let erp = Erp::new(&bench.stack.endpoints().erp);
+    let erp = Erp::of(&bench.stack);
     let faults = Faults { duplicates: 0.02, disorder: 0.05, ..Faults::NONE };
     let (records, expected) = business(&bench, &Options::of_events(7, 20_000).with_faults(faults));
     let publish = async {
@@ -97,9 +99,9 @@ fn replica(bench: &Bench, name: &str) -> Running {
 }
 
 async fn until_metric(http: &str, name: &str, least: f64) {
-    let enough = async || match metric(http, name).await {
-        Ok(Some(value)) if value >= least => Ok(()),
-        Ok(value) => Err(format!("{value:?}")),
+    let enough = async || match Member::at(http).metric(name, "").await {
+        Ok(value) if value >= least => Ok(()),
+        Ok(value) => Err(value.to_string()),
         Err(error) => Err(error.to_string()),
     };
     eventually(&format!("{name} of {least}"), SOON, enough).await.expect("the metric gets there");
@@ -126,19 +128,19 @@ fn signal(process: &Running, signal: Signal) {
 async fn stop_and_wake(bench: &Bench, erp: &Erp, zombie: &Running, [before, during]: [&[Outgoing]; 2]) -> f64 {
     let http = zombie.http.as_deref().expect("it serves its metrics");
     // Answers take so long that calls are under way, and more of them wait, when the process is stopped.
-    erp.misbehave(&json!({"path": "/services/rest/record/*", "delay_ms": 1_000})).await.expect("slow");
+    erp.add_fault(&json!({"path": "/services/rest/record/*", "delay_ms": 1_000})).await.expect("slow");
     bench.publish(before).await.expect("published");
     until_metric(http, "throughline_open_intents", 12.0).await;
     signal(zombie, Signal::SIGSTOP);
     bench.publish(during).await.expect("published");
     until_it_owns(bench, zombie.pid, false).await;
-    erp.behave().await.expect("quick again");
+    erp.heal().await.expect("quick again");
     bench.verified(PATIENCE).await.expect("the other one did all of it");
     let done = erp.effect_count().await.expect("effects");
     signal(zombie, Signal::SIGCONT);
     until_it_owns(bench, zombie.pid, true).await;
     assert_eq!(erp.effect_count().await.expect("effects"), done, "what it still had in mind has no second effect");
-    metric(http, "throughline_fenced_writes_total").await.expect("metrics").unwrap_or(0.0)
+    Member::at(http).metric("throughline_fenced_writes_total", "").await.expect("metrics")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,7 +149,7 @@ async fn a_zombie_is_refused_and_the_test_shows_that_it_tried() {
     const ROUNDS: usize = 5;
     let _alone = ONE_STACK.lock().await;
     let bench = Bench::start(Kind::Real, 2, "zombie").await.expect("the stack starts");
-    let erp = Erp::new(&bench.stack.endpoints().erp);
+    let erp = Erp::of(&bench.stack);
     let zombie = replica(&bench, "erp-sync-2");
     for replica in [replica(&bench, "erp-sync"), zombie.clone()] {
         until_it_owns(&bench, replica.pid, true).await;
@@ -199,7 +201,7 @@ async fn real_invoices_published_twice_with_kills_add_up_to_the_penny() {
     // With the protocol in which the broker assigns (KIP-848); the other tests use the classic one.
     let new = |config| StackConfig { new_group_protocol: true, ..config };
     let bench = Bench::start_with(Kind::Real, &[("erp-sync", 1)], "retail", new).await.expect("the stack starts");
-    let erp = Erp::new(&bench.stack.endpoints().erp);
+    let erp = Erp::of(&bench.stack);
     let file = bench.data().join("retail.ndjson");
     let summary = write_slice(&file);
     let gbp = |amount: i64| BTreeMap::from([("GBP".to_owned(), amount)]);
@@ -214,6 +216,7 @@ async fn real_invoices_published_twice_with_kills_add_up_to_the_penny() {
         invoiced: gbp(14_908_389),
         credited: gbp(1_195_218),
         paid: BTreeMap::new(),
+        ..Books::default()
     };
     for round in 0..2 {
         let told = publish_file(&bench, &file).await;
@@ -238,7 +241,7 @@ async fn a_publisher_in_python_reaches_the_erp() {
     let publisher = Publisher::ready().await.expect("Python 3 with venv, and PyPI or a cached environment");
     let bench = Bench::start(Kind::Real, 1, "foreign").await.expect("the stack starts");
     let endpoints = bench.stack.endpoints();
-    let erp = Erp::new(&endpoints.erp);
+    let erp = Erp::of(&bench.stack);
     for round in 0..2 {
         let told = publisher.publish(&endpoints.kafka, &endpoints.registry, EVENTS).await.expect("published");
         assert_eq!((&told["published"], &told["failed"]), (&json!(EVENTS), &json!(0)), "round {round}: {told}");

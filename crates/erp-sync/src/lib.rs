@@ -5,6 +5,7 @@ pub mod document;
 pub mod effect;
 pub mod handler;
 pub mod mapping;
+mod order_step;
 pub mod plan;
 mod rejection;
 pub mod reply;

@@ -1,23 +1,25 @@
 //! What the ERP answered, told to the bus: `customer.onboarded`, `order.accepted`, `journal.posted`, with the ERP's own ids and numbers,
-//! and `order.rejected` with the reason.
+//! and `order.rejected` with the reason. What is said of an order is told to data teams too, as `analytics.order_step`.
 //!
-//! A reply is published in the transaction that records the outcome or parks the refused event, so there is one for each effect and none without. Its content and
-//! id follow from the event and the receipt alone. Its times are those of the event that asked; the record's timestamp says when it came.
+//! A reply is published in the transaction that records the outcome or parks the refused event, so there is one for each effect and none
+//! without. Its content and id follow from the event and the receipt alone. Its times are those of the event that asked; the record's
+//! timestamp says when it came.
 
 use crate::{
     document::{Contract, Known},
     effect::key,
     mapping::Mapping,
+    order_step,
     plan::{NUMBER, dispute::journal_id},
     rejection,
 };
 use connectors::Reference;
 use consumer::{Publish, Receipt};
 use events::{
-    ContractActivated, CustomerOnboarded, Envelope, Event, EventSet as _, JournalPosted, OrderAccepted,
-    PaymentDisputed, Reply, SubscriptionRenewalAccepted,
+    ContractActivated, CustomerOnboarded, Envelope, Event, EventSet, JournalPosted, OrderAccepted, PaymentDisputed,
+    Reply, SubscriptionRenewalAccepted,
     common::{CreditStatus, DocumentRef, DuplicateDecision, JournalLine, OrderLine},
-    topics::{self, CUSTOMER_ONBOARDED, JOURNAL_POSTED, ORDER_ACCEPTED, ORDER_REJECTED},
+    topics::{self, ANALYTICS_ORDER_STEP, CUSTOMER_ONBOARDED, JOURNAL_POSTED, ORDER_ACCEPTED, ORDER_REJECTED},
 };
 use failure::Failure;
 use sha2::{Digest, Sha256};
@@ -36,7 +38,8 @@ pub struct Replies {
 type Receipts = BTreeMap<String, Receipt>;
 
 impl Replies {
-    pub const TOPICS: [&'static str; 4] = [CUSTOMER_ONBOARDED, ORDER_ACCEPTED, ORDER_REJECTED, JOURNAL_POSTED];
+    pub const TOPICS: [&'static str; 5] =
+        [CUSTOMER_ONBOARDED, ORDER_ACCEPTED, ORDER_REJECTED, JOURNAL_POSTED, ANALYTICS_ORDER_STEP];
 
     /// What replies are written with.
     pub fn subjects() -> impl Iterator<Item = &'static topics::Subject> {
@@ -72,17 +75,29 @@ impl Replies {
             }
             _ => Vec::new(),
         };
-        replies.into_iter().map(|reply: Reply| self.record(&reply, cause)).collect()
+        replies.into_iter().flat_map(|reply: Reply| self.records(&reply, None, cause)).collect()
     }
 
     /// What a refusal is answered with.
     pub(crate) fn to_refusal(&self, event: &Event, failure: &Failure, cause: Cause<'_>) -> Vec<Publish> {
         let rejected = rejection::of(event, failure, cause.refusals).map(Reply::from);
-        rejected.iter().map(|reply| self.record(reply, cause)).collect()
+        rejected.iter().flat_map(|reply| self.records(reply, Some(failure), cause)).collect()
     }
 
-    fn record(&self, reply: &Reply, of: Cause<'_>) -> Publish {
-        let (topic, cause) = (reply.topic(), of.envelope);
+    /// The reply, and the row that tells data teams of it.
+    fn records(
+        &self,
+        reply: &Reply,
+        failure: Option<&Failure>,
+        of: Cause<'_>,
+    ) -> impl Iterator<Item = Publish> + use<> {
+        let row = order_step::of(reply, failure, of.envelope, id(ANALYTICS_ORDER_STEP, of));
+        let row = row.map(|row| self.record(row.topic(), &row, &row.encode_avro(), of));
+        std::iter::once(self.record(reply.topic(), reply, &reply.encode_avro(), of)).chain(row)
+    }
+
+    fn record(&self, topic: &'static str, reply: &impl EventSet, datum: &[u8], of: Cause<'_>) -> Publish {
+        let cause = of.envelope;
         let envelope = Envelope {
             id: id(topic, of),
             source: SOURCE.to_owned(),
@@ -99,7 +114,7 @@ impl Replies {
         Publish {
             topic: topic.to_owned(),
             key: reply.account_id().to_owned(),
-            value: Some(events::wire::frame(schema, &reply.encode_avro())),
+            value: Some(events::wire::frame(schema, datum)),
             headers: envelope.to_headers(),
         }
     }
@@ -113,10 +128,11 @@ pub(crate) struct Cause<'a> {
     pub refusals: u32,
 }
 
-/// One reply of a kind for each event, and one rejection for each refusal of it: the id follows from the event's.
+/// One reply of a kind for each event, and one rejection or step for each refusal of it: the id follows from the event's.
 fn id(topic: &str, cause: Cause<'_>) -> String {
     let mut hash = Sha256::new();
-    let refusal = (topic == ORDER_REJECTED && cause.refusals > 0).then(|| cause.refusals.to_string());
+    let is_counted = topic == ORDER_REJECTED || topic == ANALYTICS_ORDER_STEP;
+    let refusal = (is_counted && cause.refusals > 0).then(|| cause.refusals.to_string());
     for part in
         [Some(topic), Some(&cause.envelope.source), Some(&cause.envelope.id), refusal.as_deref()].into_iter().flatten()
     {

@@ -92,7 +92,13 @@ async fn what_goes_back_and_what_is_written_off_agrees_with_the_erp_to_the_unit(
     let applied = |service: &Service, payment: &PaymentReceived| {
         let invoice = &payment.allocations[0].invoice_id;
         let found = document(service, payment);
-        found.applications.get(invoice).map(|of| of.amount_minor).filter(|_| found.state == PaymentState::Received)
+        // What the business itself sent back is left to it.
+        let is_untouched = found.entity_version == payment.entity_version;
+        found
+            .applications
+            .get(invoice)
+            .map(|of| of.amount_minor)
+            .filter(|_| is_untouched && found.state == PaymentState::Received)
     };
     let mut number = 0;
     let mut moved = 0;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use testkit::business::{Expectations, Fate, Faults, Item, Options, stream};
+use testkit::business::{Effects, Expectations, Fate, Faults, Item, Options, stream};
 
 fn business(seed: u64, accounts: u32) -> Options {
     let faults = Faults { business_errors: 0.2, contract_errors: 0.1, ..Faults::NONE };
@@ -60,18 +60,23 @@ async fn check(options: &Options) -> Expectations {
     let state = service.admin("state").await;
     let totals = &state["totals"];
     let count = |object: &str| totals[object]["count"].as_u64().unwrap_or(0);
-    let sum = |field: fn(&testkit::business::Effects) -> u64| expected.effects.values().map(field).sum::<u64>();
+    let sum = |field: fn(&Effects) -> u64| expected.effects.values().map(field).sum::<u64>();
     assert_eq!(count("customer"), sum(|effects| effects.customers));
     assert_eq!(count("salesOrder"), sum(|effects| effects.orders));
     assert_eq!(count("revenueArrangement"), sum(|effects| effects.revenue_plans));
+    assert_eq!(count("creditMemo"), sum(|effects| effects.credit_memos + effects.write_offs));
+    assert_eq!(count("customerRefund"), sum(|effects| effects.refunds));
+    assert_eq!(count("journalEntry"), sum(|effects| effects.journals));
     for (currency, effects) in &expected.effects {
         let amount = |object: &str| totals[object]["amount_minor"][currency].as_i64().unwrap_or(0);
         assert_eq!(amount("invoice"), effects.invoiced_minor, "{currency}");
-        assert_eq!(amount("creditMemo"), effects.credited_minor, "{currency}");
+        assert_eq!(amount("creditMemo"), effects.credited_minor + effects.written_off_minor, "{currency}");
         assert_eq!(amount("customerPayment"), effects.paid_minor, "{currency}");
+        assert_eq!(amount("customerRefund"), effects.refunded_minor + effects.charged_back_minor, "{currency}");
         assert_eq!(amount("charge") + waiting(&service, currency), effects.rated_minor, "{currency}");
     }
     assert_eq!(open_in_documents(&service), open_in_erp(totals));
+    assert_eq!(owed_in_erp(totals), owed(&expected.effects));
     deferred_revenue_agrees(&service, &billed).await;
     events.expectations().clone()
 }
@@ -152,6 +157,21 @@ fn open_in_documents(service: &Service) -> BTreeMap<(String, String), i64> {
     }
     open.retain(|_, amount| *amount != 0);
     open
+}
+
+/// What customers owe by the ERP's open records: invoices less what stands in their favour.
+fn owed_in_erp(totals: &Value) -> BTreeMap<String, i64> {
+    let mut owed = BTreeMap::new();
+    for ((object, currency), amount) in open_in_erp(totals) {
+        *owed.entry(currency).or_default() += if object == "invoice" { amount } else { -amount };
+    }
+    owed.retain(|_, amount| *amount != 0);
+    owed
+}
+
+fn owed(effects: &BTreeMap<String, Effects>) -> BTreeMap<String, i64> {
+    let owed = effects.iter().map(|(currency, effects)| (currency.clone(), effects.receivable_minor()));
+    owed.filter(|(_, amount)| *amount != 0).collect()
 }
 
 /// What the ERP says is open.

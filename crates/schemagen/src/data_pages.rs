@@ -35,7 +35,7 @@ fn page(event: &Event, guide: &Guide) -> String {
         ("Key", format!("`{}`, plain UTF-8, partitioned by murmur2 like Java's clients do", event.key_field())),
         ("Value", format!("Avro in Confluent framing, subject `{topic}-value`, {}", event.kind.compatibility())),
         ("`ce_subject`", format!("`{}`", event.subject_field)),
-        ("Freshness", "as soon as its source is processed: lag of `analytics-feed`, see below".to_owned()),
+        ("Freshness", format!("as soon as its source is processed: lag of `{}`, see below", event.owner)),
         ("Published by", event.owner.clone()),
     ];
     page.push_str("| | |\n|---|---|\n");
@@ -49,7 +49,7 @@ fn page(event: &Event, guide: &Guide) -> String {
     page.push_str("\n## Fields\n\n");
     pages::table(&event.record.fields, "../schemas/", &mut page);
     let _ = write!(page, "\n## Example\n\n```json\n{:#}\n```\n\n## Read it\n\n", guide.example);
-    page.push_str(&reading(&topic));
+    page.push_str(&reading(&topic, &event.owner));
     page.push_str("\n## Three questions it answers\n\n");
     let table = event.name.trim_start_matches("analytics.");
     let _ = writeln!(page, "With the records as rows of a table `{table}`{}.", when_state(event.kind));
@@ -67,7 +67,7 @@ fn when_state(kind: Kind) -> &'static str {
 }
 
 /// How a client that knows nothing of us reads it.
-fn reading(topic: &str) -> String {
+fn reading(topic: &str, owner: &str) -> String {
     format!(
         "Any Kafka client with a schema registry reads it. In Python, with Confluent's client:\n\n\
          ```python\n\
@@ -87,15 +87,15 @@ fn reading(topic: &str) -> String {
                  print(message.key(), message.value())  # the value is None where a state was deleted\n\
          ```\n\n\
          `endpoints.json` in the folder of a dev stack has both addresses. Records may come again after a crash of the \
-         service: `event_id` tells. How far behind the topic is: `throughline status analytics-feed`. Whether it adds up: \
-         `throughline verify analytics-feed`.\n"
+         service: `event_id` tells. How far behind the topic is: `throughline status {owner}`. Whether it adds up: \
+         `throughline verify {owner}`.\n"
     )
 }
 
 fn index(topics: &[&Event]) -> String {
     let mut page = format!(
-        "{NOTE}# Analytics topics\n\nWhat `analytics-feed` makes of the events of the business, for data teams. \
-         What holds for all of them: [contract.md](contract.md).\n\n\
+        "{NOTE}# Analytics topics\n\nWhat `analytics-feed` makes of the events of the business, for data teams, and what other services \
+         tell them of their own work. What holds for all of them: [contract.md](contract.md).\n\n\
          | topic | one record is | form | key |\n|---|---|---|---|\n"
     );
     for event in topics {

@@ -39,6 +39,8 @@ pub fn replaced(event: &Event, batches: &mut Batches) -> Option<String> {
 pub fn of_source(event: &Event) -> Option<Booked> {
     match event {
         Event::InvoicePosted(e) => booked(LINES, &e.currency, e.issue_on, e.totals.payable_minor),
+        // The first event of a draft: it was never posted, so nothing is taken back.
+        Event::InvoiceVoided(e) if e.entity_version == 1 => None,
         Event::InvoiceVoided(e) => booked(LINES, &e.currency, e.voided_on, -e.payable_minor),
         Event::CreditNoteIssued(e) => booked(LINES, &e.currency, e.issue_on, -e.totals.payable_minor),
         Event::PaymentReceived(e) => booked(PAYMENTS, &e.currency, e.received_on, e.amount_minor),
@@ -67,7 +69,8 @@ pub fn of_row(row: &Dataset) -> Option<Booked> {
         Dataset::AnalyticsContract(_)
         | Dataset::AnalyticsSubscription(_)
         | Dataset::AnalyticsAccountBalance(_)
-        | Dataset::AnalyticsMrrMovement(_) => None,
+        | Dataset::AnalyticsMrrMovement(_)
+        | Dataset::AnalyticsOrderStep(_) => None,
     }
 }
 

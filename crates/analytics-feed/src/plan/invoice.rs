@@ -86,12 +86,15 @@ fn in_currency(invoice: &Invoice, invoice_id: &str, currency: &str) -> Result<()
     Err(Failure::contract("FIELD_INVALID", reason).at_field("currency"))
 }
 
-/// Takes the whole invoice back: one row of its totals, on the day of the void.
+/// Takes the whole invoice back: one row of its totals, on the day of the void. A draft, voided before it was ever posted, leaves no row.
 ///
 /// # Errors
 /// A version out of order, or a void that does not fit its invoice.
 pub fn voided(known: Known<'_>, source: Source<'_, InvoiceVoided>) -> Result<Plan, Failure> {
     let event = source.event;
+    if event.entity_version == 1 && known.invoice(&event.invoice_id).is_none() {
+        return Ok(draft(source));
+    }
     let invoice = known_invoice(known, event)?;
     in_currency(&invoice, &event.invoice_id, &event.currency)?;
     if event.payable_minor != invoice.payable_minor {
@@ -126,6 +129,23 @@ pub fn voided(known: Known<'_>, source: Source<'_, InvoiceVoided>) -> Result<Pla
     book(&mut plan, known, source, (&event.currency, event.voided_on), change)?;
     plan.put(kind::INVOICE, &event.invoice_id, FeedDocument::Invoice(Invoice { voided: true, ..invoice }));
     Ok(plan)
+}
+
+/// Only its version is kept, so that nothing is posted under its id any more.
+fn draft(source: Source<'_, InvoiceVoided>) -> Plan {
+    let event = source.event;
+    let invoice = Invoice {
+        account_id: source.account(),
+        entity_version: event.entity_version,
+        currency: event.currency.clone(),
+        net_minor: 0,
+        tax_minor: 0,
+        payable_minor: 0,
+        voided: true,
+    };
+    let mut plan = Plan::default();
+    plan.put(kind::INVOICE, &event.invoice_id, FeedDocument::Invoice(invoice));
+    plan
 }
 
 /// Nobody expects it to be paid: no money moves, and nothing is owed any more.

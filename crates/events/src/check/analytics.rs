@@ -2,8 +2,8 @@
 
 use super::{Check, active, zone};
 use crate::{
-    AnalyticsAccountBalance, AnalyticsContract, AnalyticsInvoiceLine, AnalyticsMrrMovement, AnalyticsPayment,
-    AnalyticsSubscription, AnalyticsUsage,
+    AnalyticsAccountBalance, AnalyticsContract, AnalyticsInvoiceLine, AnalyticsMrrMovement, AnalyticsOrderStep,
+    AnalyticsPayment, AnalyticsSubscription, AnalyticsUsage,
 };
 use failure::Failure;
 
@@ -29,5 +29,12 @@ impl Check for AnalyticsSubscription {
 impl Check for AnalyticsAccountBalance {
     fn check(&self) -> Result<(), Failure> {
         active("currency", &self.currency)
+    }
+}
+
+/// An order that is refused has no amount.
+impl Check for AnalyticsOrderStep {
+    fn check(&self) -> Result<(), Failure> {
+        self.currency.as_deref().map_or(Ok(()), |currency| active("currency", currency))
     }
 }

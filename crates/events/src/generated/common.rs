@@ -717,6 +717,15 @@ impl codec::Encode for OrderLine {
     }
 }
 
+codec::symbols! {
+    /// How an attempt at a step of an order ended.
+    pub enum OrderStepOutcome {
+        Unknown = "unknown",
+        Done = "done",
+        Refused = "refused",
+    }
+}
+
 /// Seller or buyer as printed on a document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Party {

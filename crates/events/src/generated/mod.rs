@@ -4,6 +4,7 @@ pub mod analytics_account_balance;
 pub mod analytics_contract;
 pub mod analytics_invoice_line;
 pub mod analytics_mrr_movement;
+pub mod analytics_order_step;
 pub mod analytics_payment;
 pub mod analytics_subscription;
 pub mod analytics_usage;
@@ -34,6 +35,7 @@ pub use analytics_account_balance::AnalyticsAccountBalance;
 pub use analytics_contract::AnalyticsContract;
 pub use analytics_invoice_line::AnalyticsInvoiceLine;
 pub use analytics_mrr_movement::AnalyticsMrrMovement;
+pub use analytics_order_step::AnalyticsOrderStep;
 pub use analytics_payment::AnalyticsPayment;
 pub use analytics_subscription::AnalyticsSubscription;
 pub use analytics_usage::AnalyticsUsage;
@@ -113,6 +115,8 @@ crate::payload::event_enum! {
     AnalyticsInvoiceLine(analytics_invoice_line::AnalyticsInvoiceLine) on ANALYTICS_INVOICE_LINE,
     /// A change of the monthly recurring revenue of a contract. new: revenue where the contract never had any. expansion, contraction: more or less of it, by amendment or renewal. churn: none left, by suspension or cancellation, on the day that takes hold. reactivation: revenue again after churn, by resumption or a renewal after cancellation; and more of it after a cancellation that is not due yet comes with churn of the same amount on the day it is due. The movements up to a day add up to the revenue of that day.
     AnalyticsMrrMovement(analytics_mrr_movement::AnalyticsMrrMovement) on ANALYTICS_MRR_MOVEMENT,
+    /// One attempt at a step that takes an order from signature to cash: done, or refused with the reason. Each service adds the steps that it takes.
+    AnalyticsOrderStep(analytics_order_step::AnalyticsOrderStep) on ANALYTICS_ORDER_STEP,
     /// One step of money between customer and seller: each part of a payment, failed attempts, refunds, disputes, write-offs.
     AnalyticsPayment(analytics_payment::AnalyticsPayment) on ANALYTICS_PAYMENT,
     /// One recurring line of a contract as it is. A null value deletes: the line was removed, or its contract has ended.
@@ -129,6 +133,8 @@ pub const ANALYTICS_CONTRACT: &str = "analytics.contract.v1";
 pub const ANALYTICS_INVOICE_LINE: &str = "analytics.invoice_line.v1";
 /// A change of the monthly recurring revenue of a contract. new: revenue where the contract never had any. expansion, contraction: more or less of it, by amendment or renewal. churn: none left, by suspension or cancellation, on the day that takes hold. reactivation: revenue again after churn, by resumption or a renewal after cancellation; and more of it after a cancellation that is not due yet comes with churn of the same amount on the day it is due. The movements up to a day add up to the revenue of that day.
 pub const ANALYTICS_MRR_MOVEMENT: &str = "analytics.mrr_movement.v1";
+/// One attempt at a step that takes an order from signature to cash: done, or refused with the reason. Each service adds the steps that it takes.
+pub const ANALYTICS_ORDER_STEP: &str = "analytics.order_step.v1";
 /// One step of money between customer and seller: each part of a payment, failed attempts, refunds, disputes, write-offs.
 pub const ANALYTICS_PAYMENT: &str = "analytics.payment.v1";
 /// One recurring line of a contract as it is. A null value deletes: the line was removed, or its contract has ended.
@@ -216,6 +222,17 @@ pub static SUBJECTS: &[Subject] = &[
         family: Family::Analytics,
         owner: "analytics-feed",
         subject_field: "contract_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ANALYTICS_ORDER_STEP,
+        subject: "analytics.order_step.v1-value",
+        full_name: "throughline.v1.AnalyticsOrderStep",
+        schema: analytics_order_step::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Analytics,
+        owner: "erp-sync",
+        subject_field: "order_id",
         key_field: "account_id",
     },
     Subject {

@@ -13,10 +13,17 @@ pub(super) struct Market {
     pub(super) price_level: i64,
     pub(super) timezone: &'static str,
     pub(super) locale: &'static str,
-    /// Tax in hundredths of a percent.
-    pub(super) tax_basis_points: i64,
+    /// Where its customers are, by weight.
+    pub(super) customers: &'static [(&'static str, u32)],
     /// Accounts out of 100.
     pub(super) weight: u32,
+}
+
+impl Market {
+    /// The country in which the selling entity sits.
+    pub(super) fn seat(&self) -> &'static str {
+        if self.legal_entity == "UK" { "GB" } else { self.legal_entity }
+    }
 }
 
 pub(super) const MARKETS: [Market; 5] = [
@@ -29,7 +36,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 100,
         timezone: "America/New_York",
         locale: "en-US",
-        tax_basis_points: 0,
+        customers: &[("US", 1)],
         weight: 42,
     },
     Market {
@@ -41,7 +48,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 80,
         timezone: "Europe/London",
         locale: "en-GB",
-        tax_basis_points: 2000,
+        customers: &[("GB", 1)],
         weight: 25,
     },
     Market {
@@ -53,7 +60,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 95,
         timezone: "Europe/Berlin",
         locale: "de-DE",
-        tax_basis_points: 1900,
+        customers: &[("DE", 62), ("FR", 11), ("NL", 7), ("AT", 6), ("EE", 6), ("SK", 4), ("FI", 4)],
         weight: 20,
     },
     Market {
@@ -65,7 +72,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 150,
         timezone: "Asia/Tokyo",
         locale: "ja-JP",
-        tax_basis_points: 1000,
+        customers: &[("JP", 1)],
         weight: 9,
     },
     // Sold from the United Kingdom without tax: an export in a currency with three decimals.
@@ -78,7 +85,7 @@ pub(super) const MARKETS: [Market; 5] = [
         price_level: 300,
         timezone: "Asia/Kuwait",
         locale: "en-KW",
-        tax_basis_points: 0,
+        customers: &[("KW", 1)],
         weight: 4,
     },
 ];
@@ -108,15 +115,44 @@ pub(super) struct Meter {
     pub(super) product: &'static str,
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
-    /// Included a month, in units.
+    /// Included in each period, in units.
     pub(super) included: i64,
-    /// Price of a unit in thousandths of the currency's hundredth-like price level: see `rating`.
+    /// Price of a unit of the first tier in millionths of a minor unit, times the market's price level.
     pub(super) price_micro: i64,
+    /// What is used above the included quantity, cheapest last.
+    pub(super) tiers: [Tier; 3],
+}
+
+/// Usage from one quantity of a period up to another, at a part of the price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tier {
+    pub(super) from: i64,
+    /// `None` for the last one.
+    pub(super) to: Option<i64>,
+    pub(super) percent: i64,
+}
+
+const fn tier(from: i64, to: Option<i64>, percent: i64) -> Tier {
+    Tier { from, to, percent }
 }
 
 pub(super) const METERS: [Meter; 2] = [
-    Meter { product: "USE-API-CALLS", name: "api_calls", unit: "call", included: 100_000, price_micro: 123 },
-    Meter { product: "USE-TRANSFER", name: "transfer", unit: "GB", included: 500, price_micro: 42_500 },
+    Meter {
+        product: "USE-API-CALLS",
+        name: "api_calls",
+        unit: "call",
+        included: 100_000,
+        price_micro: 123,
+        tiers: [tier(100_000, Some(250_000), 100), tier(250_000, Some(1_000_000), 70), tier(1_000_000, None, 40)],
+    },
+    Meter {
+        product: "USE-TRANSFER",
+        name: "transfer",
+        unit: "GB",
+        included: 500,
+        price_micro: 42_500,
+        tiers: [tier(500, Some(1_000), 100), tier(1_000, Some(5_000), 80), tier(5_000, None, 60)],
+    },
 ];
 
 /// A product that no mapping knows, for business errors.

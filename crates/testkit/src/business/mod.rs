@@ -8,6 +8,7 @@ mod calendar;
 mod catalog;
 mod chance;
 mod disturb;
+mod effects;
 mod expect;
 mod life;
 mod merge;
@@ -15,21 +16,23 @@ mod money;
 mod names;
 mod options;
 mod poison;
+mod rating;
+mod sample;
 mod shape;
+mod tax;
 #[cfg(test)]
 mod tests;
 
-pub use expect::{Effects, Expectations};
+pub use effects::Effects;
+pub use expect::Expectations;
 pub use options::{Faults, Options};
+pub use sample::covering;
 
 use chance::Chance;
 use disturb::Disturb;
-use events::{
-    Envelope, Event, EventSet, Headers,
-    topics::{self, PAYMENT_FAILED, USAGE_THRESHOLD_EXCEEDED},
-};
+use events::{Envelope, Event, EventSet, Headers, common::DisputeStatus, topics};
 use failure::Class;
-use life::{Account, Flaw, Moment};
+use life::{Account, Flaw, Happening, Moment, Used};
 use merge::Merge;
 use names::Names;
 use shape::Shaper;
@@ -42,6 +45,8 @@ pub struct Generated {
     pub key: String,
     pub item: Item,
     pub fate: Fate,
+    /// What the usage that it replaces was rated at, in minor units: the event itself does not say it.
+    pub replaced_minor: i64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -176,18 +181,31 @@ fn generate(names: &Names, account: &Account, moment: &Moment) -> Generated {
     Generated {
         topic,
         key: event.account_id().to_owned(),
-        fate: fate(topic, moment.flaw),
+        fate: fate(&event, moment.flaw),
+        replaced_minor: match &moment.happening {
+            Happening::Used(Used { replaces: Some(wrong), .. }) => wrong.amount,
+            _ => 0,
+        },
         item: Item::Event { envelope, event },
     }
 }
 
-fn fate(topic: &str, flaw: Flaw) -> Fate {
+fn fate(event: &Event, flaw: Flaw) -> Fate {
     match flaw {
         Flaw::Contract => Fate::Refused(Class::Contract),
         Flaw::Business => Fate::Refused(Class::Business),
         Flaw::Conflict => Fate::Original,
-        Flaw::None if [PAYMENT_FAILED, USAGE_THRESHOLD_EXCEEDED].contains(&topic) => Fate::Skipped,
+        Flaw::None if books_nothing(event) => Fate::Skipped,
         Flaw::None => Fate::Applied,
+    }
+}
+
+/// What moves nothing in the ERP. A draft that is voided was never posted, and a bank that looks again has not decided.
+fn books_nothing(event: &Event) -> bool {
+    match event {
+        Event::PaymentFailed(_) | Event::UsageThresholdExceeded(_) | Event::InvoiceVoided(_) => true,
+        Event::PaymentDisputed(dispute) => dispute.status == DisputeStatus::UnderReview,
+        _ => false,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Amounts of the generated business, all in whole minor units: each line is rounded half up, then summed.
 
-use super::catalog::{Market, Meter, Product};
+use super::{
+    catalog::{Meter, Product},
+    tax::Tax,
+};
 use rust_decimal::Decimal;
 
 /// A charge on a document: quantity × price, rounded, and its tax.
@@ -16,6 +19,8 @@ pub(super) struct Charge {
     pub(super) unit: &'static str,
     pub(super) price: Price,
     pub(super) net: i64,
+    /// `None` until it is billed, and where there is none.
+    pub(super) rate: Option<Tax>,
     pub(super) tax: i64,
 }
 
@@ -23,6 +28,17 @@ pub(super) struct Charge {
 pub(super) enum Kind {
     Recurring,
     Usage,
+    /// A part of a period.
+    Proration,
+    /// For leaving early.
+    Fee,
+}
+
+impl Kind {
+    /// Whether it bills a line of the contract.
+    pub(super) const fn is_of_line(self) -> bool {
+        matches!(self, Self::Recurring | Self::Proration)
+    }
 }
 
 /// A price in millionths of the currency's minor unit, so that 0.000123 of a dollar is exact.
@@ -50,16 +66,20 @@ impl Price {
 }
 
 impl Charge {
-    pub(super) fn new(market: &Market, kind: Kind, line: u16, what: Sold, quantity: i64, price: Price) -> Self {
-        let net = price.times(quantity);
+    pub(super) fn new(kind: Kind, line: u16, what: Sold, quantity: i64, price: Price) -> Self {
         let Sold { product, description, unit } = what;
-        Self { product, description, kind, line, quantity, unit, price, net, tax: tax_on(market, net) }
+        let net = price.times(quantity);
+        Self { product, description, kind, line, quantity, unit, price, net, rate: None, tax: 0 }
     }
 
-    /// The same charge for fewer units: what a credit note gives back.
-    pub(super) fn part(&self, market: &Market, quantity: i64) -> Self {
+    pub(super) fn taxed(self, rate: Option<Tax>) -> Self {
+        Self { rate, tax: rate.map_or(0, |rate| rate.on(self.net)), ..self }
+    }
+
+    /// The same charge for fewer units, at the tax of its own day: what a credit note gives back.
+    pub(super) fn part(&self, quantity: i64) -> Self {
         let net = self.price.times(quantity);
-        Self { quantity, net, tax: tax_on(market, net), ..self.clone() }
+        Self { quantity, net, ..self.clone() }.taxed(self.rate)
     }
 
     pub(super) const fn gross(&self) -> i64 {
@@ -87,22 +107,16 @@ impl From<&Meter> for Sold {
     }
 }
 
-/// Tax on a positive net amount, rounded half up.
-pub(super) const fn tax_on(market: &Market, net: i64) -> i64 {
-    (net * market.tax_basis_points + 5_000) / 10_000
-}
-
-/// Usage above what is included, in tiers: ten times the included quantity at the full price, the rest at half of it.
-pub(super) fn rated(market: &Market, meter: &Meter, line: u16, quantity: i64) -> Vec<Charge> {
-    let over = (quantity - meter.included).max(0);
-    let first = over.min(meter.included * 10);
-    let full = Price(meter.price_micro * market.price_level);
-    let half = Price(meter.price_micro / 2 * market.price_level);
-    [(first, full), (over - first, half)]
-        .into_iter()
-        .filter(|(quantity, _)| *quantity > 0)
-        .map(|(quantity, price)| Charge::new(market, Kind::Usage, line, meter.into(), quantity, price))
-        .collect()
+/// Shares of `total` by weight that add up to it: rounded down, the units that are left one each to the largest remainders.
+pub(super) fn shares(total: i64, weights: &[i64]) -> Vec<i64> {
+    let sum: i128 = weights.iter().map(|weight| i128::from(*weight)).sum::<i128>().max(1);
+    let exact = |weight: &i64| i128::from(total) * i128::from(*weight);
+    let mut shares: Vec<i64> = weights.iter().map(|weight| (exact(weight) / sum) as i64).collect();
+    let mut places: Vec<usize> = (0..weights.len()).collect();
+    places.sort_by_key(|place| (std::cmp::Reverse(exact(&weights[*place]) % sum), *place));
+    let left = total - shares.iter().sum::<i64>();
+    places.into_iter().take(left.max(0) as usize).for_each(|place| shares[place] += 1);
+    shares
 }
 
 #[cfg(test)]
@@ -132,15 +146,9 @@ mod tests {
         ) {
             let market = &MARKETS[market];
             let price = Price::of_minor(PRODUCTS[product].price * market.price_level);
-            let charge = Charge::new(market, Kind::Recurring, 1, (&PRODUCTS[product]).into(), quantity, price);
+            let charge = Charge::new(Kind::Recurring, 1, (&PRODUCTS[product]).into(), quantity, price);
             let exact = charge.price.major(market.exponent) * Decimal::from(quantity);
             prop_assert_eq!(exact, Decimal::from_i128_with_scale(i128::from(charge.net), market.exponent));
-        }
-
-        #[test]
-        fn tiers_hold_all_usage_above_what_is_included(quantity in 0..100_000_000i64, market in 0..MARKETS.len()) {
-            let over: i64 = rated(&MARKETS[market], &METERS[0], 9, quantity).iter().map(|charge| charge.quantity).sum();
-            prop_assert_eq!(over, (quantity - METERS[0].included).max(0));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Ids of the generated business. All carry a tag of the seed, so that two businesses can share one stack.
 
+use super::catalog::company;
+
 /// Derives every id from the seed's tag and running numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
@@ -20,6 +22,16 @@ impl Names {
         format!("acc-{}-{:06}", self.tag, index + 1)
     }
 
+    /// An invented name that no other business has: an ERP that is searched for a customer finds only its own.
+    pub(super) fn company(&self, index: u32) -> String {
+        format!("{} {}", company(index), self.tag.to_uppercase())
+    }
+
+    /// A VAT number of `country`.
+    pub(super) fn vat_id(&self, country: &str, index: u32) -> String {
+        format!("{country}{}{index:06}", self.tag.to_uppercase())
+    }
+
     pub(super) fn contract(&self, index: u32, number: u32) -> String {
         format!("con-{}-{:06}-{number}", self.tag, index + 1)
     }
@@ -38,6 +50,14 @@ impl Names {
 
     pub(super) fn payment(&self, index: u32, number: u32) -> String {
         self.document("pay", index, number)
+    }
+
+    pub(super) fn refund(&self, index: u32, number: u32) -> String {
+        self.document("ref", index, number)
+    }
+
+    pub(super) fn dispute(&self, index: u32, number: u32) -> String {
+        self.document("dis", index, number)
     }
 
     pub(super) fn usage_batch(&self, index: u32, number: u32) -> String {

@@ -30,6 +30,7 @@ pub(super) fn record(chance: &mut Chance, names: &Names, number: u64) -> Generat
         key: names.unreadable(number),
         item: Item::Raw { value: value(kind), headers: headers(kind, topic, &names.unreadable(number)) },
         fate: Fate::Refused(Class::Poison),
+        replaced_minor: 0,
     }
 }
 

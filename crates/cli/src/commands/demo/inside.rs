@@ -48,7 +48,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 impl Running {
     pub(super) fn start(which: Which, stack: &Stack, data: &Path) -> Result<Self> {
-        let text = devstack::services::toml(which.name(), 0, &stack.endpoints(), data, false);
+        let text = devstack::services::toml(which.name(), Some(0), &stack.endpoints(), data, false);
         let text = text.map_err(|error| Trouble::failed("STACK", error.to_string()))?;
         let config = data.join(format!("{}.toml", which.name()));
         std::fs::write(&config, text)

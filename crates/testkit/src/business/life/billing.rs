@@ -1,77 +1,68 @@
-//! What is used, billed and measured.
+//! What is billed.
 
-use super::{Account, Happening, Plan, count};
+use super::{Account, Contract, Happening, count, due::Plan};
 use crate::business::{
     calendar::{at_hour, date_of, days_after},
-    catalog::{METERS, PRODUCTS},
+    catalog::PRODUCTS,
     chance::EventId,
-    money::{Charge, Kind, rated},
+    money::{Charge, Kind},
 };
+use jiff::civil::Date;
 
 impl Account {
-    /// Usage of the billing period that ends when the next one is billed.
-    pub(super) fn measure(&mut self, at_ms: i64, contract: usize, id: EventId) -> Option<Happening> {
-        let state = &self.contracts[contract];
-        let meter = state.meter.filter(|_| !state.cancelled)?;
-        let period = state.period(state.billed.saturating_sub(1));
-        let included = METERS[meter].included;
-        // A third stays below what is included, a few go far above it.
-        let quantity = match self.chance.below(12) {
-            0..=3 => self.chance.between(included / 10, included),
-            4..=10 => self.chance.between(included, included * 3),
-            _ => self.chance.between(included * 3, included * 30),
-        };
-        let charges = rated(self.market, &METERS[meter], 100, quantity);
-        self.contracts[contract].unbilled_usage.extend(charges.iter().cloned());
-        if quantity > included {
-            self.plan(at_ms + 60_000, contract, Some(id), Plan::Cross { observed: quantity });
-        }
-        let batch = count(&mut self.counters.batches);
-        Some(Happening::Used { batch, meter, period, quantity, charges })
-    }
-
-    pub(super) fn cross(&mut self, at_ms: i64, contract: usize, observed: i64) -> Happening {
-        let state = &self.contracts[contract];
-        let day = date_of(at_ms);
-        let (meter, period) = (state.meter.unwrap_or_default(), (month_before(day), day));
-        Happening::Crossed { threshold: count(&mut self.counters.thresholds), meter, period, observed }
-    }
-
-    pub(super) fn bill(&mut self, at_ms: i64, contract: usize, id: EventId) -> Option<Happening> {
-        let market = self.market;
-        let state = &mut self.contracts[contract];
-        if state.cancelled {
+    pub(super) fn bill(&mut self, at_ms: i64, contract: usize, id: EventId, is_redone: bool) -> Option<Happening> {
+        if self.contracts[contract].cancelled {
             return None;
         }
+        // A month that is suspended is not billed; a year is paid whatever happens in it.
+        let is_paused = self.contracts[contract].suspended && !self.contracts[contract].annual;
+        if !is_paused && !is_redone && self.chance.share(0.02) {
+            return Some(self.void_draft(at_ms, contract, id));
+        }
+        let tax = self.tax(contract, date_of(at_ms));
+        let state = &mut self.contracts[contract];
         let period = state.period(state.billed);
         state.billed += 1;
-        let mut charges: Vec<Charge> = state
-            .lines
-            .iter()
-            .map(|line| {
-                Charge::new(
-                    market,
-                    Kind::Recurring,
-                    line.number,
-                    (&PRODUCTS[line.product]).into(),
-                    line.seats,
-                    line.price,
-                )
-            })
-            .collect();
-        charges.append(&mut state.unbilled_usage);
         let metered = state.meter.is_some();
         let jitter = self.chance.unit();
         if metered {
             self.plan(at_hour(period.1, 6, jitter), contract, Some(id), Plan::Use);
         }
-        self.plan(at_hour(period.1, 9, jitter), contract, Some(id), Plan::Bill);
+        self.plan(at_hour(period.1, 9, jitter), contract, Some(id), Plan::Bill { is_redone: false });
+        if is_paused {
+            return None;
+        }
+        let charges = due(&mut self.contracts[contract]).into_iter().map(|charge| charge.taxed(tax)).collect();
+        Some(self.invoice(at_ms, contract, id, period, charges))
+    }
+
+    /// An invoice out of turn.
+    pub(super) fn bill_extra(&mut self, at_ms: i64, contract: usize, id: EventId, charges: Vec<Charge>) -> Happening {
+        let day = date_of(at_ms);
+        let tax = self.tax(contract, day);
+        let period = (day, self.contracts[contract].current_period().1.max(days_after(day, 1)));
+        let charges = charges.into_iter().map(|charge| charge.taxed(tax)).collect();
+        self.invoice(at_ms, contract, id, period, charges)
+    }
+
+    fn invoice(
+        &mut self,
+        at_ms: i64,
+        contract: usize,
+        id: EventId,
+        period: (Date, Date),
+        charges: Vec<Charge>,
+    ) -> Happening {
         let invoice = count(&mut self.counters.invoices);
         self.settle(at_ms, contract, id, invoice, &charges);
-        Some(Happening::Billed { invoice, period, charges, sum_error: 0 })
+        Happening::Billed { invoice, period, charges, sum_error: 0 }
     }
 }
 
-fn month_before(day: jiff::civil::Date) -> jiff::civil::Date {
-    days_after(day, -30)
+/// The next period of every line, and what waits for the next invoice.
+fn due(state: &mut Contract) -> Vec<Charge> {
+    let recurring = state.lines.iter().map(|line| {
+        Charge::new(Kind::Recurring, line.number, (&PRODUCTS[line.product]).into(), line.seats, line.price)
+    });
+    recurring.chain(std::mem::take(&mut state.unbilled)).collect()
 }

@@ -3,146 +3,38 @@
 //! A step is computed when its time comes, from the account's own generator; so accounts do not influence each other, and a
 //! thousand of them need no more memory than what each still has before it.
 
+mod amend;
 mod billing;
+mod contract;
 mod contracts;
+mod dispute;
+mod due;
+mod happening;
+mod loss;
+mod proration;
+mod ramp;
+mod refund;
 mod settlement;
+mod term;
+mod usage;
+
+pub(super) use contract::{Contract, Line};
+pub(super) use contracts::list_price;
+pub(super) use happening::{
+    Amended, AmendmentKind, Cancelled, Credited, Disputed, Flaw, Happening, Moment, OutOf, Paid, Step, Used, Why,
+};
 
 use super::{
     calendar::{DAY_MS, at_hour, date_of, days_after, epoch_ms, months_after},
     catalog::{MARKETS, Market, PRODUCTS, TERMS, UNMAPPED_PRODUCT},
     chance::{Chance, EventId},
-    money::{Charge, Kind, Price, Sold},
+    money::{Charge, Kind, Sold},
     options::{Faults, Options},
+    tax::{Standing, Tax},
 };
+use due::{Due, Plan};
 use jiff::civil::Date;
 use std::{cmp::Reverse, collections::BinaryHeap};
-
-/// One product of a contract, as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) number: u16,
-    pub(super) product: usize,
-    pub(super) seats: i64,
-    /// Price of a seat and billing period.
-    pub(super) price: Price,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Contract {
-    pub(super) number: u32,
-    pub(super) start: Date,
-    /// The day after the last one of the running term.
-    pub(super) end: Date,
-    pub(super) term_months: u32,
-    pub(super) annual: bool,
-    pub(super) lines: Vec<Line>,
-    pub(super) meter: Option<usize>,
-    /// Version of the last event about the contract.
-    pub(super) version: i64,
-    pub(super) amendments: i32,
-    pub(super) renewals: u32,
-    /// Billing periods begun.
-    billed: u32,
-    cancelled: bool,
-    /// Rated and not billed yet.
-    unbilled_usage: Vec<Charge>,
-    /// Identity of its activation: what everything about it is correlated by.
-    pub(super) flow: EventId,
-}
-
-/// Something that happened to an account.
-#[derive(Debug, Clone)]
-pub(super) enum Happening {
-    Activated,
-    Amended { before: Option<Line>, after: Line },
-    Renewed { before: Vec<Line>, uplift_basis_points: i64 },
-    Cancelled { on: Date, at_once: bool },
-    Billed { invoice: u32, period: (Date, Date), charges: Vec<Charge>, sum_error: i64 },
-    Credited { credit_note: u32, invoice: Option<u32>, charge: Charge },
-    Paid { payment: u32, version: i64, allocations: Vec<(u32, i64)>, unapplied: i64 },
-    PaymentFailed { payment: u32, attempt: i32, invoice: u32, amount: i64, next_at: Option<i64> },
-    Used { batch: u32, meter: usize, period: (Date, Date), quantity: i64, charges: Vec<Charge> },
-    Crossed { threshold: u32, meter: usize, period: (Date, Date), observed: i64 },
-}
-
-/// How an account's last event is wrong on purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
-    None,
-    Contract,
-    Business,
-    Conflict,
-}
-
-/// One event in numbers.
-#[derive(Debug, Clone)]
-pub(super) struct Moment {
-    pub(super) at_ms: i64,
-    pub(super) id: EventId,
-    pub(super) cause: Option<EventId>,
-    /// Index of the contract concerned.
-    pub(super) contract: usize,
-    pub(super) happening: Happening,
-    pub(super) flaw: Flaw,
-}
-
-/// What is still to come, ordered by time and then by the order it was planned in.
-#[derive(Debug)]
-struct Due {
-    at_ms: i64,
-    order: u32,
-    contract: usize,
-    cause: Option<EventId>,
-    plan: Plan,
-}
-
-#[derive(Debug)]
-enum Plan {
-    Activate,
-    Use,
-    Cross {
-        observed: i64,
-    },
-    Bill,
-    Amend,
-    /// Renew or leave at the end of the term.
-    Decide,
-    Leave,
-    Credit {
-        invoice: Option<u32>,
-        charge: Box<Charge>,
-    },
-    Pay {
-        payment: Option<u32>,
-        version: i64,
-        allocations: Box<[(u32, i64)]>,
-        unapplied: i64,
-    },
-    Fail {
-        payment: u32,
-        attempt: i32,
-        invoice: u32,
-        amount: i64,
-    },
-    End,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-impl Eq for Due {}
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at_ms, self.order).cmp(&(other.at_ms, other.order))
-    }
-}
 
 /// Numbers given out so far, by kind of document.
 #[derive(Debug, Default)]
@@ -152,12 +44,18 @@ struct Counters {
     payments: u32,
     batches: u32,
     thresholds: u32,
+    refunds: u32,
+    disputes: u32,
 }
 
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) index: u32,
+    /// Where it joined.
     pub(super) market: &'static Market,
+    /// Where it is.
+    pub(super) country: &'static str,
+    pub(super) standing: Standing,
     pub(super) terms: (&'static str, i32),
     pub(super) contracts: Vec<Contract>,
     chance: Chance,
@@ -165,8 +63,8 @@ pub(super) struct Account {
     planned: u32,
     horizon_ms: i64,
     counters: Counters,
-    /// Invoices to be paid together with the next one.
-    carried: Vec<(u32, i64)>,
+    /// Invoices to be paid together with the next one of their contract.
+    carried: Vec<(usize, u32, i64)>,
     flaw: Flaw,
 }
 
@@ -175,10 +73,14 @@ impl Account {
         let mut chance = Chance::of_account(options.seed, index);
         let market = chance.weighted(&MARKETS, |market| market.weight);
         let terms = TERMS[chance.below(TERMS.len() as u64) as usize];
+        let country = chance.weighted(market.customers, |(_, weight)| *weight).0;
+        let standing = standing(market, country, &mut chance);
         let flaw = flaw(&options.faults, &mut chance);
         let mut account = Self {
             index,
             market,
+            country,
+            standing,
             terms,
             contracts: Vec::with_capacity(1),
             chance,
@@ -190,15 +92,35 @@ impl Account {
             flaw,
         };
         let joins = date_of(joins_ms(options, index));
-        account.sign(joins);
         if flaw != Flaw::None {
+            account.sign(joins, market);
             let last_day = days_after(joins, account.chance.between(1, 40));
             account.plan(at_hour(last_day, 14, 0.999), 0, None, Plan::End);
-        } else if account.chance.one_in(8) {
-            let expands = days_after(joins, account.chance.between(20, 90));
-            account.sign(expands);
+            return account;
+        }
+        let starts = account.first_day(joins);
+        account.sign(starts, market);
+        if account.chance.one_in(6) {
+            let expands = days_after(starts, account.chance.between(20, 90));
+            let seller = account.seller();
+            account.sign(expands, seller);
         }
         account
+    }
+
+    /// Contracts like to start at the end of a month.
+    fn first_day(&mut self, joins: Date) -> Date {
+        if self.chance.one_in(12) { joins.last_of_month() } else { joins }
+    }
+
+    /// Who sells a further contract: mostly the same entity, or another one, in its own currency.
+    fn seller(&mut self) -> &'static Market {
+        if self.chance.one_in(3) { self.chance.weighted(&MARKETS, |market| market.weight) } else { self.market }
+    }
+
+    /// The tax of what is billed for a contract on a day.
+    fn tax(&self, contract: usize, on: Date) -> Option<Tax> {
+        Tax::of(self.contracts[contract].market, self.country, self.standing, on)
     }
 
     /// When the next thing happens; `None` when the account's story is over.
@@ -220,22 +142,33 @@ impl Account {
         match plan {
             Plan::Activate => Some(self.activate(contract, id)),
             Plan::Use => self.measure(at_ms, contract, id),
-            Plan::Cross { observed } => Some(self.cross(at_ms, contract, observed)),
-            Plan::Bill => self.bill(at_ms, contract, id),
-            Plan::Amend => self.amend(at_ms, contract),
-            Plan::Decide => self.decide(contract),
-            Plan::Leave => self.leave(at_ms, contract),
-            Plan::Credit { invoice, charge } => {
+            Plan::UseLate { period, used, more } => self.measure_late(contract, period, used, more),
+            Plan::Correct { period, wrong } => self.correct(at_ms, contract, id, period, wrong),
+            Plan::Cross { period, observed } => Some(self.cross(contract, period, observed)),
+            Plan::Bill { is_redone } => self.bill(at_ms, contract, id, is_redone),
+            Plan::BillExtra { charges } => Some(self.bill_extra(at_ms, contract, id, charges)),
+            Plan::Amend => self.amend(at_ms, contract, id),
+            Plan::Step { months } => self.step_up(at_ms, contract, months),
+            Plan::Resume => self.resume(at_ms, contract),
+            Plan::Decide { end } => self.decide(contract, end),
+            Plan::Leave => self.leave(at_ms, contract, id),
+            Plan::WriteOff { invoice, amount } => Some(Happening::WrittenOff { invoice, amount }),
+            Plan::Credit { invoice, charges, why, pays_back } => {
                 let credit_note = count(&mut self.counters.credit_notes);
-                Some(Happening::Credited { credit_note, invoice, charge: *charge })
+                if let Some(of) = pays_back {
+                    self.pay_out(at_ms, contract, id, of, credit_note, &charges);
+                }
+                Some(Happening::Credited(Credited { credit_note, invoice, charges, why }))
             }
-            Plan::Pay { payment, version, allocations, unapplied } => {
-                let payment = payment.unwrap_or_else(|| count(&mut self.counters.payments));
-                Some(Happening::Paid { payment, version, allocations: allocations.into_vec(), unapplied })
-            }
+            Plan::Pay(pay) => Some(self.receive(at_ms, contract, id, *pay)),
             Plan::Fail { payment, attempt, invoice, amount } => {
                 Some(self.fail(at_ms, contract, id, (payment, attempt), invoice, amount))
             }
+            Plan::Refund { payment, version, out_of, amount } => {
+                let refund = count(&mut self.counters.refunds);
+                Some(Happening::Refunded { payment, version, refund, out_of, amount })
+            }
+            Plan::Dispute(dispute) => Some(self.dispute(at_ms, contract, id, *dispute)),
             Plan::End => Some(self.end(at_ms)),
         }
     }
@@ -253,29 +186,21 @@ impl Account {
         self.due.clear();
         if self.flaw == Flaw::Conflict {
             let payment = count(&mut self.counters.payments);
-            return Happening::Paid { payment, version: 1, allocations: Vec::new(), unapplied: 1_000 };
+            return Happening::Paid(Paid { payment, version: 1, allocations: Box::new([]), unapplied: 1_000 });
         }
         let line = &self.contracts[0].lines[0];
         let mut sold = Sold::from(&PRODUCTS[line.product]);
         if self.flaw == Flaw::Business {
             sold = Sold { product: UNMAPPED_PRODUCT, description: "Gadget", unit: "piece" };
         }
-        let charge = Charge::new(self.market, Kind::Recurring, line.number, sold, 1, line.price);
         let day = date_of(at_ms);
+        let charge = Charge::new(Kind::Recurring, line.number, sold, 1, line.price).taxed(self.tax(0, day));
         Happening::Billed {
             invoice: count(&mut self.counters.invoices),
             period: (day, months_after(day, 1)),
             charges: vec![charge],
             sum_error: i64::from(self.flaw == Flaw::Contract),
         }
-    }
-}
-
-impl Contract {
-    /// First day of billing period `n` (from 0) and of the next one.
-    fn period(&self, n: u32) -> (Date, Date) {
-        let months = if self.annual { 12 } else { 1 };
-        (months_after(self.start, n * months), months_after(self.start, (n + 1) * months))
     }
 }
 
@@ -295,6 +220,17 @@ fn flaw(faults: &Faults, chance: &mut Chance) -> Flaw {
         Flaw::Conflict
     } else {
         Flaw::None
+    }
+}
+
+/// Half of the companies abroad have a VAT number that was checked, and so have most at home; a few at home are charities.
+fn standing(market: &Market, country: &str, chance: &mut Chance) -> Standing {
+    let is_abroad = country != market.country;
+    let has_vat = market.country == "DE" && chance.share(if is_abroad { 0.5 } else { 0.9 });
+    match chance.below(100) {
+        _ if has_vat => Standing::Registered,
+        0..=4 if !is_abroad => Standing::Exempt,
+        _ => Standing::Private,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Shaper;
 use crate::business::{
     calendar::days_after,
+    life::{Credited, Why},
     money::{Charge, Kind},
 };
 use events::{common::*, *};
@@ -40,15 +41,21 @@ impl Shaper<'_> {
         }
     }
 
-    pub(super) fn credited(&self, credit_note: u32, invoice: Option<u32>, charge: &Charge) -> CreditNoteIssued {
-        let number = self.names.credit_note(self.account.index, credit_note);
-        let charges = std::slice::from_ref(charge);
+    pub(super) fn credited(&self, credited: &Credited) -> CreditNoteIssued {
+        let Credited { credit_note, invoice, charges, why } = credited;
+        let number = self.names.credit_note(self.account.index, *credit_note);
         let preceding_invoice = invoice.map(|invoice| {
             let invoice_id = self.names.invoice(self.account.index, invoice);
             InvoiceRef { invoice_number: Some(invoice_id.to_uppercase()), invoice_id, issue_on: None }
         });
-        let (to_invoice_minor, balance_minor) =
-            if invoice.is_some() { (charge.gross(), 0) } else { (0, charge.gross()) };
+        let gross = charges.iter().map(Charge::gross).sum();
+        let (code, (to_invoice_minor, refund_minor, balance_minor)) = match why {
+            Why::Overcharge => ("overcharge", (gross, 0, 0)),
+            Why::Goodwill => ("goodwill", (0, 0, gross)),
+            Why::UsageCorrected => ("usage_corrected", (0, 0, gross)),
+            Why::Unserved => ("not_served", (0, 0, gross)),
+            Why::Returned => ("returned", (0, gross, 0)),
+        };
         CreditNoteIssued {
             account_id: self.account_id(),
             entity_version: 1,
@@ -59,14 +66,14 @@ impl Shaper<'_> {
             credit_note_id: number,
             preceding_invoice,
             contract_id: Some(self.contract_id()),
-            reason: Reason { code: if invoice.is_some() { "overcharge" } else { "goodwill" }.to_owned(), text: None },
+            reason: Reason { code: code.to_owned(), text: None },
             issue_on: self.day(),
             timezone: self.timezone(),
             currency: self.currency(),
             lines: self.lines(charges, None),
             tax_breakdown: self.taxes(charges),
             totals: totals(charges, 0),
-            application: Some(CreditApplication { to_invoice_minor, refund_minor: 0, balance_minor }),
+            application: Some(CreditApplication { to_invoice_minor, refund_minor, balance_minor }),
             ..CreditNoteIssued::default()
         }
     }
@@ -79,29 +86,28 @@ impl Shaper<'_> {
             charge_type: charge_type(charge.kind),
             quantity: Decimal::from(charge.quantity),
             unit: Some(charge.unit.to_owned()),
-            unit_price: charge.price.major(self.account.market.exponent),
+            unit_price: charge.price.major(self.market().exponent),
             net_minor: charge.net,
             tax_minor: charge.tax,
             taxes: self.taxes(std::slice::from_ref(charge)),
-            service_period: period.filter(|_| charge.kind == Kind::Recurring).map(|period| self.period(period)),
-            contract_line_id: (charge.kind == Kind::Recurring).then(|| self.line_id(charge.line)),
+            service_period: period.filter(|_| charge.kind.is_of_line()).map(|period| self.period(period)),
+            contract_line_id: charge.kind.is_of_line().then(|| self.line_id(charge.line)),
+            performance_obligation_id: self.obligation_id(charge.line).filter(|_| charge.kind.is_of_line()),
             ..LineItem::default()
         };
         charges.iter().enumerate().map(line).collect()
     }
 
-    /// One rate per document; markets without tax have none to show.
+    /// One rate per document; sellers without such a tax have none to show.
     pub(super) fn taxes(&self, charges: &[Charge]) -> Vec<TaxLine> {
-        let market = self.account.market;
-        if market.tax_basis_points == 0 {
-            return Vec::new();
-        }
+        let Some(rate) = charges.first().and_then(|charge| charge.rate) else { return Vec::new() };
         vec![TaxLine {
-            jurisdiction: Some(market.country.to_owned()),
-            category_code: "S".to_owned(),
-            rate_percent: Decimal::new(market.tax_basis_points, 2),
+            jurisdiction: Some(rate.country.to_owned()),
+            category_code: rate.category.code().to_owned(),
+            rate_percent: Decimal::new(rate.basis_points, 2),
             taxable_minor: charges.iter().map(|charge| charge.net).sum(),
             tax_minor: charges.iter().map(|charge| charge.tax).sum(),
+            exemption_reason: rate.category.reason().map(str::to_owned),
             ..TaxLine::default()
         }]
     }
@@ -111,6 +117,8 @@ const fn charge_type(kind: Kind) -> ChargeType {
     match kind {
         Kind::Recurring => ChargeType::Recurring,
         Kind::Usage => ChargeType::Usage,
+        Kind::Proration => ChargeType::Proration,
+        Kind::Fee => ChargeType::OneTime,
     }
 }
 

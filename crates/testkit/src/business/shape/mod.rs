@@ -1,13 +1,18 @@
 //! How a moment of an account's life looks as an event of the wire contract.
 
+mod amendment;
 mod contract;
 mod document;
+mod loss;
 mod payment;
+mod returned;
+mod revenue;
 mod usage;
 
 use super::{
     calendar::date_of,
-    life::{Account, Contract, Happening, Line, Moment},
+    catalog::Market,
+    life::{Account, Contract, Happening, Moment},
     names::Names,
 };
 use events::{
@@ -27,24 +32,24 @@ impl Shaper<'_> {
     pub(super) fn event(&self) -> Event {
         match &self.moment.happening {
             Happening::Activated => self.activated().into(),
-            Happening::Amended { before, after } => self.amended(before.as_ref(), after).into(),
+            Happening::Amended(amended) => self.amended(amended).into(),
             Happening::Renewed { before, uplift_basis_points } => self.renewed(before, *uplift_basis_points).into(),
-            Happening::Cancelled { on, at_once } => self.cancelled(*on, *at_once).into(),
+            Happening::Cancelled(cancelled) => self.cancelled(cancelled).into(),
             Happening::Billed { invoice, period, charges, sum_error } => {
                 self.billed(*invoice, *period, charges, *sum_error).into()
             }
-            Happening::Credited { credit_note, invoice, charge } => {
-                self.credited(*credit_note, *invoice, charge).into()
+            Happening::Voided { invoice, payable } => self.voided(*invoice, *payable).into(),
+            Happening::WrittenOff { invoice, amount } => self.written_off(*invoice, *amount).into(),
+            Happening::Credited(credited) => self.credited(credited).into(),
+            Happening::Paid(paid) => self.paid(paid).into(),
+            Happening::Refunded { payment, version, refund, out_of, amount } => {
+                self.refunded((*payment, *version), *refund, *out_of, *amount).into()
             }
-            Happening::Paid { payment, version, allocations, unapplied } => {
-                self.paid(*payment, *version, allocations, *unapplied).into()
-            }
+            Happening::Disputed(dispute) => self.disputed(dispute).into(),
             Happening::PaymentFailed { payment, attempt, invoice, amount, next_at } => {
                 self.payment_failed(*payment, *attempt, *invoice, *amount, *next_at).into()
             }
-            Happening::Used { batch, meter, period, quantity, charges } => {
-                self.used(*batch, *meter, *period, *quantity, charges).into()
-            }
+            Happening::Used(used) => self.used(used).into(),
             Happening::Crossed { threshold, meter, period, observed } => {
                 self.crossed(*threshold, *meter, *period, *observed).into()
             }
@@ -63,16 +68,21 @@ impl Shaper<'_> {
         self.names.account(self.account.index)
     }
 
+    /// Where the contract was sold, which is not always where the account joined.
+    fn market(&self) -> &'static Market {
+        self.contract().market
+    }
+
     fn entity(&self) -> String {
-        self.account.market.legal_entity.to_owned()
+        self.market().legal_entity.to_owned()
     }
 
     fn currency(&self) -> String {
-        self.account.market.currency.to_owned()
+        self.market().currency.to_owned()
     }
 
     fn timezone(&self) -> String {
-        self.account.market.timezone.to_owned()
+        self.market().timezone.to_owned()
     }
 
     fn at(&self) -> Timestamp {
@@ -99,10 +109,6 @@ impl Shaper<'_> {
     fn line_id(&self, number: u16) -> String {
         self.names.line(self.account.index, self.contract().number, number)
     }
-}
-
-fn amount(line: &Line) -> i64 {
-    line.price.times(line.seats)
 }
 
 fn timestamp(at_ms: i64) -> Timestamp {

@@ -1,22 +1,18 @@
 //! Payments, received and failed.
 
 use super::{Shaper, timestamp};
+use crate::business::life::Paid;
 use events::{common::*, *};
 
 impl Shaper<'_> {
-    pub(super) fn paid(
-        &self,
-        payment: u32,
-        version: i64,
-        allocations: &[(u32, i64)],
-        unapplied: i64,
-    ) -> PaymentReceived {
-        let payment_id = self.names.payment(self.account.index, payment);
+    pub(super) fn paid(&self, paid: &Paid) -> PaymentReceived {
+        let Paid { payment, version, allocations, unapplied } = paid;
+        let payment_id = self.names.payment(self.account.index, *payment);
         let applied: i64 = allocations.iter().map(|(_, amount)| amount).sum();
         let method = self.method();
         PaymentReceived {
             account_id: self.account_id(),
-            entity_version: version,
+            entity_version: *version,
             effective_at: self.at(),
             recorded_at: self.at(),
             legal_entity_id: self.entity(),
@@ -27,7 +23,7 @@ impl Shaper<'_> {
             value_on: Some(self.day()),
             timezone: self.timezone(),
             allocations: allocations.iter().map(|(invoice, amount)| self.allocation(*invoice, *amount)).collect(),
-            unapplied_minor: unapplied,
+            unapplied_minor: *unapplied,
             bank_reference: (method == PaymentMethod::BankTransfer).then(|| payment_id.to_uppercase().into()),
             payment_id,
             ..PaymentReceived::default()

@@ -1,4 +1,4 @@
-//! The sandboxed ERP seen and set from the outside, and what a service says of itself.
+//! What the ERP's books hold, and what they must hold.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -14,16 +14,20 @@ pub struct Books {
     pub invoices: u64,
     pub credit_memos: u64,
     pub payments: u64,
+    pub refunds: u64,
+    pub journals: u64,
     pub invoiced: BTreeMap<String, i64>,
     pub credited: BTreeMap<String, i64>,
     pub paid: BTreeMap<String, i64>,
+    pub paid_back: BTreeMap<String, i64>,
 }
 
 impl Books {
     /// Records in these books.
     #[must_use]
     pub const fn count(&self) -> u64 {
-        self.customers + self.orders + self.revenue_plans + self.invoices + self.credit_memos + self.payments
+        let documents = self.invoices + self.credit_memos + self.payments + self.refunds + self.journals;
+        self.customers + self.orders + self.revenue_plans + documents
     }
 
     /// What the generator says must come out.
@@ -35,47 +39,26 @@ impl Books {
             books.orders += effects.orders;
             books.revenue_plans += effects.revenue_plans;
             books.invoices += effects.invoices;
-            books.credit_memos += effects.credit_memos;
+            // What is written off is credited to a bad-debt item.
+            books.credit_memos += effects.credit_memos + effects.write_offs;
             books.payments += effects.payments;
+            books.refunds += effects.refunds;
+            books.journals += effects.journals;
             let mut sum = |sums: fn(&mut Self) -> &mut BTreeMap<String, i64>, amount: i64| {
                 if amount != 0 {
                     sums(&mut books).insert(currency.clone(), amount);
                 }
             };
             sum(|books| &mut books.invoiced, effects.invoiced_minor);
-            sum(|books| &mut books.credited, effects.credited_minor);
+            sum(|books| &mut books.credited, effects.credited_minor + effects.written_off_minor);
             sum(|books| &mut books.paid, effects.paid_minor);
+            sum(|books| &mut books.paid_back, effects.refunded_minor + effects.charged_back_minor);
         }
         books
     }
-}
 
-/// The sandbox's `/__admin`.
-#[derive(Debug, Clone)]
-pub struct Erp {
-    url: String,
-    http: reqwest::Client,
-}
-
-impl Erp {
-    #[must_use]
-    pub fn new(url: &str) -> Self {
-        Self { url: format!("{url}/__admin"), http: reqwest::Client::new() }
-    }
-
-    async fn get(&self, path: &str) -> Result<String> {
-        let answer = self.http.get(format!("{}/{path}", self.url)).send().await?;
-        Ok(answer.error_for_status()?.text().await?)
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Result<()> {
-        let request = self.http.post(format!("{}/{path}", self.url)).body(body.to_string());
-        request.send().await?.error_for_status()?;
-        Ok(())
-    }
-
-    pub async fn books(&self) -> Result<Books> {
-        let state: Value = serde_json::from_str(&self.get("state?accounts=false").await?)?;
+    /// What the ERP's stand-in says of itself.
+    pub(crate) fn of_state(state: &Value) -> Result<Self> {
         let count = |object: &str| state["totals"][object]["count"].as_u64().unwrap_or(0);
         let money = |object: &str| -> Result<BTreeMap<String, i64>> {
             let sums = &state["totals"][object]["amount_minor"];
@@ -83,45 +66,19 @@ impl Erp {
                 if sums.is_null() { BTreeMap::new() } else { serde_json::from_value(sums.clone())? };
             Ok(sums.into_iter().filter(|(_, sum)| *sum != 0).collect())
         };
-        Ok(Books {
+        Ok(Self {
             customers: count("customer"),
             orders: count("salesOrder"),
             revenue_plans: count("revenueArrangement"),
             invoices: count("invoice"),
             credit_memos: count("creditMemo"),
             payments: count("customerPayment"),
+            refunds: count("customerRefund"),
+            journals: count("journalEntry"),
             invoiced: money("invoice")?,
             credited: money("creditMemo")?,
             paid: money("customerPayment")?,
+            paid_back: money("customerRefund")?,
         })
     }
-
-    /// Records that were made.
-    pub async fn effect_count(&self) -> Result<u64> {
-        Ok(self.books().await?.count())
-    }
-
-    /// Adds a fault rule.
-    pub async fn misbehave(&self, rule: &Value) -> Result<()> {
-        self.post("faults", rule).await
-    }
-
-    /// Ends all misbehaviour.
-    pub async fn behave(&self) -> Result<()> {
-        self.http.delete(format!("{}/faults", self.url)).send().await?.error_for_status()?;
-        Ok(())
-    }
-}
-
-/// Sum of a metric's series, as the service at `http` shows it; `None` if it shows none.
-pub async fn metric(http: &str, name: &str) -> Result<Option<f64>> {
-    let text = reqwest::get(format!("{http}/metrics")).await?.error_for_status()?.text().await?;
-    let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        if !rest.starts_with(['{', ' ']) {
-            return None;
-        }
-        rest.rsplit(' ').next()?.parse::<f64>().ok()
-    });
-    Ok(values.reduce(|sum, value| sum + value))
 }

@@ -4,7 +4,9 @@ use super::outside::Committed;
 use super::world::{PublishedEvent, now_or_never};
 use consumer::machine::Arrived;
 use events::topics;
-use ledger::{Disposition, DocumentFilter, DocumentKey, Ledger, ParkedFilter, ParkedState, memory::MemoryLedger};
+use ledger::{
+    Disposition, DocumentFilter, DocumentKey, Ledger, ParkedFilter, ParkedSequence, ParkedState, memory::MemoryLedger,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -19,6 +21,8 @@ pub struct Observed {
     pub published: BTreeMap<(String, i32), Vec<String>>,
     /// Fate of each event by its id.
     pub fates: BTreeMap<String, &'static str>,
+    /// What waits for people, as they see it.
+    pub cases: Vec<ParkedSequence>,
 }
 
 const ALL: usize = 1_000_000;
@@ -47,6 +51,7 @@ impl Observed {
                 })
                 .collect(),
             fates,
+            cases: now_or_never(ledger.sequences(None)).map_err(|error| error.to_string())?,
         })
     }
 }

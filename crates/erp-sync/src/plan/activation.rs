@@ -98,6 +98,7 @@ fn customer(mapping: &Mapping, known: Known<'_>, event: &ContractActivated) -> R
 }
 
 fn new_customer(mapping: &Mapping, event: &ContractActivated, contact: Contact) -> Result<NewCustomer, Failure> {
+    let mut tax_ids = event.customer.tax_ids.iter().map(|id| id.value.reveal().to_owned());
     Ok(NewCustomer {
         account_id: event.account_id.clone(),
         name: event.customer.legal_name.reveal().to_owned(),
@@ -105,7 +106,8 @@ fn new_customer(mapping: &Mapping, event: &ContractActivated, contact: Contact) 
         subsidiary: mapping.entity(&event.legal_entity_id)?.subsidiary.clone(),
         currency: mapping.currency("customer.currency", &event.customer.currency)?,
         terms: mapping.terms("customer.payment_terms", event.customer.payment_terms.as_ref())?,
-        tax_id: event.customer.tax_ids.first().map(|id| id.value.reveal().to_owned()),
+        tax_id: tax_ids.next(),
+        further_tax_ids: tax_ids.collect(),
         is_searched: mapping.posting.search_duplicates,
     })
 }

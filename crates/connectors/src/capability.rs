@@ -123,6 +123,9 @@ pub struct NewCustomer {
     /// Tax registration that tells whether the ERP has the customer under another id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax_id: Option<String>,
+    /// Registrations in further countries; the ERP keeps one, and is searched for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_tax_ids: Vec<String>,
     /// Whether the ERP is searched for the same tax id and name before the customer is made.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_searched: bool,
@@ -568,12 +571,14 @@ mod tests {
             currency: Currency { reference: Reference::Id("1".into()), exponent: 2 },
             terms: None,
             tax_id: Some("GB123".into()),
+            further_tax_ids: vec!["DE456".into()],
             is_searched: true,
         };
         let shown = format!("{customer:?}");
         assert!(
             !shown.contains("Jane")
                 && !shown.contains("GB123")
+                && !shown.contains("DE456")
                 && !shown.contains("example.com")
                 && !shown.contains("555"),
             "{shown}"

@@ -226,6 +226,14 @@ async fn a_customer_under_another_id_is_for_master_data_and_no_name_is_shown() {
         assert_eq!((refused.code.as_ref(), refused.owner.as_deref()), ("CUSTOMER_DUPLICATE", Some("master-data")));
         assert!(refused.reason.contains("tl-customer-walk-in") && !refused.reason.contains("DE123"), "{refused}");
     }
+    let elsewhere = NewCustomer {
+        account_id: "A-2".into(),
+        name: "Another Name".into(),
+        tax_id: Some("FR9".into()),
+        further_tax_ids: vec!["DE123".into()],
+        ..first.clone()
+    };
+    assert_eq!(failure(erp.netsuite.create_customer(&cause("E-2"), &elsewhere).await).code, "CUSTOMER_DUPLICATE");
     let third = NewCustomer { account_id: "A-3".into(), name: "Third".into(), tax_id: None, ..first };
     erp.netsuite.create_customer(&cause("E-3"), &third).await.expect("nobody has its name");
 }

@@ -25,7 +25,7 @@ impl NetSuite {
         }
         let name = match_name(&customer.name);
         let mut same = Vec::new();
-        if let Some(tax_id) = &customer.tax_id {
+        for tax_id in customer.tax_id.iter().chain(&customer.further_tax_ids) {
             same.extend(self.others(cause, customer, "vatregnumber", tax_id, "tax id").await?);
         }
         same.extend(self.others(cause, customer, "custentity_tl_match_name", &name, "name").await?);

@@ -120,6 +120,7 @@ pub fn customer() -> NewCustomer {
         currency: pounds(),
         terms: Some(by_name("NET30")),
         tax_id: None,
+        further_tax_ids: Vec::new(),
         is_searched: false,
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn spread(
     // Where no line names a tax, the document's categories count also if nothing is due: reverse charge belongs into the tax return.
     let is_named = breakdown.is_empty() || lines.iter().any(|line| !line.taxes.is_empty());
     if stated == total_minor && is_named {
-        return Ok(());
+        return untaxed(mapping, lines, items, breakdown);
     }
     lines.iter_mut().for_each(|line| line.taxes.clear());
     for (index, tax) in breakdown.iter().enumerate() {
@@ -36,6 +36,21 @@ pub(super) fn spread(
                 line.taxes.push(Tax { code: code.clone(), rate_percent: tax.rate_percent, basis_minor, amount_minor });
             }
         }
+    }
+    Ok(())
+}
+
+/// Where other lines name their tax, those without any have the one category of the document that no line names and that is not due.
+fn untaxed(mapping: &Mapping, lines: &mut [Line], items: &[LineItem], breakdown: &[TaxLine]) -> Result<(), Failure> {
+    let same =
+        |own: &TaxLine, tax: &TaxLine| own.category_code == tax.category_code && own.rate_percent == tax.rate_percent;
+    let is_stated = |tax: &TaxLine| items.iter().any(|item| item.taxes.iter().any(|own| same(own, tax)));
+    let mut left = breakdown.iter().enumerate().filter(|(_, tax)| tax.tax_minor == 0 && !is_stated(tax));
+    let (Some((index, tax)), None) = (left.next(), left.next()) else { return Ok(()) };
+    let code = mapping.tax_code(&format!("tax_breakdown[{index}]"), tax.jurisdiction.as_deref(), &tax.category_code)?;
+    for (line, item) in lines.iter_mut().zip(items).filter(|(line, _)| line.taxes.is_empty()) {
+        let (rate_percent, basis_minor) = (tax.rate_percent, item.net_minor);
+        line.taxes.push(Tax { code: code.clone(), rate_percent, basis_minor, amount_minor: 0 });
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! | 1 | exponent by currency | `money::exponents_of_0_2_and_3_decimals_reach_the_books_to_the_unit` |
 //! | 2 | rounding | `money::each_line_is_rounded_and_the_total_is_their_sum_with_rounding_as_a_line` |
 //! | 3 | tax in the accounting currency | `money::tax_in_the_authoritys_currency_travels_beside_the_tax_and_is_not_computed` |
-//! | 4 | tax changes between order and invoice | `money::tax_is_that_of_the_invoice_also_where_the_nexus_changed_since_the_order` |
+//! | 4 | tax changes between order and invoice | `money::tax_is_that_of_the_invoice_also_where_the_nexus_changed_since_the_order`, `money::one_document_has_taxed_lines_and_lines_under_reverse_charge` |
 //! | 5 | foreign currency | `money::a_stated_rate_is_kept_with_its_date_and_nothing_is_recomputed` |
 //! | 6 | date or instant | `time::a_contract_from_new_years_morning_in_sydney_is_ordered_in_january` |
 //! | 7 | half-open or inclusive, month ends | `time::a_term_ends_on_its_last_day_in_the_erp_and_a_month_end_anchor_comes_back` |

@@ -74,6 +74,27 @@ async fn tax_is_that_of_the_invoice_also_where_the_nexus_changed_since_the_order
 }
 
 #[tokio::test]
+async fn one_document_has_taxed_lines_and_lines_under_reverse_charge() {
+    let mut books = Books::open().await;
+    books.tell(activated()).await.expect("an order");
+    let mut event = taxed("INV-1", 1_000, "S", 20);
+    event.lines.push(item("2", 500));
+    event.lines[0].tax_minor = 200;
+    event.lines[0].taxes = event.tax_breakdown.clone();
+    event.tax_breakdown.push(TaxLine { category_code: "AE".into(), taxable_minor: 500, ..TaxLine::default() });
+    event.totals.line_net_minor += 500;
+    event.totals.tax_exclusive_minor += 500;
+    event.totals.tax_inclusive_minor += 500;
+    event.totals.payable_minor += 500;
+    books.tell(event).await.expect("an invoice");
+    let record = books.only("invoice").await;
+    let details = record["taxDetails"]["items"].as_array().expect("tax of each line").clone();
+    let told: Vec<_> = details.iter().map(|tax| (number(&tax["taxBasis"]), number(&tax["taxAmount"]))).collect();
+    assert_eq!(told, [("10".to_owned(), "2".to_owned()), ("5".to_owned(), "0".to_owned())]);
+    assert_ne!(details[0]["taxCode"], details[1]["taxCode"]);
+}
+
+#[tokio::test]
 async fn a_stated_rate_is_kept_with_its_date_and_nothing_is_recomputed() {
     let mut books = Books::open().await;
     books.tell(activated()).await.expect("an order");

@@ -91,9 +91,13 @@ impl<H: Handler> Machine<H> {
             let Some(lane) = self.lanes.get_mut(&name) else { continue };
             let Some(sequence) = &lane.parked else { continue };
             let is_due = sequence.next_attempt_ms.is_some_and(|at| at <= now);
-            // Without a row left the sequence ends without a page. One that arrived after that could meet a later incarnation.
-            let has_rows = sequence.depth > 0;
-            if !is_due || !has_rows || lane.page_asked.is_some() || lane.page.is_some() || lane.step.is_some() {
+            if !is_due || lane.page_asked.is_some() || lane.page.is_some() || lane.step.is_some() {
+                continue;
+            }
+            // Without a row left the sequence ends without a page: one that arrived after that could meet a later incarnation. But
+            // until the lane has run, a row may still come behind the last one, and nobody else would remember to try it.
+            if sequence.depth <= 0 {
+                self.due.push_back(name);
                 continue;
             }
             if lane.last_insert > self.durable {

@@ -175,7 +175,8 @@ fn what_was_billed_by_month_is_what_the_documents_say() {
                     Event::InvoicePosted(posted) if posted.invoice_id == e.invoice_id => Some(&posted.totals),
                     _ => None,
                 });
-                let totals = invoice.expect("a void has an invoice");
+                // A draft was never billed.
+                let Some(totals) = invoice else { continue };
                 add(e.voided_on, &e.currency, -totals.tax_exclusive_minor, -totals.tax_minor);
             }
             _ => {}

@@ -191,6 +191,20 @@ async fn a_closed_period_is_re_dated_only_where_that_is_allowed_and_never_silent
 }
 
 #[tokio::test]
+async fn a_closed_period_is_recognised_in_any_language_and_nothing_else_is_taken_for_one() {
+    let erp = Erp::start().await.with_customer().await;
+    let said = json!({"o:errorDetails": [{"detail": "Die Periode ist abgeschlossen.", "o:errorCode": "USER_ERROR"}]});
+    let rule =
+        json!({"method": "POST", "path": "/services/rest/record/v1/invoice", "status": 400, "body": said.to_string()});
+    erp.fault(rule);
+    let open = failure(erp.netsuite.post_invoice(&cause("E-1"), &invoice("INV-1")).await);
+    assert_eq!(open.code, "REFUSED_BY_ERP", "whatever it says, the period is open");
+    erp.post_admin("periods/2026-02", json!({"closed": true})).await;
+    let closed = failure(erp.netsuite.post_invoice(&cause("E-1"), &invoice("INV-1")).await);
+    assert_eq!((closed.code.as_ref(), closed.owner.as_deref()), ("PERIOD_CLOSED", Some("finance")));
+}
+
+#[tokio::test]
 async fn a_customer_under_another_id_is_for_master_data_and_no_name_is_shown() {
     let erp = Erp::start().await;
     let first = NewCustomer {

@@ -63,13 +63,16 @@ async fn a_duplicate_that_cannot_be_seen_yet_stays_unknown() {
 }
 
 #[tokio::test]
-async fn no_answer_in_time_is_unknown() {
+async fn no_answer_in_time_after_the_commit_is_unknown_and_found_by_a_look_up() {
     let short =
         |options: &mut connectors::netsuite::Options| options.bounds.request_timeout = Duration::from_millis(300);
     let erp = Erp::with(Settings::default(), short).await.with_customer().await;
     erp.fault(json!({"method": "POST", "path": INVOICES, "nth": 1, "delay_ms": 3_000}));
     let failure = failure(post(&erp, &invoice("INV-1")).await);
     assert_eq!((failure.class, failure.code.as_ref()), (Class::Unknown, "OUTCOME_UNKNOWN"));
+    let found = erp.netsuite.find(&cause("E-1"), Object::Invoice, "INV-1").await.expect("an answer");
+    assert!(found.is_some_and(|found| found.existed), "it had been booked");
+    assert_eq!(erp.effects("invoice").await.len(), 1);
 }
 
 #[tokio::test]

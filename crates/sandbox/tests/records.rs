@@ -345,7 +345,7 @@ async fn a_discount_settles_the_invoice_without_using_up_the_payment() {
 }
 
 #[tokio::test]
-async fn an_order_is_transformed_into_an_invoice_and_that_into_a_payment() {
+async fn an_order_is_transformed_into_invoices_and_those_into_a_payment_and_a_credit_memo() {
     let erp = start().await;
     erp.customer("A").await;
     let order = json!({ "entity": { "externalId": "A" }, "item": invoice("A", "O")["item"], "terms": { "externalId": "NET30" } });
@@ -361,6 +361,12 @@ async fn an_order_is_transformed_into_an_invoice_and_that_into_a_payment() {
     assert_eq!((&read["createdFrom"]["id"], &read["dueDate"]), (&json!(order), &json!("2024-04-14")));
     erp.post("/invoice/eid:INV-1/!transform/customerPayment", json!({ "externalId": "P" })).await.id();
     assert_eq!(erp.get("/invoice/eid:INV-1").await.body["amountRemaining"], 0);
+    let second = json!({ "externalId": "INV-2", "tranDate": "2024-03-16", "tranId": "INV-2" });
+    erp.post(&format!("/salesOrder/{order}/!transform/invoice"), second).await.id();
+    erp.post("/invoice/eid:INV-2/!transform/creditMemo", json!({ "externalId": "CM" })).await.id();
+    let credited = erp.get("/creditMemo/eid:CM").await.body;
+    assert_eq!(credited["total"], erp.get("/invoice/eid:INV-2").await.body["total"]);
+    assert_eq!(erp.get("/invoice/eid:INV-2").await.body["amountRemaining"], 0, "it is set against its invoice");
     let wrong = erp.post(&format!("/salesOrder/{order}/!transform/customer"), json!({})).await;
     assert_eq!(wrong.error().1, "INVALID_CONTENT");
 }

@@ -296,6 +296,15 @@ fn no_refusal_is_told_twice_or_lost_in_any_schedule_also_where_people_try_again(
 }
 
 #[test]
+fn a_dead_letter_keeps_what_is_done_of_it_and_a_retry_sends_nothing_again() {
+    let broken =
+        |post: &Post| post.key.ends_with("a4:v1:lines").then(|| Failure::contract("FIELD_INVALID", "no such line"));
+    let case = Case { rule: broken, ..refused_twice() };
+    assert_eq!(told(&case, "refused.v1", "order-a4").len(), 2, "refused, and once more in vain");
+    assert_replay_safe(&case, 150);
+}
+
+#[test]
 fn what_only_waits_or_meets_an_outage_is_never_told_as_refused() {
     let calm = Case::new(Books { effect_key: honest_key }, business());
     assert_eq!(told(&calm, "refused.v1", "order-"), Vec::<String>::new());

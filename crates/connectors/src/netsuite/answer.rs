@@ -172,6 +172,9 @@ fn by_message(field: Option<String>, reason: String) -> Verdict {
     if says(&["credit", "hold"]) {
         return refused("CREDIT_HOLD", queue::CREDIT_CONTROL);
     }
+    if says(&["locked", "workflow"]) {
+        return Verdict::Changed(reason);
+    }
     if says(&["already exists"]) || says(&["already been used"]) {
         return Verdict::Duplicate { field, reason };
     }
@@ -300,6 +303,12 @@ mod tests {
         ] {
             assert!(matches!(verdict(Access::Write, &answer), Verdict::Duplicate { .. }), "{answer:?}");
         }
+    }
+
+    #[test]
+    fn a_record_that_a_workflow_holds_is_worth_another_try() {
+        let held = answer(400, "USER_ERROR", "This record has been locked by a user defined workflow.", None);
+        assert!(matches!(verdict(Access::Write, &held), Verdict::Changed(_)));
     }
 
     #[test]

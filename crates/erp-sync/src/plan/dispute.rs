@@ -4,6 +4,8 @@
 use super::{
     Decision, Place,
     pay_back::{Taken, received},
+    same_currency,
+    write_off::exceeds,
 };
 use crate::{
     document::{Dispute, ErpDocument, Known, Payment, key, kind},
@@ -21,6 +23,12 @@ const NOTHING_MOVES: &str = "this step of the dispute moves no money";
 /// A version out of order, a payment that was not received, an account that the mapping lacks, more than the payment has.
 pub fn plan(mapping: &Mapping, known: Known<'_>, event: &PaymentDisputed) -> Result<Decision, Failure> {
     let before = received(known, &event.payment_id, event.entity_version)?;
+    same_currency("currency", &event.payment_id, &before.currency, &event.currency)?;
+    if event.amount_minor > before.amount_minor {
+        let (disputed, paid) = (event.amount_minor, before.amount_minor);
+        let reason = format!("{disputed} of payment `{}` is disputed, {paid} was paid", event.payment_id);
+        return Err(exceeds(reason).at_field("amount_minor"));
+    }
     let mut payment = Payment { entity_version: event.entity_version, ..before.clone() };
     let place = Place::find(mapping, &event.legal_entity_id, &event.currency)?;
     let open = payment.disputes.get(&event.dispute_id).filter(|dispute| !dispute.is_decided).map(|of| of.amount_minor);
@@ -163,6 +171,18 @@ mod tests {
             effects(&state, &disputed("P-1", "D-1", 3, DisputeStatus::Won, 500)),
             ["journal:D-1/reversal:v3:create"]
         );
+    }
+
+    #[test]
+    fn a_dispute_of_more_than_was_paid_or_in_another_currency_is_for_finance() {
+        let state = with(&[]);
+        let refused = |change: fn(&mut PaymentDisputed)| {
+            let mut event = disputed("P-1", "D-1", 2, DisputeStatus::Opened, 1_200);
+            change(&mut event);
+            plan(&mapping(), Known(&state.documents()), &event).err().expect("refused").code
+        };
+        assert_eq!(refused(|event| event.amount_minor = 1_201), "AMOUNT_EXCEEDS_OPEN");
+        assert_eq!(refused(|event| event.currency = "EUR".into()), "CURRENCY_DIFFERS");
     }
 
     #[test]

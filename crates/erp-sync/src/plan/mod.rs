@@ -56,12 +56,12 @@ fn posting_period(stated: Option<&str>, dated: Date) -> Result<(), Failure> {
     }
 }
 
-/// What settles an invoice is in the invoice's currency.
+/// What settles a document, or takes it back, is in its currency.
 fn same_currency(field: &str, invoice_id: &str, invoice: &str, other: &str) -> Result<(), Failure> {
     if invoice == other {
         return Ok(());
     }
-    let reason = format!("invoice `{invoice_id}` is in {invoice}, this is in {other}");
+    let reason = format!("`{invoice_id}` is in {invoice}, this is in {other}");
     Err(Failure::business("CURRENCY_DIFFERS", connectors::queue::FINANCE, reason).at_field(field))
 }
 

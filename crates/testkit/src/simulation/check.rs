@@ -5,7 +5,8 @@ use super::world::{PublishedEvent, now_or_never};
 use consumer::machine::Arrived;
 use events::topics;
 use ledger::{
-    Disposition, DocumentFilter, DocumentKey, Ledger, NewOutgoing, ParkedFilter, ParkedState, memory::MemoryLedger,
+    Disposition, DocumentFilter, DocumentKey, Ledger, NewOutgoing, ParkedFilter, ParkedSequence, ParkedState,
+    memory::MemoryLedger,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,6 +24,8 @@ pub struct Observed {
     pub told: Vec<NewOutgoing>,
     /// Fate of each event by its id.
     pub fates: BTreeMap<String, &'static str>,
+    /// What waits for people, as they see it.
+    pub cases: Vec<ParkedSequence>,
 }
 
 const ALL: usize = 1_000_000;
@@ -56,6 +59,7 @@ impl Observed {
                 })
                 .collect(),
             fates,
+            cases: now_or_never(ledger.sequences(None)).map_err(|error| error.to_string())?,
         })
     }
 }

@@ -76,6 +76,9 @@ async fn check(options: &Options) -> Expectations {
         assert_eq!(amount("charge") + waiting(&service, currency), effects.rated_minor, "{currency}");
     }
     assert_eq!(open_in_documents(&service), open_in_erp(totals));
+    for (currency, effects) in &expected.effects {
+        assert_eq!(billed_of_plans(&service, currency), effects.planned_billed_minor, "{currency}");
+    }
     assert_eq!(owed_in_erp(totals), owed(&expected.effects));
     deferred_revenue_agrees(&service, &billed).await;
     events.expectations().clone()
@@ -140,6 +143,15 @@ fn waiting(service: &Service, currency: &str) -> i64 {
         _ => None,
     });
     usage.sum()
+}
+
+/// What was billed of contracts whose revenue is planned.
+fn billed_of_plans(service: &Service, currency: &str) -> i64 {
+    let billed = service.documents.values().filter_map(|document| match &**document {
+        ErpDocument::Revenue(revenue) if revenue.currency == currency => Some(revenue.billed_minor),
+        _ => None,
+    });
+    billed.sum()
 }
 
 /// What our documents say is open, by kind and currency.

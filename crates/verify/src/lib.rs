@@ -7,6 +7,7 @@
 mod accepted;
 mod analytics;
 mod checks;
+mod disputes;
 mod effects;
 mod journal;
 mod money;

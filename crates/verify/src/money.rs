@@ -1,6 +1,6 @@
 //! Σ in = Σ took effect + Σ waiting + Σ parked + Σ dead-lettered + Σ written off, per object and currency, in exact minor units.
 
-use crate::World;
+use crate::{World, disputes, topics::Money};
 use ledger::{Disposition, ParkedState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,23 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// Counts what an event moves, where it ended.
+    fn put(&mut self, amount: i128, disposition: Option<&Disposition>, parked: Option<&ParkedState>) {
+        self.published += amount;
+        let Some(disposition) = disposition else {
+            self.unread += amount;
+            return;
+        };
+        match parked {
+            Some(ParkedState::Waiting | ParkedState::LetterPending) => self.parked += amount,
+            Some(ParkedState::DeadLettered) => self.dead_lettered += amount,
+            Some(ParkedState::Discarded | ParkedState::Skipped | ParkedState::Superseded) => self.written_off += amount,
+            Some(ParkedState::Applied | ParkedState::Duplicate) => {}
+            None if *disposition == Disposition::Applied => {}
+            None => self.written_off += amount,
+        }
+    }
+
     pub fn difference(&self) -> i128 {
         self.published - self.effects - self.waiting - self.parked - self.dead_lettered - self.written_off - self.unread
     }
@@ -29,28 +46,18 @@ impl Sums {
 pub fn sums(world: &World) -> BTreeMap<(String, String), Sums> {
     let mut sums: BTreeMap<(String, String), Sums> = BTreeMap::new();
     let mut seen = BTreeSet::new();
+    let journals = disputes::journals(world);
     for (place, input) in &world.topics.inputs {
-        let Some(money) = &input.money else { continue };
+        let moved: Vec<&Money> = input.money.iter().chain(journals.get(place)).collect();
         let disposition = world.journal.dispositions.get(place).and_then(|found| found.first());
         let is_copy =
             matches!(disposition, Some(Disposition::Duplicate | Disposition::Conflict | Disposition::OutsideHorizon));
-        if is_copy || !seen.insert((input.uid, place.0.clone())) {
+        if moved.is_empty() || is_copy || !seen.insert((input.uid, place.0.clone())) {
             continue;
         }
-        let amount = i128::from(money.amount_minor);
-        let sum = sums.entry((money.object.to_owned(), money.currency.clone())).or_default();
-        sum.published += amount;
-        let Some(disposition) = disposition else {
-            sum.unread += amount;
-            continue;
-        };
-        match world.journal.parked.get(place) {
-            Some(ParkedState::Waiting | ParkedState::LetterPending) => sum.parked += amount,
-            Some(ParkedState::DeadLettered) => sum.dead_lettered += amount,
-            Some(ParkedState::Discarded | ParkedState::Skipped | ParkedState::Superseded) => sum.written_off += amount,
-            Some(ParkedState::Applied | ParkedState::Duplicate) => {}
-            None if *disposition == Disposition::Applied => {}
-            None => sum.written_off += amount,
+        for money in moved {
+            let sum = sums.entry((money.object.to_owned(), money.currency.clone())).or_default();
+            sum.put(i128::from(money.amount_minor), disposition, world.journal.parked.get(place));
         }
     }
     for ((object, currency), amount) in &world.waiting {

@@ -3,6 +3,7 @@
 use crate::{
     Error, Sources,
     analytics::{self, Batches, Booked},
+    disputes::{self, Step},
     journal::JournalView,
 };
 use events::{
@@ -31,6 +32,8 @@ pub struct Input {
     pub version: Option<(String, i64)>,
     /// Money of a readable financial event.
     pub money: Option<Money>,
+    /// Step of a dispute, which is booked by what was there before.
+    pub dispute: Option<Step>,
     /// What it adds to an analytics dataset.
     pub booked: Option<Booked>,
     /// Usage batch that it takes back.
@@ -113,6 +116,7 @@ impl TopicView {
             key: record.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default(),
             version: event.as_ref().and_then(|event| Some((event.subject().to_owned(), event.entity_version()?))),
             money,
+            dispute: event.as_ref().and_then(disputes::step),
             booked,
             replaces,
         };

@@ -25,14 +25,8 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &CreditNoteIssued) -> Re
     let mut credit_memo = request(mapping, event)?;
     let total_minor = lines::total(&credit_memo.lines)?;
     let (account, place) = (known.account(&event.account_id), (&*event.legal_entity_id, &*event.currency));
-    let mut decision = scope::enabled(mapping, Decision::new(), account, &event.credit_note_id, place)?;
-    let planned =
-        event.contract_id.as_deref().and_then(|contract_id| known.revenue(contract_id).zip(Some(contract_id)));
-    if let Some((plan, contract_id)) =
-        planned.and_then(|(plan, contract_id)| Some((revenue::billed(plan, &event.lines, -1)?, contract_id)))
-    {
-        decision = decision.put(kind::REVENUE, contract_id, ErpDocument::Revenue(plan));
-    }
+    let decision = scope::enabled(mapping, Decision::new(), account, &event.credit_note_id, place)?;
+    let mut decision = less_billed(decision, known, event);
     let mut applied_minor = 0;
     if let Some((invoice_id, invoice)) = corrected {
         applied_minor = against_invoice(event, total_minor).min(invoice.open_minor).max(0);
@@ -59,6 +53,15 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &CreditNoteIssued) -> Re
         &event.credit_note_id,
         ErpDocument::CreditNote(document),
     ))
+}
+
+/// What is credited of a contract whose revenue is planned was billed and is not any more.
+fn less_billed(decision: Decision, known: Known<'_>, event: &CreditNoteIssued) -> Decision {
+    let Some(contract_id) = event.contract_id.as_deref() else { return decision };
+    match known.revenue(contract_id).and_then(|plan| revenue::billed(plan, &event.lines, -1)) {
+        Some(plan) => decision.put(kind::REVENUE, contract_id, ErpDocument::Revenue(plan)),
+        None => decision,
+    }
 }
 
 /// The invoice that is corrected, if the note names one.

@@ -101,7 +101,7 @@ impl Options {
     /// Exactly `events` different events, by as many accounts as that takes over two years.
     #[must_use]
     pub fn of_events(seed: u64, events: u64) -> Self {
-        // Two years of one account are about 36 events, fewer with faults; some accounts more make sure of the number.
+        // Two years of one account are about 40 events, fewer with faults; some accounts more make sure of the number.
         let accounts = u32::try_from(events / 30 + 20).unwrap_or(u32::MAX);
         let start = jiff::civil::date(2024, 1, 1);
         Self { max_events: Some(events), start, ..Self::new(seed, accounts).over_months(24) }

@@ -45,6 +45,12 @@ impl Backlog {
         self.hungry.store(hungry, Ordering::Release);
     }
 
+    fn released(&self) {
+        if self.hungry.load(Ordering::Acquire) {
+            self.waker.wake();
+        }
+    }
+
     pub(super) fn lease(self: &Arc<Self>, held: &Arc<AtomicUsize>, bytes: usize) -> Lease {
         self.total.fetch_add(bytes, Ordering::AcqRel);
         held.fetch_add(bytes, Ordering::AcqRel);
@@ -68,23 +74,24 @@ impl Lease {
     /// Counts what the records really occupy, once that is known: decoded they are a few times what Kafka delivered.
     pub fn resize(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, bytes);
-        for counter in [&*self.held, &self.backlog.total] {
-            if bytes >= before {
-                counter.fetch_add(bytes - before, Ordering::AcqRel);
-            } else {
-                counter.fetch_sub(before - bytes, Ordering::AcqRel);
-            }
+        if bytes >= before {
+            self.count(|counter| counter.fetch_add(bytes - before, Ordering::AcqRel));
+        } else {
+            self.count(|counter| counter.fetch_sub(before - bytes, Ordering::AcqRel));
+            self.backlog.released();
         }
+    }
+
+    fn count(&self, change: impl Fn(&AtomicUsize) -> usize) {
+        change(&self.held);
+        change(&self.backlog.total);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.backlog.total.fetch_sub(self.bytes, Ordering::AcqRel);
-        if self.backlog.hungry.load(Ordering::Acquire) {
-            self.backlog.waker.wake();
-        }
+        self.count(|counter| counter.fetch_sub(self.bytes, Ordering::AcqRel));
+        self.backlog.released();
     }
 }
 

@@ -31,7 +31,7 @@ pub struct ConsumerConfig {
     pub session_timeout_ms: Option<u64>,
     /// Static membership: a name that is unique in the group and survives restarts.
     pub instance_id: Option<String>,
-    /// Bound of librdkafka's own queue, in KiB.
+    /// Bound of what librdkafka has fetched ahead, in KiB: an aim, shared out over the partitions of a usual topic.
     pub queue_kib: usize,
     /// Bytes that may be delivered and not yet released before fetching slows down.
     pub backlog_bytes: usize,
@@ -62,6 +62,8 @@ impl Default for ConsumerConfig {
 }
 
 const DEFAULT_SESSION_MS: u64 = 10_000;
+/// Of one topic that a member may own. With more of them more is fetched ahead, with fewer less.
+const USUAL_PARTITIONS: usize = 12;
 
 impl ConsumerConfig {
     pub fn new(
@@ -100,6 +102,11 @@ impl ConsumerConfig {
         problems
     }
 
+    /// What is fetched ahead of one partition. A broker sends a larger batch whole where nothing else would come.
+    fn partition_kib(&self) -> usize {
+        (self.queue_kib / (self.topics.len().max(1) * USUAL_PARTITIONS)).clamp(16, 1024)
+    }
+
     pub(super) fn native(&self) -> Result<Native> {
         let problems = self.problems();
         if !problems.is_empty() {
@@ -119,7 +126,9 @@ impl ConsumerConfig {
             .set("fetch.wait.max.ms", if self.client.embedded { "10" } else { "50" })
             // One answer more than the queue's bound may be in memory. Never below a record's usual largest size.
             .set("fetch.max.bytes", (self.queue_kib * 1024).clamp(1 << 20, 8 << 20).to_string())
-            .set("queued.max.messages.kbytes", self.queue_kib.to_string());
+            // Of each partition, whose queue is its own.
+            .set("fetch.message.max.bytes", (self.partition_kib() * 1024).to_string())
+            .set("queued.max.messages.kbytes", self.partition_kib().to_string());
         if let Some(id) = &self.instance_id {
             native.set("group.instance.id", id);
         }

@@ -2,6 +2,8 @@
 
 use super::TopicPartition;
 use super::batch::Building;
+use super::context::GroupContext;
+use rdkafka::consumer::base_consumer::PartitionQueue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,8 +25,9 @@ pub(super) struct Partition {
     pub(super) generation: u64,
     /// Records below this offset are not delivered (again).
     pub(super) next: i64,
-    pub(super) is_paused_by_user: bool,
-    pub(super) is_paused_by_backlog: bool,
+    pub(super) is_paused: bool,
+    /// What the library has fetched of this partition and of no other.
+    pub(super) queue: Arc<PartitionQueue<GroupContext>>,
     /// The end that was told last.
     pub(super) told_end: Option<i64>,
     pub(super) held: Arc<AtomicUsize>,
@@ -32,14 +35,14 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    fn new(id: TopicPartition) -> Self {
+    fn new(id: TopicPartition, queue: PartitionQueue<GroupContext>) -> Self {
         Self {
             id,
             phase: Phase::Waiting,
             generation: 0,
             next: -1,
-            is_paused_by_user: false,
-            is_paused_by_backlog: false,
+            is_paused: false,
+            queue: Arc::new(queue),
             told_end: None,
             held: Arc::default(),
             building: Building::default(),
@@ -52,6 +55,11 @@ impl Partition {
 
     pub(super) fn is_flowing(&self) -> bool {
         self.phase == Phase::Flowing
+    }
+
+    /// Whether what is fetched may be delivered as far as there is room.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_flowing() && !self.is_paused
     }
 }
 
@@ -74,22 +82,26 @@ impl Partitions {
     }
 
     /// Adds a partition, afresh if it is there already.
-    pub(super) fn add(&mut self, id: TopicPartition) {
+    pub(super) fn add(&mut self, id: TopicPartition, queue: PartitionQueue<GroupContext>) {
         self.remove(&id);
         let place = self.0.partition_point(|p| p.id < id);
-        self.0.insert(place, Partition::new(id));
+        self.0.insert(place, Partition::new(id, queue));
     }
 
     pub(super) fn remove(&mut self, id: &TopicPartition) {
         self.0.retain(|p| p.id != *id);
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Partition> {
-        self.0.iter()
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Partition> {
-        self.0.iter_mut()
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Partition> {
+        self.0.iter()
     }
 
     pub(super) fn ids(&self) -> Vec<TopicPartition> {

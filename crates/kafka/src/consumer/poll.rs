@@ -1,12 +1,10 @@
 //! From polled messages to batches, ends and errors.
 
 use super::backlog::Backlog;
-use super::context::GroupContext;
 use super::partitions::{Partitions, Phase};
 use super::{Batch, ConsumerConfig, Event, EventSender};
-use crate::{Error, native};
+use crate::Error;
 use rdkafka::Message;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use std::collections::HashMap;
@@ -22,8 +20,6 @@ pub(super) struct Delivery {
     pub(super) is_receiver_gone: bool,
     events: EventSender,
     config: Arc<ConsumerConfig>,
-    /// The partition of the last message: native topic, partition, index. Messages come in runs.
-    run: Option<(usize, i32, usize)>,
     /// Partitions with records not yet sent, and what these count.
     touched: Vec<usize>,
     gathered: usize,
@@ -38,7 +34,6 @@ impl Delivery {
             is_receiver_gone: false,
             events,
             config,
-            run: None,
             touched: Vec::new(),
             gathered: 0,
             told_errors: HashMap::new(),
@@ -52,20 +47,11 @@ impl Delivery {
     /// To be called before partitions are added or removed: indexes change.
     pub(super) fn partitions_change(&mut self) -> &mut Partitions {
         self.flush_all();
-        self.run = None;
         &mut self.partitions
     }
 
-    pub(super) fn take(&mut self, message: &BorrowedMessage<'_>) {
-        let native_topic = message.topic_ptr() as usize;
-        let index = match self.run {
-            Some((topic, partition, index)) if topic == native_topic && partition == message.partition() => index,
-            _ => match self.partitions.index(message.topic(), message.partition()) {
-                Some(index) => index,
-                None => return,
-            },
-        };
-        self.run = Some((native_topic, message.partition(), index));
+    /// Takes a message of the partition at `index`.
+    pub(super) fn take(&mut self, index: usize, message: &BorrowedMessage<'_>) {
         let partition = self.partitions.at(index);
         if partition.phase != Phase::Flowing || message.offset() < partition.next {
             return;
@@ -90,9 +76,15 @@ impl Delivery {
         }
     }
 
-    /// Whether what is delivered and gathered reaches the bound.
-    pub(super) fn is_full(&self) -> bool {
-        self.backlog.total() + self.gathered >= self.config.backlog_bytes
+    /// What is delivered and gathered, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.backlog.total() + self.gathered
+    }
+
+    /// The same of one partition.
+    pub(super) fn held_of(&mut self, index: usize) -> usize {
+        let partition = self.partitions.at(index);
+        partition.held_bytes() + partition.building.bytes() * DECODED
     }
 
     fn flush(&mut self, index: usize) {
@@ -113,11 +105,7 @@ impl Delivery {
     }
 
     /// What a poll returned instead of a message.
-    pub(super) fn take_error(&mut self, consumer: &BaseConsumer<GroupContext>, error: &KafkaError) {
-        if let KafkaError::PartitionEOF(partition) = error {
-            self.flush_all();
-            return self.tell_ends(consumer, *partition);
-        }
+    pub(super) fn take_error(&mut self, error: &KafkaError) {
         let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
@@ -139,26 +127,16 @@ impl Delivery {
         }
     }
 
-    /// The library says only that partition `number` of some topic is at its end: that topic is found by the ends it knows.
-    /// Where these do not tell (markers of transactions behind the last record) and there is a choice, nothing is told.
-    fn tell_ends(&mut self, consumer: &BaseConsumer<GroupContext>, number: i32) {
-        let is_at_end = |topic: &str, next: i64| {
-            native::known_watermarks(consumer.client(), topic, number).is_some_and(|(_, high)| next >= high)
-        };
-        let open =
-            |p: &super::partitions::Partition| p.id.partition == number && p.is_flowing() && p.told_end != Some(p.next);
-        let candidates: Vec<_> = self.partitions.iter().filter(|p| open(p)).map(|p| (p.id.clone(), p.next)).collect();
-        let sole = candidates.len() == 1;
-        for (id, next) in candidates {
-            if !sole && !is_at_end(&id.topic, next) {
-                continue;
-            }
-            if let Some(partition) = self.partitions.get_mut(&id) {
-                partition.told_end = Some(next);
-                let generation = partition.generation;
-                self.send(Event::End { partition: id, offset: next, generation });
-            }
+    /// Everything that was published so far is delivered of the partition at `index`.
+    pub(super) fn tell_end(&mut self, index: usize) {
+        self.flush(index);
+        let partition = self.partitions.at(index);
+        if !partition.is_flowing() || partition.told_end == Some(partition.next) {
+            return;
         }
+        partition.told_end = Some(partition.next);
+        let (id, offset, generation) = (partition.id.clone(), partition.next, partition.generation);
+        self.send(Event::End { partition: id, offset, generation });
     }
 }
 

@@ -1,7 +1,7 @@
 //! The thread that polls: commands, group, messages, back-pressure, in one loop that waits only in `park`.
 
+mod deliver;
 mod group;
-mod pressure;
 
 use super::backlog::Backlog;
 use super::context::GroupContext;
@@ -12,7 +12,7 @@ use crate::{Error, Result, native};
 use group::Drain;
 use rdkafka::config::ClientConfig as Native;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -21,10 +21,6 @@ use tokio::sync::oneshot;
 
 /// A wake-up comes earlier whenever there is something to do; this is for what nobody announces.
 const PARK: Duration = Duration::from_millis(50);
-/// Messages taken before commands are looked at again.
-const ROUND_MESSAGES: usize = 4_096;
-/// Polled in every round, however full the backlog is: polling also serves the group.
-const LEAST_MESSAGES: usize = 16;
 /// The library answers a seek from its own memory.
 const SEEK_TIMEOUT: Duration = Duration::from_millis(500);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
@@ -48,15 +44,16 @@ impl Drop for ClosingGuard {
 
 struct PollThread {
     guard: ClosingGuard,
-    consumer: BaseConsumer<GroupContext>,
+    /// Shared with the queues of its partitions, which are gone before it ends.
+    consumer: Arc<BaseConsumer<GroupContext>>,
     delivery: Delivery,
     drains: Vec<Drain>,
     inbox: mpsc::Receiver<Command>,
     config: Arc<ConsumerConfig>,
     progress: Arc<Mutex<Vec<Progress>>>,
     progress_at: Instant,
-    /// Since when polling waits for bytes to be released.
-    held_since: Option<Instant>,
+    /// The partition that is asked first in the next round.
+    first: usize,
     closing: Option<oneshot::Sender<()>>,
     end: Option<End>,
 }
@@ -77,14 +74,14 @@ pub(super) fn start(native: &Native, parts: Parts) -> Result<()> {
     consumer.subscribe(&topics).map_err(|error| Error::Config(vec![format!("topics: {error}")]))?;
     let thread = PollThread {
         guard,
-        consumer,
+        consumer: Arc::new(consumer),
         delivery: Delivery::new(parts.backlog, parts.events, parts.config.clone()),
         drains: Vec::new(),
         inbox: parts.inbox,
         config: parts.config,
         progress: parts.progress,
         progress_at: Instant::now(),
-        held_since: None,
+        first: 0,
         closing: None,
         end: None,
     };
@@ -100,28 +97,32 @@ impl PollThread {
             if let Some(end) = self.end.take() {
                 return self.finish(end);
             }
-            let busy = self.may_poll() && self.poll_round();
+            let served = self.serve();
+            let delivered = self.deliver();
             self.answer_group();
             self.finish_drains();
             self.retry_seeks();
-            self.relieve();
             self.publish_progress();
-            if !busy {
+            if !served && !delivered {
                 std::thread::park_timeout(PARK);
             }
         }
     }
 
     fn finish(self, end: End) {
-        let Self { guard, consumer, delivery, .. } = self;
+        let Self { guard, consumer, mut delivery, .. } = self;
         drop(guard);
+        // Each queue keeps the consumer alive.
+        delivery.partitions_change().clear();
         let answer = match end {
             End::Leave(answer) => {
                 drop(consumer);
                 answer
             }
             End::Die(answer) => {
-                native::die(consumer);
+                if let Some(consumer) = Arc::into_inner(consumer) {
+                    native::die(consumer);
+                }
                 Some(answer)
             }
         };
@@ -132,27 +133,18 @@ impl PollThread {
         }
     }
 
-    /// Polls until nothing is there or a round is full; true if there may be more.
-    fn poll_round(&mut self) -> bool {
-        let mut busy = false;
-        for polled in 0..ROUND_MESSAGES {
-            if polled >= LEAST_MESSAGES && self.delivery.is_full() {
-                break;
+    /// Serves the group, which is due however full the backlog is; true if there may be more. Messages come by the queues of their
+    /// partitions: what is here is from before the first seek, from a place of no importance.
+    fn serve(&mut self) -> bool {
+        let served = self.consumer.context().served.load(Ordering::Relaxed);
+        match self.consumer.poll(Duration::ZERO) {
+            None => self.consumer.context().served.load(Ordering::Relaxed) != served,
+            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => true,
+            Some(Err(error)) => {
+                self.delivery.take_error(&error);
+                true
             }
-            let served = self.consumer.context().served.load(Ordering::Relaxed);
-            match self.consumer.poll(Duration::ZERO) {
-                Some(Ok(message)) => self.delivery.take(&message),
-                Some(Err(error)) => self.delivery.take_error(&self.consumer, &error),
-                None => {
-                    busy = self.consumer.context().served.load(Ordering::Relaxed) != served;
-                    self.delivery.flush_all();
-                    return busy;
-                }
-            }
-            busy = true;
         }
-        self.delivery.flush_all();
-        busy
     }
 
     fn take_commands(&mut self) {
@@ -171,8 +163,8 @@ impl PollThread {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Seek { partition, offset, generation } => self.begin_seek(&partition, offset, generation),
-            Command::Pause(partitions) => self.set_user_pause(&partitions, true),
-            Command::Resume(partitions) => self.set_user_pause(&partitions, false),
+            Command::Pause(partitions) => self.set_pause(&partitions, true),
+            Command::Resume(partitions) => self.set_pause(&partitions, false),
             Command::Commit(positions) => self.commit(&positions),
             Command::Close(answer) => self.begin_close(answer),
             Command::Abandon(answer) => self.end = Some(End::Die(answer)),
@@ -186,7 +178,7 @@ impl PollThread {
             partition.phase = Phase::Seeking(offset);
             partition.generation = generation;
             partition.building.clear();
-            partition.is_paused_by_user = false;
+            partition.is_paused = false;
             self.seek(id);
         }
     }
@@ -210,24 +202,16 @@ impl PollThread {
         partition.phase = Phase::Flowing;
         partition.next = offset;
         partition.told_end = None;
-        if !partition.is_paused_by_backlog && !partition.is_paused_by_user {
-            self.set_native_pause(std::slice::from_ref(id), false);
-        }
+        self.set_native_pause(std::slice::from_ref(id), false);
     }
 
-    fn set_user_pause(&mut self, partitions: &[TopicPartition], pause: bool) {
-        let mut changed = Vec::new();
+    /// The library is told nothing: it stops by itself when the queue of the partition is full, and keeps what it has.
+    fn set_pause(&mut self, partitions: &[TopicPartition], pause: bool) {
         for id in partitions {
-            if let Some(partition) = self.delivery.partitions.get_mut(id)
-                && partition.is_paused_by_user != pause
-            {
-                partition.is_paused_by_user = pause;
-                if partition.is_flowing() && !partition.is_paused_by_backlog {
-                    changed.push(id.clone());
-                }
+            if let Some(partition) = self.delivery.partitions.get_mut(id) {
+                partition.is_paused = pause;
             }
         }
-        self.set_native_pause(&changed, pause);
     }
 
     fn set_native_pause(&self, partitions: &[TopicPartition], pause: bool) {
@@ -267,7 +251,7 @@ impl PollThread {
             partition: p.id.clone(),
             next_offset: (p.next >= 0).then_some(p.next),
             end_offset: native::known_watermarks(client, &p.id.topic, p.id.partition).map(|(_, high)| high),
-            is_paused: p.is_paused_by_user || p.is_paused_by_backlog || !p.is_flowing(),
+            is_paused: p.is_paused || !p.is_flowing(),
             held_bytes: p.held_bytes(),
         });
         let progress = progress.collect();

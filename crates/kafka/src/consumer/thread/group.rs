@@ -4,6 +4,7 @@ use super::super::context::give_away;
 use super::super::partitions::Phase;
 use super::super::{Done, Event, TopicPartition};
 use super::{End, PollThread, native_list};
+use crate::Error;
 use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::Arc;
@@ -50,14 +51,24 @@ impl PollThread {
             return;
         }
         self.set_native_pause(&ids, true);
-        let partitions = self.delivery.partitions_change();
         for id in &ids {
-            partitions.add(id.clone());
+            self.split(id);
         }
         if !ids.is_empty() && self.closing.is_none() {
             tracing::info!(target: "kafka", partitions = ids.len(), "assigned");
             self.delivery.send(Event::Assigned(ids));
         }
+    }
+
+    /// Gives the partition a queue of its own. Before its first seek, so that nothing that matters is in the common queue.
+    fn split(&mut self, id: &TopicPartition) {
+        let Some(mut queue) = self.consumer.split_partition_queue(&id.topic, id.partition) else {
+            let reason = format!("the client library has no queue for {id}");
+            return self.delivery.send(Event::Error(Error::Fatal { reason }));
+        };
+        let waker = self.delivery.backlog.waker().clone();
+        queue.set_nonempty_callback(move || waker.wake());
+        self.delivery.partitions_change().add(id.clone(), queue);
     }
 
     fn let_go(&mut self, ids: Vec<TopicPartition>) {

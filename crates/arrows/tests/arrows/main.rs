@@ -43,10 +43,14 @@ fn every_crate_uses_only_what_lies_below_it() {
 
 #[test]
 fn librdkafka_and_sql_have_one_owner_each() {
-    let graph = locked();
+    let (graph, members) = (locked(), members());
+    // Our own tests may look with whatever they like: what counts is what is built.
+    let builds = |name: &str, owned: &str| {
+        members.iter().find(|member| member.name == name).is_none_or(|member| member.uses().any(|used| used == owned))
+    };
     for (owned, users) in OWNED {
-        let found: BTreeSet<&str> =
-            graph.iter().filter(|(_, uses)| uses.contains(*owned)).map(|(name, _)| name.as_str()).collect();
+        let names = graph.iter().filter(|(_, uses)| uses.contains(*owned)).map(|(name, _)| name.as_str());
+        let found: BTreeSet<&str> = names.filter(|name| builds(name, owned)).collect();
         let allowed: BTreeSet<&str> = users.iter().copied().collect();
         assert!(graph.contains_key(*owned), "{owned} is not in Cargo.lock: mend the rule");
         assert!(found.is_subset(&allowed), "{owned} is for {allowed:?} only, but {found:?} use it");

@@ -245,6 +245,23 @@ fn a_service_with_effects_ends_like_its_twin_under_any_schedule() {
     assert_replay_safe(&Case::new(Books { effect_key: honest_key }, business()), 1_000);
 }
 
+/// Twenty accounts whose first invoices come before their orders: memory holds the documents of a few, so while one sequence is tried
+/// those of others are read.
+fn crowd() -> Vec<SimEvent<Fact>> {
+    let invoice =
+        |n: usize, round: i64| event(INVOICES, n, format!("i-{n}-{round}"), format!("i{n}-{round}"), 60 + round);
+    let mut events: Vec<_> =
+        (0..2).flat_map(|round| (0..20).map(move |n| (n, round))).map(|(n, round)| invoice(n, round)).collect();
+    events.extend((0..20).map(|n| event(ORDERS, n, format!("order-a{n}"), format!("o{n}"), 1)));
+    events.extend((2..5).flat_map(|round| (0..20).map(move |n| (n, round))).map(|(n, round)| invoice(n, round)));
+    events
+}
+
+#[test]
+fn a_sequence_that_waits_goes_on_whatever_is_read_for_others() {
+    assert_replay_safe(&Case::new(Books { effect_key: honest_key }, crowd()), 200);
+}
+
 #[test]
 fn a_business_refusal_parks_its_account_and_nobody_else_in_every_schedule() {
     let mut case = Case::new(Books { effect_key: honest_key }, business());

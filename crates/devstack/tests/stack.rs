@@ -104,6 +104,13 @@ async fn down_ends_a_stack_whose_supervisor_died_without_a_word() {
         "kind": "real", "is_ready": true, "processes": {},
         "supervisor": {"pid": orphan.pid(), "started": "long ago"}});
     std::fs::write(data.join("stack.json"), record.to_string()).expect("a record");
+    // Right after the start of a program the system shows no environment of it yet, by which it is known.
+    let is_seen = async {
+        while leftovers(&data).is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_seen).await.expect("the process is seen");
     // Somebody has to reap it, as init would.
     let reaped = tokio::spawn(async move { orphan.wait().await.expect("ends") });
     supervisor::down(&data).await.expect("down");

@@ -79,7 +79,9 @@ impl Drain {
         T: Send + 'static,
         F: FnMut(&mut T, Record) -> ControlFlow<()> + Send + 'static,
     {
-        let (low, high) = Admin::connect(&self.config)?.watermarks(&partition.topic, partition.partition).await?;
+        let admin = Admin::connect(&self.config)?;
+        let (low, high) = admin.watermarks(&partition.topic, partition.partition).await?;
+        release(admin);
         self.read(&partition.topic, vec![(partition.partition, from.max(low), high)], state, visit).await
     }
 
@@ -106,6 +108,7 @@ impl Drain {
             let (low, high) = admin.watermarks(topic, partition).await?;
             ranges.push((partition, low, high));
         }
+        release(admin);
         Ok(ranges)
     }
 
@@ -126,6 +129,11 @@ impl Drain {
         };
         tokio::task::spawn_blocking(job).await.unwrap_or(Err(Error::Closed))
     }
+}
+
+/// Ending a client waits for its thread, a tenth of a second: too long for those who wait for their turn here.
+fn release(admin: Admin) {
+    drop(tokio::task::spawn_blocking(move || drop(admin)));
 }
 
 /// Ranges are (partition, first offset, end), the end not included.

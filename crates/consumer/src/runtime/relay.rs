@@ -7,9 +7,13 @@ use super::{
     slice::{Inbox, SliceInput},
 };
 use crate::machine::CLAIM_CHECK;
+use futures::StreamExt as _;
 use kafka::{Ack, Error, Producer};
 use ledger::{NewOutgoing, Outgoing, PublishedMark};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 /// Header with the number of an event: `<service>/<slice>/<number>`. Stable: the place after a take-over is found by it.
@@ -19,6 +23,16 @@ pub const NUMBER_HEADER: &str = "tl-outbox";
 const AT_ONCE: usize = 5_000;
 /// Without an acknowledgement for so long, nothing new is decided.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Places whose tails are read at once.
+const PLACES_AT_ONCE: usize = 4;
+
+/// Topic and partition that an event goes to.
+type Place = (String, i32);
+
+fn place_of(outgoing: &Outgoing) -> Place {
+    (outgoing.event.topic.clone(), outgoing.event.partition)
+}
 
 /// Reads the tail of a topic: the seam that a broker without such a client fills in tests.
 #[async_trait::async_trait]
@@ -43,27 +57,23 @@ impl Relay {
         unpublished: Vec<Outgoing>,
         marks: &[PublishedMark],
     ) -> (Vec<PublishedMark>, Vec<Outgoing>) {
-        let mut places: BTreeMap<(String, i32), PublishedMark> = BTreeMap::new();
-        for outgoing in &unpublished {
-            let place = (outgoing.event.topic.clone(), outgoing.event.partition);
-            if places.contains_key(&place) {
-                continue;
-            }
+        // Each place once, however many of its events are open and whether or not one of them is found.
+        let places: BTreeSet<Place> = unpublished.iter().map(place_of).collect();
+        let asked = futures::stream::iter(places).map(|place| async move {
             let mark = marks.iter().find(|mark| mark.topic == place.0 && mark.partition == place.1);
             let from = mark.map_or(0, |mark| mark.offset + 1);
-            if let Some(found) = self.newest(tail, &place, from).await {
-                places.insert(place, found);
-            }
-        }
-        let missing = |outgoing: &Outgoing| {
-            let place = (outgoing.event.topic.clone(), outgoing.event.partition);
-            places.get(&place).is_none_or(|mark| mark.number < outgoing.number)
-        };
+            let newest = self.newest(tail, &place, from).await;
+            newest.map(|newest| (place, newest))
+        });
+        let found: BTreeMap<Place, PublishedMark> =
+            asked.buffer_unordered(PLACES_AT_ONCE).filter_map(std::future::ready).collect().await;
+        let missing =
+            |outgoing: &Outgoing| found.get(&place_of(outgoing)).is_none_or(|mark| mark.number < outgoing.number);
         let rest = unpublished.into_iter().filter(missing).collect();
-        (places.into_values().collect(), rest)
+        (found.into_values().collect(), rest)
     }
 
-    async fn newest(&self, tail: &dyn Tail, place: &(String, i32), from: i64) -> Option<PublishedMark> {
+    async fn newest(&self, tail: &dyn Tail, place: &Place, from: i64) -> Option<PublishedMark> {
         let prefix = format!("{}/{}/", self.service, self.slice);
         let mut attempt = 0;
         let records = loop {
@@ -181,4 +191,73 @@ fn claim_check(relay: &Relay, outgoing: &mut Outgoing) -> bool {
     outgoing.event.value = None;
     outgoing.event.headers.push(CLAIM_CHECK, format!("{}/{}/{sequence}/{no}", relay.service, relay.slice));
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::Headers;
+    use service::Health;
+    use std::sync::{Arc, Mutex};
+    use telemetry::Metrics;
+
+    /// What a topic holds of us, by place; it notes what it is asked.
+    #[derive(Default)]
+    struct Told {
+        numbers: BTreeMap<Place, Vec<(i64, Option<String>)>>,
+        asked: Mutex<Vec<(Place, i64)>>,
+    }
+
+    #[async_trait::async_trait]
+    impl Tail for Told {
+        async fn numbers(&self, topic: &str, partition: i32, from: i64) -> Result<Vec<(i64, Option<String>)>, Error> {
+            let place = (topic.to_owned(), partition);
+            self.asked.lock().expect("whole").push((place.clone(), from));
+            Ok(self.numbers.get(&place).cloned().unwrap_or_default())
+        }
+    }
+
+    fn relay() -> Relay {
+        let client = kafka::ClientConfig::new("127.0.0.1:1");
+        let producer = kafka::ProducerConfig { client, ..kafka::ProducerConfig::default() };
+        Relay {
+            service: "feed",
+            slice: 4,
+            producer: Producer::start(&producer).expect("starts without a broker"),
+            inbox: Inbox(mpsc::unbounded_channel().0),
+            observer: Observer::new(Arc::new(Metrics::new("feed")), Health::new(PATIENCE), "none"),
+        }
+    }
+
+    fn event(partition: i32, number: i64) -> Outgoing {
+        let headers = Headers::default();
+        let event =
+            NewOutgoing { topic: "row.v1".into(), partition, key: None, value: None, headers, timestamp_ms: -1 };
+        Outgoing { number, event, letter_of: None }
+    }
+
+    /// A service that was killed before it published anything has thousands of open events and finds none of them.
+    #[tokio::test]
+    async fn each_place_is_asked_once_though_none_of_its_events_is_found() {
+        let tail = Told::default();
+        let open: Vec<Outgoing> = (1..=500).flat_map(|number| [event(0, number), event(1, number)]).collect();
+        let (found, missing) = relay().find_place(&tail, open.clone(), &[]).await;
+        assert_eq!((found, missing), (Vec::new(), open));
+        let mut asked = tail.asked.into_inner().expect("whole");
+        asked.sort();
+        assert_eq!(asked, [(("row.v1".to_owned(), 0), 0), (("row.v1".to_owned(), 1), 0)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_in_the_topic_already_is_not_published_again() {
+        let ours = |number: i64| Some(format!("feed/4/{number}"));
+        let mine = vec![(10, ours(7)), (11, Some("feed/5/99".to_owned())), (12, None), (13, ours(8))];
+        let tail = Told { numbers: BTreeMap::from([(("row.v1".to_owned(), 0), mine)]), ..Told::default() };
+        let mark = PublishedMark { topic: "row.v1".into(), partition: 0, number: 6, offset: 9 };
+        let open: Vec<Outgoing> = (7..=9).map(|number| event(0, number)).collect();
+        let (found, missing) = relay().find_place(&tail, open, std::slice::from_ref(&mark)).await;
+        assert_eq!(found, [PublishedMark { number: 8, offset: 13, ..mark }]);
+        assert_eq!(missing, [event(0, 9)]);
+        assert_eq!(tail.asked.into_inner().expect("whole")[0].1, 10, "read from behind the mark");
+    }
 }

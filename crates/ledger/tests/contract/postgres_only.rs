@@ -2,7 +2,7 @@
 
 use crate::builders::*;
 use crate::server::{Server, fresh_schema};
-use ledger::{CommitOutcome, Config, Error, Ledger, open};
+use ledger::{CommitOutcome, Config, DocumentKey, Error, Ledger, LoadRequest, SliceCommit, open};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -198,5 +198,47 @@ async fn somebody_who_reads_for_long_does_not_stop_commits_of_a_new_day() {
     assert_eq!(ledger.commit(&[full(0, 1, 1)]).await.unwrap(), [CommitOutcome::Committed]);
     reader.batch_execute("COMMIT").await.unwrap();
     assert_eq!(ledger.entries(0, 1, 9).await.unwrap().len(), 1);
+    driver.abort();
+}
+
+/// The plan of a statement is made once, while its table is empty. It must not read whole tables when they have grown, or a service
+/// becomes slower with every document until the server's statistics catch up.
+#[tokio::test]
+async fn documents_are_looked_up_by_index_though_the_plan_is_from_an_empty_table() {
+    const ROWS: i64 = 3_000;
+    const LOADS: i64 = 50;
+    let config = fresh_schema();
+    let ledger = open(&Config { connections: 1, ..config.clone() }).await.unwrap();
+    ledger.take_over(0, "me").await.unwrap();
+    let wanted = |n: i64| LoadRequest {
+        slice: 0,
+        uids: vec![timed(TODAY, n as u64), untimed(n as u64)],
+        documents: vec![DocumentKey::new("contract", format!("C-{n}"))],
+    };
+    ledger.load(&wanted(0)).await.unwrap();
+    let documents = (0..ROWS).map(|n| document("contract", &format!("C-{n}"), Some("{}"))).collect();
+    let identities = (0..ROWS as u64).flat_map(|n| [identity(timed(TODAY, n), 1), identity(untimed(n), 1)]).collect();
+    let commit = SliceCommit { documents, identities, ..batch(0, 1, 1) };
+    assert_eq!(ledger.commit(&[commit]).await.unwrap(), [CommitOutcome::Committed]);
+    for n in 0..LOADS {
+        let loaded = ledger.load(&wanted(n)).await.unwrap();
+        assert_eq!((loaded.documents.len(), loaded.identities.len()), (1, 2));
+    }
+    let (client, driver) = tokio_postgres::connect(&config.url, tokio_postgres::NoTls).await.unwrap();
+    let driver = tokio::spawn(driver);
+    // The server counts with a delay: what has to come is waited for.
+    let counts =
+        "SELECT coalesce(sum(idx_scan), 0)::bigint, coalesce(sum(seq_tup_read), 0)::bigint FROM pg_stat_user_tables
+        WHERE schemaname = $1 AND (relname = 'document' OR relname LIKE 'identity%')";
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let read_whole: i64 = loop {
+        let row = client.query_one(counts, &[&config.schema]).await.unwrap();
+        if row.get::<_, i64>(0) >= 3 * LOADS {
+            break row.get(1);
+        }
+        assert!(std::time::Instant::now() < deadline, "{row:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert_eq!(read_whole, 0, "rows read by going through whole tables");
     driver.abort();
 }

@@ -159,10 +159,11 @@ fn server(config: &Config) -> Result<tokio_postgres::Config> {
     let given = server.get_options().unwrap_or_default();
     // Generic plans: our statements are the same for a row and for thousands, and planning costs more than they do. A plan that is
     // made while a table is empty lives on when it is not: each must look up by index from the start, never read a whole table.
+    // Compiling a plan to machine code takes longer than any of them runs.
     let options = format!(
         "{given} -c search_path={} -c statement_timeout={} -c lock_timeout={} \
          -c idle_in_transaction_session_timeout={} -c plan_cache_mode=force_generic_plan \
-         -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off",
+         -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off",
         config.schema, config.statement_timeout_ms, config.lock_timeout_ms, config.statement_timeout_ms
     );
     server.options(options);

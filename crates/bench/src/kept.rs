@@ -96,6 +96,8 @@ fn with_ids<E: Effect>(effect: &E, ids: &BTreeMap<String, String>) -> anyhow::Re
                 }
             }
             Value::Array(items) => items.iter_mut().for_each(|item| rename(item, ids)),
+            // What the mapping refers to, such as an account of the ledger, was there before and has the id it had.
+            Value::Object(fields) if fields.len() == 1 && fields.contains_key("id") => {}
             Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, ids)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }

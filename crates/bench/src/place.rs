@@ -4,6 +4,7 @@
 use crate::{
     handlers::SERVICE,
     job::Place,
+    publish::send,
     record::{Maker, register},
 };
 use anyhow::{Context as _, Result};
@@ -84,9 +85,7 @@ impl Servers {
         for first in (0..topic.records).step_by(usize::try_from(CHUNK)?) {
             let records: Vec<_> =
                 (first..topic.records.min(first + CHUNK)).map(|number| maker.record(number)).collect::<Result<_>>()?;
-            for ack in producer.send_all(&records).await {
-                ack.context("fill the topic")?;
-            }
+            send(&producer, &records).await.context("fill the topic")?;
         }
         producer.close(Duration::from_secs(10)).await;
         Ok(())

@@ -36,13 +36,18 @@ pub(crate) fn version(refusals: u32) -> i64 {
     i64::from(refusals) + 1
 }
 
+/// The order of a first term, in every answer about it.
+pub(crate) fn first_order_id(event: &ContractActivated) -> String {
+    event.order_id.as_ref().unwrap_or(&event.contract_id).clone()
+}
+
 fn first(event: &ContractActivated) -> OrderRejected {
     OrderRejected {
         account_id: event.account_id.clone(),
         effective_at: event.effective_at,
         recorded_at: event.recorded_at,
         legal_entity_id: event.legal_entity_id.clone(),
-        order_id: event.order_id.clone().unwrap_or_else(|| event.contract_id.clone()),
+        order_id: first_order_id(event),
         contract_id: Some(event.contract_id.clone()),
         opportunity_id: event.opportunity_id.clone(),
         rejected_at: event.recorded_at,

@@ -187,7 +187,7 @@ fn first_order(
         effective_at: event.effective_at,
         recorded_at: event.recorded_at,
         legal_entity_id: event.legal_entity_id.clone(),
-        order_id: event.order_id.clone().unwrap_or_else(|| event.contract_id.clone()),
+        order_id: rejection::first_order_id(event),
         contract_id: Some(event.contract_id.clone()),
         opportunity_id: event.opportunity_id.clone(),
         currency: event.currency.clone(),

@@ -192,12 +192,13 @@ impl<H: Handler> Machine<H> {
                 return broken(format!("two effects with the key `{key}`"));
             }
         }
-        for event in &decision.publish {
-            if !self.settings.partitions.contains_key(&event.topic) {
-                return broken(format!("publishes to `{}`, which `outputs` does not name", event.topic));
-            }
-        }
-        Ok(())
+        decision.publish.iter().find_map(|event| self.undeclared(event)).map_or(Ok(()), broken)
+    }
+
+    /// What is wrong with an event for a topic that the handler does not declare.
+    pub(super) fn undeclared(&self, event: &Publish) -> Option<String> {
+        let is_declared = self.settings.partitions.contains_key(&event.topic);
+        (!is_declared).then(|| format!("publishes to `{}`, which `outputs` does not name", event.topic))
     }
 
     /// A decision without effects becomes part of the batch at once.

@@ -96,11 +96,7 @@ impl<H: Handler> Machine<H> {
             }
             // Without a row left the sequence ends without a page: one that arrived after that could meet a later incarnation. But
             // until the lane has run, a row may still come behind the last one, and nobody else would remember to try it.
-            if sequence.depth <= 0 {
-                self.due.push_back(name);
-                continue;
-            }
-            if lane.last_insert > self.durable {
+            if sequence.depth <= 0 || lane.last_insert > self.durable {
                 self.due.push_back(name);
                 continue;
             }

@@ -116,8 +116,7 @@ impl<H: Handler> Machine<H> {
             return self.stop("INVARIANT_BROKEN", format!("`refused` panicked on {}", failure.code));
         };
         for answer in answers {
-            if !self.settings.partitions.contains_key(&answer.topic) {
-                let reason = format!("publishes to `{}`, which `outputs` does not name", answer.topic);
+            if let Some(reason) = self.undeclared(&answer) {
                 return self.stop("INVARIANT_BROKEN", reason);
             }
             let outgoing = self.outgoing(answer);

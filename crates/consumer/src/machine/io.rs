@@ -171,6 +171,8 @@ pub struct Settings {
     pub open_steps: usize,
     /// The same in bytes.
     pub open_step_bytes: usize,
+    /// Bytes of events that are decided and not acknowledged by the broker; beyond this nothing new is decided.
+    pub outbox_bytes: usize,
     /// Identities kept in memory: 40 bytes each.
     pub recent_identities: usize,
     pub document_cache_bytes: usize,
@@ -212,6 +214,7 @@ impl Default for Settings {
             waiting_bytes: 4 << 20,
             open_steps: 256,
             open_step_bytes: 4 << 20,
+            outbox_bytes: 4 << 20,
             recent_identities: 50_000,
             document_cache_bytes: 4 << 20,
             merge_wait: Duration::from_millis(300),

@@ -237,6 +237,7 @@ impl<'a, H: Handler> World<'a, H> {
             waiting_records: 30,
             recent_identities: 5,
             document_cache_bytes: 2_000,
+            outbox_bytes: 1_000,
             parked_page: 3,
             merge_wait: if self.options.disorder { Duration::ZERO } else { Duration::from_secs(3_600) },
             visibility: Duration::from_millis(LATE as u64),

@@ -39,6 +39,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("cli", Layer::Operation),
     ("arrows", Layer::Top),
     ("bench", Layer::Top),
+    ("proof", Layer::Top),
     ("e2e", Layer::Top),
 ];
 

@@ -234,6 +234,17 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Records that the machine of a slice with so many input topics has at most in memory without a durable disposition, and so the
+    /// most that a crash makes its next owner decide again (I7), beside what its driver has delivered and the machine not yet taken.
+    #[must_use]
+    pub const fn in_flight(&self, topics: usize) -> usize {
+        // In the inboxes, behind others of their sequence, and decided in a batch that is under construction or being committed. A batch
+        // takes one turn beyond its size: what waits may become decidable at once.
+        topics * self.inbox_records + self.waiting_records + 2 * (self.batch_records + self.waiting_records)
+    }
+}
+
 /// Milliseconds of a duration, saturating.
 pub(crate) fn millis(wait: Duration) -> Millis {
     i64::try_from(wait.as_millis()).unwrap_or(i64::MAX / 4)

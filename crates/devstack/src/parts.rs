@@ -33,7 +33,7 @@ pub(crate) struct Addresses {
 fn addresses(kind: Kind, kafka: String, registry: String, erp: String) -> Endpoints {
     let sandboxes = BTreeMap::from([("erp".to_owned(), erp.clone())]);
     let (services, parts) = Default::default();
-    Endpoints { kind, kafka, registry, postgres: None, sqlite: None, erp, sandboxes, services, parts }
+    Endpoints { kind, kafka, registry, postgres: None, sqlite: None, erp, sandboxes, control: None, services, parts }
 }
 
 /// Broker, registry and sandbox in this process, the ledger in one file.

@@ -22,7 +22,7 @@ mod verdict;
 
 pub(crate) use io::millis as millis_of;
 pub use io::*;
-pub use letters::{CLAIM_CHECK, fingerprint};
+pub use letters::CLAIM_CHECK;
 pub use restore::{Decoder, InputTopic, Prepared, TopicExtent, impossible_position, parked_as_record};
 
 use crate::handler::Handler;

@@ -27,17 +27,22 @@ pub(super) const fn untried(now: Millis) -> ParkedFate {
         receipts: BTreeMap::new(),
         unknown: Vec::new(),
         changed_ms: now,
+        version: 0,
+        fingerprint: None,
+        edit: None,
     }
 }
 
 /// The fate after one more try.
-pub(super) fn failed_once_more(old: ParkedFate, failure: &Failure, now: Millis) -> ParkedFate {
+pub(super) fn failed_once_more(service: &str, old: ParkedFate, failure: &Failure, now: Millis) -> ParkedFate {
     ParkedFate {
         state: state(failure.class),
         failure: Some(failure.clone()),
         attempts: old.attempts + 1,
         refusals: old.refusals + i32::from(is_refusal(failure.class)),
         changed_ms: now,
+        version: old.version + 1,
+        fingerprint: Some(failure::fingerprint(service, failure)),
         ..old
     }
 }

@@ -76,10 +76,12 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let scratch = Scratch::try_new("demo").map_err(|error| Trouble::failed("DATA", error.to_string()))?;
     let data = args.data.clone().unwrap_or_else(|| scratch.join("stack"));
     output.note("starting broker, registry, ERP sandbox and ledger in this process …");
-    let stack = Stack::start(StackConfig::new(Kind::Embedded, &data)).await.map_err(|error| stack_trouble(&error))?;
+    let mut stack =
+        Stack::start(StackConfig::new(Kind::Embedded, &data)).await.map_err(|error| stack_trouble(&error))?;
     let known = Known::of(Parts::from(stack.endpoints()));
     let mut services =
         [Running::start(Which::ErpSync, &stack, &data)?, Running::start(Which::AnalyticsFeed, &stack, &data)?];
+    let control = inside::control(&mut stack, &data).await?;
     let (expected, kills) = publish_under_kills(args, &known, &mut services, output).await?;
     let events = expected.records;
     output.note(format!("{events} events published, {kills} kills; waiting until the rest is done …"));
@@ -93,6 +95,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     if !args.once {
         stay(&data, output).await;
     }
+    drop(control);
     for service in services {
         service.drain().await;
     }
@@ -233,7 +236,8 @@ async fn stay(data: &std::path::Path, output: &Output) {
         "\nThe stack stays up until Ctrl-C. In another terminal, try:\n  \
          throughline status --data {data}\n  throughline status --data {data} --parked\n  \
          throughline generate --accounts 5 --seed 7 --publish --data {data}\n  throughline verify --data {data} --wait 1m\n  \
-         throughline trace --data {data} ACCOUNT"
+         throughline trace --data {data} ACCOUNT\n  \
+         throughline dlq groups --data {data}\n  throughline dlq ls --data {data} --class poison"
     ));
     // Without signals the demo could only be killed, which is as good an end.
     let _ = tokio::signal::ctrl_c().await;

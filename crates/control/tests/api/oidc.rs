@@ -46,7 +46,7 @@ impl Issuer {
 fn claims() -> Value {
     let now = NOW_MS / 1_000;
     json!({ "iss": "https://id.example.com", "aud": "throughline", "sub": "u-1", "email": "ada@example.com",
-        "exp": now + 300, "nbf": now - 10, "roles": ["viewer", "steward:erp-sync", "some-other-app"] })
+        "email_verified": true, "exp": now + 300, "nbf": now - 10, "roles": ["viewer", "steward:erp-sync", "some-other-app"] })
 }
 
 fn with(name: &str, value: Value) -> Value {
@@ -61,6 +61,8 @@ async fn a_good_token_names_its_owner_and_their_roles() {
     let ada = issuer.ask(&issuer.token("k1", &claims())).await.unwrap();
     assert_eq!(ada.name, "ada@example.com");
     assert!(ada.may(Right::DlqEdit, "erp-sync") && !ada.may(Right::DlqEdit, "analytics-feed"));
+    let unverified = issuer.ask(&issuer.token("k1", &with("email_verified", json!(false)))).await.unwrap();
+    assert_eq!(unverified.name, "u-1", "anybody may type another's address");
     let words = issuer.ask(&issuer.token("k1", &with("roles", json!("viewer auditor")))).await.unwrap();
     assert!(words.may(Right::AuditRead, "any"));
     let nothing = issuer.ask(&issuer.token("k1", &with("roles", json!(7)))).await.unwrap();

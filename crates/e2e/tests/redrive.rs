@@ -4,8 +4,8 @@ use devstack::Kind;
 use e2e::{Bench, erp::Erp};
 use events::{Envelope, Event};
 use ledger::{
-    Creation, ItemFilter, ItemState, Job, JobAction, JobSpec, JobState, NewAudit, NewItem, NewJob, ParkedFilter, ParkedRecord,
-    ParkedState, RowKey, StopRule, Verb, verify_audit,
+    Creation, ItemFilter, ItemState, Job, JobAction, JobSpec, JobState, NewAudit, NewItem, NewJob, ParkedFilter,
+    ParkedRecord, ParkedState, RowKey, StopRule, Verb, verify_audit,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -95,7 +95,8 @@ async fn set(bench: &Bench, id: &str, action: JobAction) -> JobState {
 
 /// Each stage refuses a part of what reaches it, until it is mended.
 async fn break_erp(erp: &Erp) {
-    let rules = [("customer", 0.4, "Customer is on Credit Hold"), ("salesOrder", 0.5, "no such item"), ("invoice", 0.8, "odd")];
+    let rules =
+        [("customer", 0.4, "Customer is on Credit Hold"), ("salesOrder", 0.5, "no such item"), ("invoice", 0.8, "odd")];
     for (object, probability, detail) in rules {
         let rule = json!({
             "id": object, "method": "POST", "path": format!("{RECORDS}/{object}"), "probability": probability,
@@ -116,7 +117,8 @@ async fn letters_are_redriven_once_and_in_order_whatever_happens_to_the_service(
     bench.verified(PATIENCE).await.expect("verified with its letters");
     let rows = letters(&bench).await;
     assert!(rows.len() >= 60, "{} letters", rows.len());
-    let causes = bench.ledger.letter_counts(&ParkedFilter { limit: 99, ..ParkedFilter::default() }).await.expect("read");
+    let causes =
+        bench.ledger.letter_counts(&ParkedFilter { limit: 99, ..ParkedFilter::default() }).await.expect("read");
     assert!(causes.len() >= 3, "{causes:?}");
 
     erp.heal().await.expect("healed");

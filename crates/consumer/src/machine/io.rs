@@ -18,6 +18,8 @@ pub struct Arrived<E> {
     pub uid: Option<Uid>,
     pub hash: PayloadHash,
     pub event: Result<E, Failure>,
+    /// Of a record that came back by the replay topic: the sequence it is parked in already.
+    pub waits_in: Option<Arc<str>>,
     bytes: usize,
     is_detached: bool,
 }
@@ -37,7 +39,7 @@ impl<E> Arrived<E> {
         let value = record.value.as_ref().map_or(0, bytes::Bytes::len);
         let headers = record.headers.0.len() * size_of::<(events::record::HeaderName, Option<bytes::Bytes>)>();
         let bytes = size_of::<Self>() + headers + decoded + TEXTS * (value + record.headers.size_bytes());
-        Self { record, envelope, uid, hash, event, bytes, is_detached: false }
+        Self { record, envelope, uid, hash, event, waits_in: None, bytes, is_detached: false }
     }
 
     /// What the record, its envelope and its event occupy in memory, roughly: what bounds count.

@@ -4,10 +4,10 @@
 use super::{
     caller::{Job, Request, now_ms},
     committer::{CommitRequest, retrying},
-    decode::RegistryDecoder,
     member::Shared,
     relay::Relay,
 };
+use crate::replay;
 use crate::{
     handler::Handler,
     machine::{
@@ -20,8 +20,8 @@ use kafka::{
     consumer::{Batch, Done, Lease},
 };
 use ledger::{
-    ItemFilter, ItemState, JobFilter, JobItem, Loaded, NewAudit, Outgoing, ParkedRecord, PublishedMark, RowKey,
-    Takeover,
+    ItemFilter, ItemState, JobFilter, JobItem, Loaded, NewAudit, Outgoing, ParkedFilter, ParkedRecord, ParkedState,
+    PublishedMark, RowKey, Takeover,
 };
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -153,7 +153,7 @@ pub async fn run<H: Handler>(
     running.start(&relay, &takeover).await;
     let tasks = [
         tokio::spawn(relay.run(to_publish)),
-        tokio::spawn(decode_all::<H>(shared.decoder.clone(), deliveries, decoded)),
+        tokio::spawn(decode_all::<H>(shared.clone(), slice, deliveries, decoded)),
         tokio::spawn(watch_jobs(shared.clone(), slice, inbox.clone())),
     ];
     let ended = running.drive(&mut answers, from_decoder).await;
@@ -258,11 +258,32 @@ async fn try_input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Result<
     Ok(topics)
 }
 
+/// The sequence in which the record of a replay topic is parked already, as a letter that was copied there is.
+async fn waits_in<H: Handler>(shared: &Shared<H>, slice: i32, arrived: &Arrived<H::Event>) -> Option<Arc<str>> {
+    let filter = ParkedFilter {
+        slice: Some(slice),
+        uid: Some(arrived.uid?),
+        states: ParkedState::ALL.into_iter().filter(|state| state.is_alive()).collect(),
+        limit: 1,
+        ..ParkedFilter::default()
+    };
+    let looking = || shared.ledger.parked_records(&filter);
+    match retrying("look for the letter of a record that came back", &shared.observer, looking).await {
+        Ok(rows) => rows.into_iter().next().map(|row| row.sequence.into()),
+        Err(error) => {
+            tracing::error!(slice, %error, "a record came back, and nobody can tell whether it is parked");
+            None
+        }
+    }
+}
+
 async fn decode_all<H: Handler>(
-    decoder: Arc<RegistryDecoder<H::Event>>,
+    shared: Arc<Shared<H>>,
+    slice: i32,
     mut deliveries: mpsc::UnboundedReceiver<Delivery>,
     decoded: mpsc::UnboundedSender<Decoded<H::Event>>,
 ) {
+    let decoder = shared.decoder.clone();
     while let Some(delivery) = deliveries.recv().await {
         let batch = match delivery {
             Delivery::Batch(batch) => batch,
@@ -275,7 +296,11 @@ async fn decode_all<H: Handler>(
         };
         let mut records = Vec::with_capacity(batch.records.len());
         for record in batch.records {
-            records.push(decoder.arrive(record).await);
+            let mut arrived = decoder.arrive(record).await;
+            if replay::is_replay(&arrived.record.topic) {
+                arrived.waits_in = waits_in(&shared, slice, &arrived).await;
+            }
+            records.push(arrived);
         }
         let (topic, generation, mut lease) = (batch.partition.topic, batch.generation, batch.lease);
         lease.resize(records.iter().map(Arrived::weight).sum());

@@ -244,6 +244,8 @@ pub struct Job {
     /// Why it was stopped.
     pub stopped: Option<String>,
     pub counts: JobCounts,
+    /// Pending items in the slice that [`JobFilter::pending_in`] named; 0 where none was.
+    pub pending_here: u64,
     pub created_ms: Millis,
     /// When people or its stop rule last changed its course.
     pub updated_ms: Millis,

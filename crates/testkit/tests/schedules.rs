@@ -328,6 +328,15 @@ fn what_only_waits_or_meets_an_outage_is_never_told_as_refused() {
     assert_eq!(told(&calm, "refused.v1", "invoice-a2"), Vec::<String>::new());
 }
 
+#[test]
+fn jobs_retry_and_give_up_the_same_in_every_schedule_of_crashes_pauses_and_cancellations() {
+    let case = Case { by_jobs: true, ..refused_twice() };
+    let (observed, _) = World::new(&case, Options::calm(), 0).run().expect("a run without faults");
+    assert_eq!(observed.cases, [], "what was refused for good was given up, and what lay behind it went on");
+    assert!(observed.fates.values().any(|fate| *fate == "discarded"));
+    assert_replay_safe(&case, 400);
+}
+
 /// A pure Kafka-to-Kafka service.
 struct Mirror;
 

@@ -30,6 +30,11 @@ impl<H: Handler> Default for Group<H> {
 }
 
 impl<H: Handler> Group<H> {
+    /// What comes after sees these documents.
+    pub(super) fn assume(&mut self, documents: Vec<Change<H::Document>>) {
+        self.overlay.extend(documents.into_iter().map(|change| (change.key, change.document.map(Arc::new))));
+    }
+
     /// Whether the decision replaces everything that the group would send.
     fn takes(&self, decision: &Decision<H>) -> bool {
         let entities: BTreeSet<_> = decision.effects.iter().map(Effect::entity).collect();
@@ -139,7 +144,12 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Asks the handler, with the documents as the group leaves them. A panic is a verdict like any other.
-    fn decide(&mut self, item: &Item<H::Event>, group: &Group<H>, now: Millis) -> Result<Decision<H>, Failure> {
+    pub(super) fn decide(
+        &mut self,
+        item: &Item<H::Event>,
+        group: &Group<H>,
+        now: Millis,
+    ) -> Result<Decision<H>, Failure> {
         let mut found = BTreeMap::new();
         for key in &item.reads {
             let document = group.overlay.get(key).cloned().unwrap_or_else(|| self.cache.get(key));
@@ -222,12 +232,22 @@ impl<H: Handler> Machine<H> {
             Work::Live(arrived) => {
                 self.dispose_first(&arrived, disposition);
             }
-            Work::Parked { no, fate, .. } => {
+            Work::Parked { no, fate, arrived } => {
+                self.remember_edited(&arrived, &fate);
                 let state =
                     if disposition == Disposition::Skipped { ParkedState::Skipped } else { ParkedState::Applied };
                 self.end_parked(name, lane, no, fate, state, now);
             }
             Work::Timer { .. } => {}
+        }
+    }
+
+    /// An edited event has an identity of its own: a copy of it that comes again is known.
+    pub(super) fn remember_edited(&mut self, arrived: &Arrived<H::Event>, fate: &ledger::ParkedFate) {
+        if let Some(uid) = arrived.uid.filter(|_| fate.edit.is_some()) {
+            self.seen.enter(uid, arrived.hash);
+            self.batch.identity(uid, arrived.hash);
+            self.seen.decide(uid, self.batch.entry);
         }
     }
 

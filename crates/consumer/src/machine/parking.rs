@@ -106,6 +106,7 @@ impl<H: Handler> Machine<H> {
         self.batch.fate(name, no, fate.clone());
         lane.page = None;
         lane.overtaken.clear();
+        self.item_failed(name, no, &failure, now);
         self.head_failed(name, lane, no, &arrived, failure, fate, now);
     }
 
@@ -189,7 +190,7 @@ impl<H: Handler> Machine<H> {
         no
     }
 
-    fn new_sequence(&self, name: &Arc<str>, now: Millis) -> ParkedSequence {
+    pub(super) fn new_sequence(&self, name: &Arc<str>, now: Millis) -> ParkedSequence {
         let first = (self.batch.entry << NUMBERS) + ROOM_IN_FRONT;
         ParkedSequence {
             slice: self.slice,
@@ -221,6 +222,7 @@ impl<H: Handler> Machine<H> {
     ) {
         self.letters.remove(&(name.clone(), no));
         self.batch.fate(name, no, ParkedFate { state, changed_ms: now, version: fate.version + 1, ..fate });
+        self.item_ended(name, no, state, now);
         lane.ended.insert(no);
         lane.overtaken.clear();
         let Some(sequence) = lane.parked.as_mut() else { return };

@@ -150,6 +150,10 @@ impl<H: Handler> Machine<H> {
         let outgoing = letter.outgoing(&self.settings);
         self.outbox.add(&mut self.batch, outgoing, Some((name.to_string(), no)));
         self.letters.insert((name.clone(), no), fate);
+        if self.is_tried_by_people(name) {
+            // A job has a stop rule of its own.
+            return;
+        }
         self.letters_in_row += 1;
         if self.letters_in_row > self.settings.letters_in_row {
             let reason = format!("{} dead letters in a row, the last: {failure}", self.letters_in_row);

@@ -10,13 +10,19 @@ use super::{
 };
 use crate::{
     handler::Handler,
-    machine::{Arrived, Decoder, Input, InputTopic, Machine, Output, Prepared, Returned, parked_as_record},
+    machine::{
+        Arrived, Decoder, Input, InputTopic, LoadedRow, Machine, Output, Prepared, Returned, RowRequest,
+        parked_as_record,
+    },
 };
 use kafka::{
     TopicPartition,
     consumer::{Batch, Done, Lease},
 };
-use ledger::{Loaded, NewAudit, Outgoing, ParkedRecord, PublishedMark, Takeover};
+use ledger::{
+    ItemFilter, ItemState, JobFilter, JobItem, Loaded, NewAudit, Outgoing, ParkedRecord, PublishedMark, RowKey,
+    Takeover,
+};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -37,6 +43,8 @@ pub enum SliceInput {
         source: &'static str,
         closed: bool,
     },
+    Jobs(Vec<ledger::Job>),
+    JobItems(String, Vec<JobItem>),
     Drain(Option<Done>),
 }
 
@@ -79,6 +87,7 @@ enum Decoded<E> {
     Records { topic: Arc<str>, generation: u64, records: Vec<Arrived<E>>, lease: Lease },
     End { topic: Arc<str>, offset: i64, generation: u64 },
     Page { sequence: Arc<str>, records: Vec<(ParkedRecord, Arrived<E>)> },
+    Row(Box<LoadedRow<E>>),
 }
 
 struct Running<H: Handler> {
@@ -145,6 +154,7 @@ pub async fn run<H: Handler>(
     let tasks = [
         tokio::spawn(relay.run(to_publish)),
         tokio::spawn(decode_all::<H>(shared.decoder.clone(), deliveries, decoded)),
+        tokio::spawn(watch_jobs(shared.clone(), slice, inbox.clone())),
     ];
     let ended = running.drive(&mut answers, from_decoder).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -390,6 +400,8 @@ impl<H: Handler> Running<H> {
                 }
                 self.step(Input::Gate { closed: !self.closed_gates.is_empty() })
             }
+            SliceInput::Jobs(jobs) => self.step(Input::Jobs(jobs)),
+            SliceInput::JobItems(job, items) => self.step(Input::JobItems { job, items }),
             SliceInput::Drain(done) => {
                 self.done = done;
                 self.step(Input::Drain)
@@ -415,6 +427,7 @@ impl<H: Handler> Running<H> {
                 None
             }
             Decoded::Page { sequence, records } => self.step(Input::ParkedLoaded { sequence, records }),
+            Decoded::Row(loaded) => self.step(Input::RowLoaded(loaded)),
         }
     }
 
@@ -424,6 +437,8 @@ impl<H: Handler> Running<H> {
             match output {
                 Output::Load(request) => self.load(request),
                 Output::LoadParked { sequence, from_no, limit } => self.load_page(sequence, from_no, limit),
+                Output::LoadJobItems { job, after, limit } => self.load_items(job, after, limit),
+                Output::LoadRow(request) => self.load_row(request),
                 Output::Commit(commit) => {
                     let request = CommitRequest { commit: *commit, reply: self.inbox.clone() };
                     self.shared.commits.send(request).ok();
@@ -485,6 +500,29 @@ impl<H: Handler> Running<H> {
         });
     }
 
+    fn load_items(&self, job: String, after: Option<RowKey>, limit: usize) {
+        let (shared, inbox, slice) = (self.shared.clone(), self.inbox.clone(), self.slice);
+        tokio::spawn(async move {
+            let filter = ItemFilter { slice: Some(slice), state: Some(ItemState::Pending), after, limit };
+            let reading = || shared.ledger.job_items(&job, &filter);
+            match retrying("read items of a job", &shared.observer, reading).await {
+                Ok(items) => inbox.send(SliceInput::JobItems(job.clone(), items)),
+                Err(error) => inbox.send(SliceInput::Broken(error.to_string())),
+            }
+        });
+    }
+
+    fn load_row(&self, request: RowRequest) {
+        let (shared, inbox, decoded) = (self.shared.clone(), self.inbox.clone(), self.decoded.clone());
+        tokio::spawn(async move {
+            let reading = || request.clone().read(&*shared.ledger, &*shared.decoder);
+            match retrying("read the row of a job", &shared.observer, reading).await {
+                Ok(loaded) => drop(decoded.send(Decoded::Row(Box::new(loaded)))),
+                Err(error) => inbox.send(SliceInput::Broken(error.to_string())),
+            }
+        });
+    }
+
     /// Kafka's committed offset is only for lag tools: once a second is enough.
     fn hint(&mut self) {
         let now = now_ms();
@@ -498,6 +536,30 @@ impl<H: Handler> Running<H> {
                 .consumer
                 .commit_hint(positions.map(|(topic, at)| (TopicPartition::new(topic, self.slice), at)).collect());
         }
+    }
+}
+
+/// Jobs looked at together: of more, the newest.
+const MOST_JOBS: usize = 100;
+
+/// Between two looks for jobs.
+const JOBS_EVERY: Duration = Duration::from_secs(1);
+
+/// Tells the slice of the jobs that have work for it, each second while there are any.
+async fn watch_jobs<H: Handler>(shared: Arc<Shared<H>>, slice: i32, inbox: Inbox) {
+    let filter = JobFilter { live: true, pending_in: Some(slice), limit: MOST_JOBS };
+    let mut had_some = false;
+    loop {
+        match retrying("look for jobs", &shared.observer, || shared.ledger.jobs(&filter)).await {
+            Ok(jobs) => {
+                let has_some = !jobs.is_empty();
+                if std::mem::replace(&mut had_some, has_some) || has_some {
+                    inbox.send(SliceInput::Jobs(jobs));
+                }
+            }
+            Err(error) => return inbox.send(SliceInput::Broken(error.to_string())),
+        }
+        tokio::time::sleep(JOBS_EVERY).await;
     }
 }
 

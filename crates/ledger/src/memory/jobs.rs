@@ -35,13 +35,16 @@ impl Jobs {
     }
 
     pub(super) fn list(&self, filter: &JobFilter) -> Vec<Job> {
-        let pending_in = |job: &Job, slice| {
-            self.of(&job.id).any(|item| item.row.slice == slice && item.result.state == ItemState::Pending)
+        let pending_here = |job: &Job, slice| {
+            let pending = |item: &&JobItem| item.row.slice == slice && item.result.state == ItemState::Pending;
+            self.of(&job.id).filter(pending).count() as u64
         };
         let mut found: Vec<Job> = self.jobs.keys().filter_map(|id| self.job(id)).collect();
-        found.retain(|job| {
-            (!filter.live || job.state.is_live()) && filter.pending_in.is_none_or(|slice| pending_in(job, slice))
-        });
+        if let Some(slice) = filter.pending_in {
+            found.iter_mut().for_each(|job| job.pending_here = pending_here(job, slice));
+            found.retain(|job| job.pending_here > 0);
+        }
+        found.retain(|job| !filter.live || job.state.is_live());
         found.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
         found.truncate(filter.limit);
         found
@@ -127,6 +130,7 @@ impl State {
             state: jobs::JobState::Queued,
             stopped: None,
             counts: JobCounts::default(),
+            pending_here: 0,
             created_ms: job.at_ms,
             updated_ms: job.at_ms,
         };

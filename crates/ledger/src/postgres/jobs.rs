@@ -35,7 +35,15 @@ pub(super) async fn list(conn: &mut Conn, wanted: &JobFilter) -> Result<Vec<Job>
     }
     let order = format!("ORDER BY created_ms DESC, id DESC LIMIT {}", bound(wanted.limit));
     let stored = row::all(&filter.query(conn, JOB, &order).await?, stored)?;
-    counted(&conn.client, stored).await
+    let mut jobs = counted(&conn.client, stored).await?;
+    if let Some(slice) = wanted.pending_in {
+        let sql = "SELECT count(*) FROM job_item WHERE job = $1 AND state = 'pending' AND slice = $2";
+        for job in &mut jobs {
+            let here = conn.client.query_one(sql, &[&to_column(&job.id), &slice]).await.map_err(|e| convert(&e))?;
+            job.pending_here = here.get::<_, i64>(0).unsigned_abs();
+        }
+    }
+    Ok(jobs)
 }
 
 pub(super) async fn job(client: &impl GenericClient, id: &str) -> Result<Option<Job>> {
@@ -53,6 +61,7 @@ fn stored(c: &mut Columns<'_>) -> Result<(Job, Course)> {
         state: JobState::Queued,
         stopped: c.optional_text()?,
         counts: JobCounts::default(),
+        pending_here: 0,
         created_ms: c.value()?,
         updated_ms: c.value()?,
     };

@@ -30,7 +30,16 @@ pub(super) fn list(connection: &mut Connection, wanted: &JobFilter) -> Result<Ve
     }
     let sql = format!("{JOB} {} ORDER BY created_ms DESC, id DESC LIMIT {}", filter.condition(), bound(wanted.limit));
     let stored = all(&transaction, &sql, params_from_iter(filter.values), stored)?;
-    stored.into_iter().map(|(job, course)| counted(&transaction, job, course)).collect()
+    let jobs = stored.into_iter().map(|(job, course)| counted(&transaction, job, course));
+    let mut jobs = jobs.collect::<Result<Vec<Job>>>()?;
+    if let Some(slice) = wanted.pending_in {
+        let sql = "SELECT count(*) FROM job_item WHERE job = ?1 AND state = 'pending' AND slice = ?2";
+        for job in &mut jobs {
+            let here: Option<i64> = first(&transaction, sql, params![job.id, slice], |c| c.value())?;
+            job.pending_here = here.unwrap_or(0).unsigned_abs();
+        }
+    }
+    Ok(jobs)
 }
 
 pub(super) fn job(connection: &Connection, id: &str) -> Result<Option<Job>> {
@@ -47,6 +56,7 @@ fn stored(c: &mut Columns<'_, '_>) -> Result<(Job, Course)> {
         state: JobState::Queued,
         stopped: c.value()?,
         counts: JobCounts::default(),
+        pending_here: 0,
         created_ms: c.value()?,
         updated_ms: c.value()?,
     };

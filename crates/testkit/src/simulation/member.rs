@@ -2,9 +2,9 @@
 
 use consumer::{
     Handler,
-    machine::{Arrived, Call, Input, Machine, Output},
+    machine::{Arrived, Call, Input, Machine, Output, RowRequest},
 };
-use ledger::{LoadRequest, Loaded, Outgoing, ParkedRecord, SliceCommit};
+use ledger::{Job, LoadRequest, Loaded, Outgoing, ParkedRecord, RowKey, SliceCommit};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -18,6 +18,10 @@ pub struct Member<H: Handler> {
     pub loaded: Option<Loaded>,
     pub read_pages: Vec<(Arc<str>, Vec<ParkedRecord>)>,
     pub commit: Option<SliceCommit>,
+    /// Asked for by jobs, and what the machine was told of them last.
+    pub items: Vec<(String, Option<RowKey>, usize)>,
+    pub rows: Vec<RowRequest>,
+    pub jobs_told: Vec<Job>,
     pub calls: Vec<Call<H::Effect>>,
     pub publish: VecDeque<Outgoing>,
     /// Next offset to deliver, per topic.
@@ -36,6 +40,9 @@ impl<H: Handler> Member<H> {
             loaded: None,
             read_pages: Vec::new(),
             commit: None,
+            items: Vec::new(),
+            rows: Vec::new(),
+            jobs_told: Vec::new(),
             calls: Vec::new(),
             publish: VecDeque::new(),
             fetch,
@@ -51,6 +58,8 @@ impl<H: Handler> Member<H> {
                     assert!(self.load.replace(request).is_none(), "a second load while one is outstanding");
                 }
                 Output::LoadParked { sequence, from_no, limit } => self.pages.push((sequence, from_no, limit)),
+                Output::LoadJobItems { job, after, limit } => self.items.push((job, after, limit)),
+                Output::LoadRow(request) => self.rows.push(request),
                 Output::Commit(commit) => {
                     assert!(self.commit.replace(*commit).is_none(), "a second commit while one is outstanding");
                 }
@@ -88,5 +97,7 @@ impl<H: Handler> Member<H> {
             || self.commit.is_some()
             || !self.calls.is_empty()
             || !self.publish.is_empty()
+            || !self.items.is_empty()
+            || !self.rows.is_empty()
     }
 }

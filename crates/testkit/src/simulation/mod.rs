@@ -38,11 +38,14 @@ pub struct Case<H: Handler> {
     pub rule: Rule<H::Effect>,
     /// Whether people try what was refused again when everything else is done: once in vain, then with the rule taken away.
     pub is_looked_after: bool,
+    /// Whether these people work by jobs: what is refused is predicted and retried by jobs, with pauses and cancellations while there are
+    /// faults, and what is refused for good in the end is given up.
+    pub by_jobs: bool,
 }
 
 impl<H: Handler> Case<H> {
     pub fn new(handler: H, events: Vec<SimEvent<H::Event>>) -> Self {
-        Self { handler: Arc::new(handler), events, rule: |_| None, is_looked_after: false }
+        Self { handler: Arc::new(handler), events, rule: |_| None, is_looked_after: false, by_jobs: false }
     }
 
     /// Runs one schedule and compares it with its twin.

@@ -1,6 +1,7 @@
 //! The simulated world: topic, ledger, outside system, clock, and a scheduler that picks what happens next from a seed.
 
 mod people;
+mod redrive;
 
 use super::{
     Case, SimEvent,
@@ -110,6 +111,7 @@ pub struct World<'a, H: Handler> {
     zombies: Vec<Member<H>>,
     faults_left: u32,
     people_began: bool,
+    jobs_made: u32,
     sometimes: Sometimes,
 }
 
@@ -135,6 +137,7 @@ impl<'a, H: Handler> World<'a, H> {
             member: None,
             zombies: Vec::new(),
             people_began: false,
+            jobs_made: 0,
             sometimes: Sometimes::default(),
         }
     }
@@ -308,6 +311,9 @@ impl<'a, H: Handler> World<'a, H> {
         if member.over.is_some() {
             return Ok(false);
         }
+        if self.case.by_jobs && self.rng.random_bool(0.15) && self.do_jobs(member)? {
+            return Ok(true);
+        }
         for _ in 0..6 {
             let moved = match self.rng.random_range(0..6) {
                 0 => self.do_load(member)?,
@@ -326,7 +332,8 @@ impl<'a, H: Handler> World<'a, H> {
             || self.do_commit(member)?
             || self.do_call(member)
             || self.do_publish(member)
-            || self.deliver(member))
+            || self.deliver(member)
+            || self.do_jobs(member)?)
     }
 
     /// Reads, or delivers what was read: between the two anything may be committed.

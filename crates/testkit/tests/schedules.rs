@@ -334,7 +334,7 @@ fn jobs_retry_and_give_up_the_same_in_every_schedule_of_crashes_pauses_and_cance
     let (observed, _) = World::new(&case, Options::calm(), 0).run().expect("a run without faults");
     assert_eq!(observed.cases, [], "what was refused for good was given up, and what lay behind it went on");
     assert!(observed.fates.values().any(|fate| *fate == "discarded"));
-    assert_replay_safe(&case, 400);
+    assert_replay_safe(&case, 150);
 }
 
 /// A pure Kafka-to-Kafka service.

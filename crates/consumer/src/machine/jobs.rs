@@ -367,6 +367,13 @@ impl<H: Handler> Machine<H> {
             ..ledger::ItemResult::new(ledger::ItemState::Refailed, now)
         };
         self.item_result(name, no, result, now);
+        // The try ends here. If it let another row go first and did not reach its own, that has had its turn all the same.
+        let Some(flight) = self.jobs.flights.get(name).filter(|flight| matches!(flight.phase, Phase::Trying)) else {
+            return;
+        };
+        if let Some(first) = flight.items.front().map(|item| item.row.no).filter(|no| flight.tried == Some(*no)) {
+            self.item_result(name, first, ledger::ItemResult::new(ledger::ItemState::Blocked, now), now);
+        }
     }
 
     /// Puts a result into the batch, if the row is an item of the sequence's flight.

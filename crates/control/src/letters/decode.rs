@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use events::{Event, EventSet, Headers, Record, wire};
 use failure::Failure;
-use kafka::{Lookup, Registry};
+use kafka::Registry;
 use ledger::ParkedRecord;
 use serde_json::Value;
 
@@ -75,27 +75,14 @@ impl Decoder {
         }
         let subject =
             events::topics::find(topic).ok_or_else(|| Error::invalid(format!("no schema of `{topic}` is known")))?;
-        let latest = self
-            .registry
-            .latest(subject.subject)
-            .await
-            .map_err(|error| Error::new(Kind::Unavailable, "REGISTRY_UNAVAILABLE", error.to_string()))?;
-        // What we encode with is our newest schema; another one under its name must not be claimed.
-        let ours = latest.filter(|latest| latest.schema == subject.schema);
-        let id = ours.map(|latest| latest.id).ok_or_else(|| {
-            Error::new(
-                Kind::Policy,
-                "SCHEMA_NOT_REGISTERED",
-                format!("the registry's newest schema of {topic} is not ours"),
-            )
-            .hint("throughline schemas register")
-        })?;
+        // What is registered already keeps its id; a registry that refuses our schema refuses the edit.
+        let id = match self.registry.latest(subject.subject).await {
+            Ok(Some(latest)) if latest.schema == subject.schema => Ok(latest.id),
+            Ok(_) => self.registry.register(subject.subject, subject.schema).await,
+            Err(error) => Err(error),
+        };
+        let id = id.map_err(|error| Error::new(Kind::Unavailable, "REGISTRY_UNAVAILABLE", error.to_string()))?;
         Ok(wire::frame(id, &event.encode_avro()))
-    }
-
-    /// Whether the registry answers about this schema; for tests and hints.
-    pub async fn knows(&self, schema: wire::SchemaRef) -> bool {
-        matches!(self.registry.lookup(schema).await, Lookup::Found(_))
     }
 }
 

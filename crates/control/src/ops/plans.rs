@@ -10,6 +10,7 @@ use crate::{
     rights::Right,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use events::Headers;
 use ledger::{Creation, Ledger, NewItem, NewJob, StopRule, Verb};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -184,7 +185,10 @@ pub(super) async fn apply(session: &Session<'_>, verb: Verb, input: Value) -> Re
     second_person(session, &plan, &maker).await?;
     let who = session.caller.name.clone();
     let spec = plan.spec(&hash, &who, &reason, ticket);
-    let mut items: Vec<NewItem> = plan.items.iter().map(|item| new_item(item, &plan)).collect::<Result<_>>()?;
+    let mut items = Vec::with_capacity(plan.items.len());
+    for item in &plan.items {
+        items.push(new_item(&*ledger, item, &plan).await?);
+    }
     let mut audit = session.audit(&format!("job.{}", verb.as_str()), &Plan::job_id(&hash), &reason);
     audit.after = Some(json!({ "plan": hash, "letters": items.len(), "made_by": maker }).to_string());
     let id = Plan::job_id(&hash);
@@ -237,22 +241,28 @@ async fn second_person(session: &Session<'_>, plan: &Plan, maker: &str) -> Resul
     if is_edit { session.must(Right::DlqEditApprove, &plan.service).await } else { Ok(()) }
 }
 
-fn new_item(item: &Item, plan: &Plan) -> Result<NewItem> {
+async fn new_item(ledger: &dyn Ledger, item: &Item, plan: &Plan) -> Result<NewItem> {
     let id: LetterId = item.id.parse()?;
     let edit = match &plan.edit {
         None => None,
         Some(edit) => {
             let value = BASE64_STANDARD.decode(&edit.value_base64);
             let value = value.map_err(|_| Error::invalid("the plan's edit is no base64"))?;
-            Some(ledger::Edit {
-                number: 0,
-                job: String::new(),
-                value: Some(value.into()),
-                headers: events::Headers::default(),
-            })
+            let headers = as_avro(&letters::record(ledger, &id).await?.headers);
+            // The ledger numbers edits itself.
+            Some(ledger::Edit { number: 0, job: String::new(), value: Some(value.into()), headers })
         }
     };
     Ok(NewItem { row: id.row(), version: item.version, edit })
+}
+
+/// The headers of a record whose value is Avro in Confluent framing now, whatever it was before.
+fn as_avro(headers: &Headers) -> Headers {
+    let about_value = ["content-type", events::wire::VALUE_SCHEMA_ID];
+    let kept = headers.0.iter().filter(|(name, _)| !about_value.contains(&name.as_ref())).cloned();
+    let mut headers = Headers(kept.collect());
+    headers.push("content-type", "application/avro");
+    headers
 }
 
 /// Plans an edit: the change applied to a decoded copy, checked against schema and rules, encoded anew.

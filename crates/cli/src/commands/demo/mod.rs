@@ -2,6 +2,7 @@
 //! killed without warning again and again; then everything is verified from the outside.
 
 mod inside;
+mod stuck;
 
 use super::{happened, verify};
 use crate::{
@@ -83,17 +84,20 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         [Running::start(Which::ErpSync, &stack, &data)?, Running::start(Which::AnalyticsFeed, &stack, &data)?];
     let control = inside::control(&mut stack, &data).await?;
     let (expected, kills) = publish_under_kills(args, &known, &mut services, output).await?;
-    let events = expected.records;
-    output.note(format!("{events} events published, {kills} kills; waiting until the rest is done …"));
+    output.note(format!("{} events published, {kills} kills; waiting until the rest is done …", expected.records));
     let all = [verify::sources(&known, "erp-sync").await?, verify::sources(&known, "analytics-feed").await?];
+    verify::wait(&all, PATIENCE, output).await?;
+    let producer = publish::start_producer(&known)?;
+    let (stuck, month) = stuck::leave(&known, &producer, &all, args.seed, PATIENCE, output).await?;
+    let events = expected.records + stuck;
     verify::wait(&all, PATIENCE, output).await?;
     let report = verify::report(&all).await?;
     let [sources, _] = &all;
-    let summary = summarise(args, &expected, kills, sources, report).await?;
+    let summary = summarise(args, (&expected, events), kills, sources, report).await?;
     let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
     output.answer(&answer(&summary));
     if !args.once {
-        stay(&data, output).await;
+        stay(&data, &month, output).await;
     }
     drop(control);
     for service in services {
@@ -174,7 +178,7 @@ async fn send(producer: &Producer, chunk: Vec<Generated>, schemas: &publish::enc
 
 async fn summarise(
     args: &DemoArgs,
-    expected: &Expectations,
+    (expected, events): (&Expectations, u64),
     kills: u32,
     sources: &::verify::Sources,
     report: ::verify::Report,
@@ -199,7 +203,7 @@ async fn summarise(
         ::verify::effects_outside(sources).await.map_err(|error| Trouble::failed("VERIFY", error.to_string()))?;
     let happened =
         Happened { kinds: happened::kinds(expected), money: happened::money(expected), text: happened::told(expected) };
-    let (accounts, events) = (args.accounts, expected.records);
+    let accounts = args.accounts;
     Ok(Summary { accounts, events, happened, effects, kills, dead_letters, business_cases, verify: report })
 }
 
@@ -230,14 +234,15 @@ fn answer(summary: &Summary) -> Answer {
     Answer::fields(json!(summary)).said(text)
 }
 
-async fn stay(data: &std::path::Path, output: &Output) {
+async fn stay(data: &std::path::Path, month: &str, output: &Output) {
     let data = data.display();
     output.note(format!(
         "\nThe stack stays up until Ctrl-C. In another terminal, try:\n  \
          throughline status --data {data}\n  throughline status --data {data} --parked\n  \
          throughline generate --accounts 5 --seed 7 --publish --data {data}\n  throughline verify --data {data} --wait 1m\n  \
          throughline trace --data {data} ACCOUNT\n  \
-         throughline dlq groups --data {data}\n  throughline dlq ls --data {data} --class poison"
+         throughline dlq groups --data {data}\n  throughline dlq ls --data {data} --class poison\n\
+         docs/operate/dead-letters.md is a tour of what is stuck; the period {month} is closed in the ERP."
     ));
     // Without signals the demo could only be killed, which is as good an end.
     let _ = tokio::signal::ctrl_c().await;

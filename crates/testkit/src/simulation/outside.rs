@@ -13,6 +13,8 @@ pub struct Committed {
     pub payload: String,
     /// Identity of the event it was for.
     pub event_id: String,
+    /// Whether a newer one on the same entity replaces it: which of those in between are sent is chance.
+    pub coalesces: bool,
 }
 
 /// How one call fares.
@@ -101,7 +103,13 @@ impl<F: Effect> Outside<F> {
         }
         let at = self.log.len();
         let payload = serde_json::to_string(effect).expect("effects are plain data");
-        self.log.push(Committed { key: key.clone(), entity: effect.entity(), payload, event_id: event_id.to_owned() });
+        self.log.push(Committed {
+            key: key.clone(),
+            entity: effect.entity(),
+            payload,
+            event_id: event_id.to_owned(),
+            coalesces: effect.coalesces(),
+        });
         self.known.insert(key, at);
         receipt
     }

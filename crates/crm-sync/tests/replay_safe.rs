@@ -30,7 +30,7 @@ fn crm_sync_is_replay_safe() {
     let events = events(Faults::NONE);
     let topics: BTreeSet<_> = events.iter().map(|event| event.topic).collect();
     assert_eq!(topics.len(), topics::of_family(Family::Commercial).count(), "every kind of event: {topics:?}");
-    assert_replay_safe(&Case::new(CrmSync, events), 60);
+    assert_replay_safe(&Case { coalesces: true, ..Case::new(CrmSync, events) }, 60);
 }
 
 /// Records that the CRM refuses: their accounts wait, the others go on. Only schedules that keep the order between topics can be compared:
@@ -45,7 +45,7 @@ fn crm_sync_is_replay_safe_where_people_have_to_decide() {
             _ => None,
         }
     }
-    let case = Case { rule: refuses, ..Case::new(CrmSync, events(Faults::NONE)) };
+    let case = Case { rule: refuses, coalesces: true, ..Case::new(CrmSync, events(Faults::NONE)) };
     for seed in (1..60).step_by(2) {
         if let Err(reason) = case.run(seed) {
             panic!("seed {seed}: {reason}");

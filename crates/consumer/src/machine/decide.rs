@@ -92,6 +92,10 @@ impl<H: Handler> Machine<H> {
         self.park_behind(name, &mut lane, now);
         let mut group = Group::default();
         while lane.step.is_none() && self.stopping.is_none() {
+            if !self.may_publish() && group.items.is_empty() {
+                self.make_runnable(name);
+                break;
+            }
             let Some(item) = lane.next() else { break };
             if item.reads.iter().any(|key| !self.cache.contains(key)) {
                 lane.put_back(item);

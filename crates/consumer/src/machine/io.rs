@@ -171,6 +171,8 @@ pub struct Settings {
     pub open_steps: usize,
     /// The same in bytes.
     pub open_step_bytes: usize,
+    /// Bytes of events that are decided and not acknowledged by the broker; beyond this nothing new is decided.
+    pub outbox_bytes: usize,
     /// Identities kept in memory: 40 bytes each.
     pub recent_identities: usize,
     pub document_cache_bytes: usize,
@@ -212,6 +214,7 @@ impl Default for Settings {
             waiting_bytes: 4 << 20,
             open_steps: 256,
             open_step_bytes: 4 << 20,
+            outbox_bytes: 4 << 20,
             recent_identities: 50_000,
             document_cache_bytes: 4 << 20,
             merge_wait: Duration::from_millis(300),
@@ -228,6 +231,17 @@ impl Default for Settings {
             partitions: Arc::new(HashMap::new()),
             version: env!("CARGO_PKG_VERSION"),
         }
+    }
+}
+
+impl Settings {
+    /// Records that the machine of a slice with so many input topics has at most in memory without a durable disposition, and so the
+    /// most that a crash makes its next owner decide again (I7), beside what its driver has delivered and the machine not yet taken.
+    #[must_use]
+    pub const fn in_flight(&self, topics: usize) -> usize {
+        // In the inboxes, behind others of their sequence, and decided in a batch that is under construction or being committed. A batch
+        // takes one turn beyond its size: what waits may become decidable at once.
+        topics * self.inbox_records + self.waiting_records + 2 * (self.batch_records + self.waiting_records)
     }
 }
 

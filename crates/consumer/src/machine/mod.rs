@@ -23,7 +23,7 @@ mod verdict;
 pub(crate) use io::millis as millis_of;
 pub use io::*;
 pub use letters::{CLAIM_CHECK, fingerprint};
-pub use restore::{Decoder, InputTopic, Prepared, parked_as_record};
+pub use restore::{Decoder, InputTopic, Prepared, TopicExtent, impossible_position, parked_as_record};
 
 use crate::handler::Handler;
 use batch::{Batch, Outbox, Tail};
@@ -284,6 +284,12 @@ impl<H: Handler> Machine<H> {
             && self.stopping.is_none()
             && self.batch.records() < self.settings.batch_records
             && self.may_open()
+            && self.may_publish()
+    }
+
+    /// Events are decided faster than a slow broker takes them: what waits for it must not fill memory.
+    const fn may_publish(&self) -> bool {
+        self.outbox.bytes() < self.settings.outbox_bytes
     }
 
     fn may_hold(&self) -> bool {
@@ -413,7 +419,7 @@ impl<H: Handler> Machine<H> {
 
     fn run_lanes(&mut self, now: Millis) {
         for _ in 0..self.runnable.len() {
-            if !self.may_open() {
+            if !self.may_open() || !self.may_publish() {
                 break;
             }
             let Some(name) = self.runnable.pop_front() else { break };

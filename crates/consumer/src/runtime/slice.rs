@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     handler::Handler,
-    machine::{Arrived, Decoder, Input, InputTopic, Machine, Output, Prepared, Returned, parked_as_record},
+    machine::{
+        Arrived, Decoder, Input, InputTopic, Machine, Output, Prepared, Returned, TopicExtent, impossible_position,
+        parked_as_record,
+    },
 };
 use kafka::{
     TopicPartition,
@@ -217,13 +220,8 @@ async fn stop<H: Handler>(shared: &Shared<H>, slice: i32, reason: &str) -> Resul
     retrying("stop the slice", &shared.observer, stopping).await.map_err(|error| error.to_string())
 }
 
-struct Topic {
-    input: InputTopic,
-    end: i64,
-}
-
 /// The slice's partition of each input topic, as the broker has it now.
-async fn input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Vec<Topic> {
+async fn input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Vec<TopicExtent> {
     let mut attempt = 0;
     loop {
         match try_input_topics(shared, slice).await {
@@ -241,43 +239,16 @@ async fn input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Vec<Topic> 
     }
 }
 
-async fn try_input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Result<Vec<Topic>, kafka::Error> {
+async fn try_input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Result<Vec<TopicExtent>, kafka::Error> {
     let names: Vec<&str> = shared.topics.iter().map(AsRef::as_ref).collect();
     let ids = shared.consumer.admin().await?.topic_ids(&names).await?;
     let mut topics = Vec::with_capacity(names.len());
     for name in &shared.topics {
         let (low, end) = shared.consumer.watermarks(&TopicPartition::new(name.clone(), slice)).await?;
         let id = ids.get(&**name).cloned().flatten();
-        topics.push(Topic { input: InputTopic { name: name.clone(), id, first_offset: low }, end });
+        topics.push(TopicExtent { input: InputTopic { name: name.clone(), id, first_offset: low }, end });
     }
     Ok(topics)
-}
-
-/// A position that the topic cannot have led to: never reset by itself, because that would lose or repeat records.
-fn impossible_position(takeover: &Takeover, topics: &[Topic]) -> Option<(&'static str, String)> {
-    for topic in topics {
-        let name = &topic.input.name;
-        let Some(position) = takeover.positions.iter().find(|position| *position.topic == **name) else { continue };
-        let (at, low, end) = (position.next_offset, topic.input.first_offset, topic.end);
-        if let (Some(known), Some(found)) = (&position.topic_id, &topic.input.id)
-            && known != found
-        {
-            return Some((
-                "TOPIC_RECREATED",
-                format!("`{name}` has id {found}, the position {at} was taken from {known}"),
-            ));
-        }
-        if at > end {
-            return Some(("POSITION_BEYOND_END", format!("`{name}` ends at {end}, the position is {at}")));
-        }
-        if at < low {
-            return Some((
-                "POSITION_BELOW_START",
-                format!("`{name}` starts at {low}, the position is {at}: {} offsets are gone", low - at),
-            ));
-        }
-    }
-    None
 }
 
 async fn decode_all<H: Handler>(

@@ -27,6 +27,7 @@ impl<H: Handler> World<'_, H> {
             self.outside.mend();
             again = mended(&refused).collect();
         }
+        self.note(|| format!("people try {again:?} again"));
         let Some(member) = &mut self.member else { return Ok(false) };
         for sequence in &again {
             member.step(self.now, Input::Retry { sequence: (*sequence).into() });

@@ -11,6 +11,7 @@ pub mod queue {
     pub const FINANCE: &str = "finance";
     pub const CREDIT_CONTROL: &str = "credit-control";
     pub const MASTER_DATA: &str = "master-data";
+    pub const REVENUE_OPERATIONS: &str = "revenue-operations";
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +49,12 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let reason = error.to_string();
         match error {
-            Error::Unreachable { .. } | Error::Changed { .. } => Self::dependency("ERP_UNAVAILABLE", reason),
-            Error::Unavailable { retry_after, .. } => wait(Self::dependency("ERP_UNAVAILABLE", reason), retry_after),
+            Error::Unreachable { system, .. } | Error::Changed { system, .. } => {
+                Self::dependency(unavailable(system), reason)
+            }
+            Error::Unavailable { system, retry_after, .. } => {
+                wait(Self::dependency(unavailable(system), reason), retry_after)
+            }
             Error::RateLimited { retry_after, .. } => wait(Self::dependency("RATE_LIMITED", reason), retry_after),
             Error::Unauthorized { .. } => Self::dependency("AUTH_FAILED", reason),
             Error::OutcomeUnknown { .. } => Self::unknown("OUTCOME_UNKNOWN", reason),
@@ -60,6 +65,11 @@ impl From<Error> for Failure {
             Error::Malformed { field, .. } => at(Self::bug("REQUEST_INVALID", reason), field),
         }
     }
+}
+
+/// What people are told to look after.
+fn unavailable(system: &str) -> &'static str {
+    if system == crate::salesforce::SYSTEM { "CRM_UNAVAILABLE" } else { "ERP_UNAVAILABLE" }
 }
 
 fn wait(failure: Failure, retry_after: Option<Duration>) -> Failure {

@@ -5,11 +5,14 @@
 
 mod adaptive;
 pub mod capability;
+pub mod crm;
 mod error;
 mod http;
 pub mod netsuite;
+pub mod salesforce;
 mod text;
 
 pub use adaptive::AdaptiveLimit;
 pub use capability::*;
+pub use crm::*;
 pub use error::{Error, queue};

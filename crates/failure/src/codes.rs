@@ -202,7 +202,7 @@ pub const CODES: &[Explanation] = &[
     entry(
         "CUSTOMER_NOT_CREATED",
         Class::NotYet,
-        "The customer is not in the ERP yet.",
+        "The outside system does not have the customer yet.",
         "Waits for contract.activated and resolves by itself.",
     ),
     entry(
@@ -285,6 +285,24 @@ pub const CODES: &[Explanation] = &[
         "See the field and the vendor's own words in the reason.",
     ),
     entry(
+        "REFUSED_BY_CRM",
+        Class::Business,
+        "The CRM refused the content of the request: a validation rule, a required field, a picklist.",
+        "See the field and the vendor's own words in the reason; mend the rule or the data, then retry.",
+    ),
+    entry(
+        "ACCOUNT_NOT_IN_CRM",
+        Class::Business,
+        "The CRM does not have the account, although it was there before.",
+        "Find out who deleted or merged it; restore it with its id of ours, then retry.",
+    ),
+    entry(
+        "CRM_DUPLICATE",
+        Class::Business,
+        "The CRM has several records under one id of ours, or a rule of its own calls the record a duplicate.",
+        "Merge the records, then retry.",
+    ),
+    entry(
         "FIELD_PROTECTED",
         Class::Business,
         "The change touches a field that the ERP owns.",
@@ -355,6 +373,12 @@ pub const CODES: &[Explanation] = &[
         "ERP_UNAVAILABLE",
         Class::Dependency,
         "The ERP refused the connection or answered with a server error before any change.",
+        "Nothing is lost: the service waits. Check the vendor's status page.",
+    ),
+    entry(
+        "CRM_UNAVAILABLE",
+        Class::Dependency,
+        "The CRM refused the connection, answered with a server error before any change, or held a lock on the record.",
         "Nothing is lost: the service waits. Check the vendor's status page.",
     ),
     entry(

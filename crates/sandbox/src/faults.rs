@@ -117,19 +117,32 @@ pub struct Counted {
 }
 
 /// All rules in force.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Faults {
     rules: Vec<Counted>,
     made: u64,
+    /// Whether the vendor has an error of this code.
+    knows: fn(&str) -> bool,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self::for_codes(|code| Code::parse(code).is_some())
+    }
 }
 
 impl Faults {
+    /// No rules yet; `knows` tells which error codes rules may name.
+    pub fn for_codes(knows: fn(&str) -> bool) -> Self {
+        Self { rules: Vec::new(), made: 0, knows }
+    }
+
     /// Adds a rule, replacing one with the same id; returns its id.
     ///
     /// # Errors
     /// What is wrong with the rule.
     pub fn add(&mut self, mut rule: Rule) -> Result<String, String> {
-        check(&rule)?;
+        check(&rule, self.knows)?;
         self.made += 1;
         let id = rule.id.get_or_insert_with(|| format!("fault-{}", self.made)).clone();
         self.remove(&id);
@@ -168,7 +181,7 @@ impl Faults {
     }
 }
 
-fn check(rule: &Rule) -> Result<(), String> {
+fn check(rule: &Rule, knows: fn(&str) -> bool) -> Result<(), String> {
     if rule.nth == Some(0) || rule.every == Some(0) {
         return Err("nth and every count from 1".to_owned());
     }
@@ -182,7 +195,7 @@ fn check(rule: &Rule) -> Result<(), String> {
                 .to_owned(),
         );
     }
-    if let Some(error) = rule.fault.error.as_deref().filter(|error| Code::parse(error).is_none()) {
+    if let Some(error) = rule.fault.error.as_deref().filter(|error| !knows(error)) {
         return Err(format!("unknown error code {error}"));
     }
     if rule.fault.status.is_some_and(|status| !(200..600).contains(&status)) {

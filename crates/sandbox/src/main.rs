@@ -1,15 +1,21 @@
-//! `throughline-sandbox`: the NetSuite stand-in as a process of its own.
+//! `throughline-sandbox`: the stand-in of a vendor as a process of its own.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::Parser;
-use sandbox::{Certificate, Config, Seed, Settings};
+use sandbox::{Certificate, Config, Seed, salesforce};
 
-/// A stateful stand-in for NetSuite's SuiteTalk REST API, for development and tests.
+/// A stateful stand-in for the API of a vendor, for development and tests.
 #[derive(Parser)]
 #[command(name = "throughline-sandbox", version)]
 struct Arguments {
+    /// Whose API: NetSuite's SuiteTalk REST, or Salesforce's REST API.
+    #[arg(long, value_enum, default_value = "netsuite")]
+    vendor: Vendor,
     /// Address to listen on; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -34,12 +40,18 @@ struct Arguments {
     /// Client (`iss`) that certificate belongs to.
     #[arg(long)]
     client_id: Option<String>,
-    /// Requests that may be in progress at once.
-    #[arg(long, default_value_t = Settings::default().concurrency_limit)]
-    concurrency_limit: usize,
+    /// Requests that may be in progress at once; by default as many as the vendor's smallest account bears.
+    #[arg(long)]
+    concurrency_limit: Option<usize>,
     /// Milliseconds every record and query request takes.
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Vendor {
+    Netsuite,
+    Salesforce,
 }
 
 #[tokio::main]
@@ -47,22 +59,53 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
     let ready_file = arguments.ready_file.clone();
-    let sandbox = sandbox::start(config(arguments)?).await?;
-    let url = sandbox.url();
+    match arguments.vendor {
+        Vendor::Netsuite => {
+            let sandbox = sandbox::start(config(arguments)?).await?;
+            tell(&sandbox.url(), ready_file.as_deref())?;
+            asked_to_stop().await?;
+            sandbox.stop().await.context("stop")
+        }
+        Vendor::Salesforce => {
+            let sandbox = salesforce::start(salesforce_config(arguments)?).await?;
+            tell(&sandbox.url(), ready_file.as_deref())?;
+            asked_to_stop().await?;
+            sandbox.stop().await.context("stop")
+        }
+    }
+}
+
+/// Says where it is.
+fn tell(url: &str, ready_file: Option<&Path>) -> anyhow::Result<()> {
     println!("{url}");
-    if let Some(path) = &ready_file {
+    if let Some(path) = ready_file {
         // Written aside and moved, so that a waiting reader never sees half of it.
         let aside = path.with_extension("tmp");
-        std::fs::write(&aside, &url).with_context(|| format!("write {}", aside.display()))?;
+        std::fs::write(&aside, url).with_context(|| format!("write {}", aside.display()))?;
         std::fs::rename(&aside, path).with_context(|| format!("write {}", path.display()))?;
     }
-    asked_to_stop().await?;
-    sandbox.stop().await.context("stop")
+    Ok(())
+}
+
+/// The options that this vendor has, too; the others are refused rather than passed over.
+fn salesforce_config(arguments: Arguments) -> anyhow::Result<salesforce::Config> {
+    anyhow::ensure!(
+        arguments.seed.is_none() && arguments.public_key.is_none(),
+        "--seed and --public-key are for --vendor netsuite"
+    );
+    let settings = salesforce::Settings::default();
+    let concurrency_limit = arguments.concurrency_limit.unwrap_or(settings.concurrency_limit);
+    let settings = salesforce::Settings { latency_ms: arguments.latency_ms, concurrency_limit, ..settings };
+    let mut config = salesforce::Config { listen: arguments.listen, data: arguments.data, admin_token: None, settings };
+    if let Some(path) = arguments.admin_token_file {
+        config.admin_token = Some(read(&path)?.trim().to_owned().into());
+    }
+    Ok(config)
 }
 
 fn config(arguments: Arguments) -> anyhow::Result<Config> {
     let mut config = Config { listen: arguments.listen, data: arguments.data, ..Config::default() };
-    config.settings.concurrency_limit = arguments.concurrency_limit;
+    config.settings.concurrency_limit = arguments.concurrency_limit.unwrap_or(config.settings.concurrency_limit);
     config.settings.latency_ms = arguments.latency_ms;
     if let Some(path) = arguments.admin_token_file {
         config.admin_token = Some(read(&path)?.trim().to_owned().into());
@@ -79,7 +122,7 @@ fn config(arguments: Arguments) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-fn read(path: &std::path::Path) -> anyhow::Result<String> {
+fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
 }
 

@@ -76,7 +76,7 @@ impl State {
         };
         let mut is_new = true;
         if let Some(directory) = directory {
-            let wal = Wal::open(directory, &mut |entry| {
+            let wal = Wal::open(directory, &mut |entry: Entry| {
                 is_new = false;
                 state.apply(entry)
             })?;

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Error,
@@ -20,7 +20,7 @@ use crate::{
     suitetalk::jobs::Job,
 };
 
-/// One committed change of anything the sandbox must remember.
+/// One committed change of anything the ERP's stand-in must remember.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
@@ -52,7 +52,10 @@ impl Wal {
     ///
     /// # Errors
     /// The folder cannot be used, another sandbox uses it, or a line before the last is not readable.
-    pub fn open(directory: &Path, replay: &mut dyn FnMut(Entry) -> Result<(), Error>) -> Result<Wal, Error> {
+    pub fn open<E: DeserializeOwned>(
+        directory: &Path,
+        replay: &mut dyn FnMut(E) -> Result<(), Error>,
+    ) -> Result<Wal, Error> {
         let path = directory.join("changes.ndjson");
         let failed = |operation| {
             let path = path.clone();
@@ -74,7 +77,7 @@ impl Wal {
     ///
     /// # Errors
     /// The file cannot be written; nothing of the entry stays in it.
-    pub fn append(&mut self, entry: &Entry) -> Result<(), Error> {
+    pub fn append(&mut self, entry: &impl Serialize) -> Result<(), Error> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, entry).map_err(|error| Error::Append(error.into()))?;
         self.line.push(b'\n');
@@ -108,7 +111,11 @@ impl Wal {
 }
 
 /// Replays all complete lines; returns the length they have together.
-fn read(mut file: &File, path: &Path, replay: &mut dyn FnMut(Entry) -> Result<(), Error>) -> Result<u64, Error> {
+fn read<E: DeserializeOwned>(
+    mut file: &File,
+    path: &Path,
+    replay: &mut dyn FnMut(E) -> Result<(), Error>,
+) -> Result<u64, Error> {
     let failed = |source| Error::File { operation: "read", path: path.to_owned(), source };
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
     let mut reader = BufReader::with_capacity(1 << 20, file);

@@ -31,6 +31,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("consumer", Layer::Runtime),
     ("erp-sync", Layer::Service),
     ("analytics-feed", Layer::Service),
+    ("crm-sync", Layer::Service),
     ("sandbox", Layer::Development),
     ("schemagen", Layer::Development),
     ("testkit", Layer::Development),

@@ -115,6 +115,8 @@ pub struct NewJob {
 }
 
 /// What became of [`create_job`](crate::Ledger::create_job).
+// Few are made, and none is kept.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Creation {
     /// Created now, or by an earlier call with the same id.

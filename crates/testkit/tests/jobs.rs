@@ -149,3 +149,16 @@ fn what_was_given_up_does_not_come_back_once_a_later_row_has_taken_effect() {
     assert_eq!(rig.fates(), ["a1 discarded", "a2 applied", "a3 letter", "a4 waiting"]);
     assert_eq!(rig.sequences()[0].class, Class::Contract);
 }
+
+#[test]
+fn a_copy_of_a_letter_is_tried_where_it_waits_and_a_second_copy_changes_nothing() {
+    let mut rig = Rig::new(vec![fact("a", "a1", 666), fact("a", "a2", 1)]);
+    rig.copy("a1");
+    assert_eq!(rig.fates(), ["a1 letter", "a2 waiting"]);
+    assert_eq!(rig.row("a1").fate.attempts, 2, "tried once more, in vain");
+    rig.mend();
+    rig.copy("a1");
+    assert_eq!(rig.fates(), ["a1 applied", "a2 applied"]);
+    rig.copy("a1");
+    assert_eq!(rig.taken("a"), ["a1", "a2"]);
+}

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 const TOPIC: &str = "fact.v1";
+const LANE: &str = "replay.taker";
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
@@ -148,6 +149,7 @@ pub struct Rig {
     outputs: VecDeque<Output<NoEffect>>,
     now: i64,
     jobs: u32,
+    copies: i64,
 }
 
 impl Rig {
@@ -156,16 +158,18 @@ impl Rig {
         let handler = Arc::new(Taker::default());
         let reader = Reader::default();
         let takeover = block_on(ledger.take_over(0, "rig")).expect("a take-over");
-        let topics = vec![InputTopic { name: TOPIC.into(), id: None, first_offset: 0 }];
+        let topics = [TOPIC, LANE].map(|name| InputTopic { name: name.into(), id: None, first_offset: 0 }).to_vec();
         let prepared = block_on(Prepared::read(&ledger, &reader, 0, takeover, topics)).expect("an empty ledger");
         let partitions = Arc::new(HashMap::from([("dlq.taker".to_owned(), 1)]));
         let settings = Settings { partitions, letters_in_row: 100, ..Settings::default() };
         let machine = Machine::new(handler.clone(), settings, 0, prepared, 0);
-        let mut rig = Self { ledger, machine, handler, reader, outputs: VecDeque::new(), now: 1_000, jobs: 0 };
+        let mut rig =
+            Self { ledger, machine, handler, reader, outputs: VecDeque::new(), now: 1_000, jobs: 0, copies: 0 };
         let end = records.len() as i64;
         let records = (0i64..).zip(records).map(|(offset, record)| rig.arrive(offset, record)).collect();
         rig.step(In::Arrived { topic: TOPIC.into(), records });
         rig.step(In::End { topic: TOPIC.into(), offset: end });
+        rig.step(In::End { topic: LANE.into(), offset: 0 });
         rig.settle();
         rig
     }
@@ -268,6 +272,19 @@ impl Rig {
 
     pub fn readable(&self) {
         self.reader.reads_all.store(true, Ordering::Relaxed);
+    }
+
+    /// Copies a parked record to the replay topic, as any tool does.
+    pub fn copy(&mut self, name: &str) {
+        let row = self.row(name);
+        let offset = self.copies;
+        self.copies += 1;
+        let record = Record { topic: LANE.into(), offset, ..parked_as_record(&row) };
+        let mut arrived = block_on(self.reader.decode(record));
+        arrived.waits_in = row.fate.state.is_alive().then(|| row.sequence.as_str().into());
+        self.step(In::Arrived { topic: LANE.into(), records: vec![arrived] });
+        self.step(In::End { topic: LANE.into(), offset: offset + 1 });
+        self.settle();
     }
 
     pub fn retry_by_hand(&mut self, sequence: &str) {

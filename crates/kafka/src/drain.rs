@@ -12,8 +12,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 const POLL: Duration = Duration::from_millis(100);
+/// Records that [`Drain::stream`] hands over at once.
+const BATCH: usize = 512;
 
 /// Reads topics; every call connects anew.
 #[derive(Debug, Clone)]
@@ -71,6 +74,34 @@ impl Drain {
             ControlFlow::Continue(())
         })
         .await
+    }
+
+    /// Every record that the topic holds now, in batches: each partition in order of offsets, partitions interleaved. Whoever
+    /// receives sets the pace: a few batches wait at most, however large the topic is. An error is the last thing that comes.
+    pub async fn stream(&self, topic: &str) -> Result<mpsc::Receiver<Result<Vec<Record>>>> {
+        let ranges = self.ranges(topic).await?;
+        let (config, topic) = (self.config.clone(), Arc::<str>::from(topic));
+        let until = Instant::now() + self.deadline;
+        let (sender, receiver) = mpsc::channel(2);
+        tokio::task::spawn_blocking(move || {
+            let mut batch = Vec::with_capacity(BATCH);
+            let mut building = Building::default();
+            let each = |message: &BorrowedMessage<'_>| {
+                building.add(message);
+                batch.extend(building.take(&topic, message.partition()));
+                if batch.len() < BATCH {
+                    return ControlFlow::Continue(());
+                }
+                match sender.blocking_send(Ok(std::mem::take(&mut batch))) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            };
+            let outcome = read_blocking(&config, &topic, &ranges, until, each);
+            // A receiver that is gone has asked for no more.
+            let _ = sender.blocking_send(outcome.map(|()| batch));
+        });
+        Ok(receiver)
     }
 
     /// Visits the records of one partition from an offset (or from its start, if that is later) to its present end.
@@ -249,6 +280,21 @@ mod tests {
             .collect();
         values.sort_unstable();
         assert_eq!(values, (0..200).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_stream_brings_what_a_collection_holds() {
+        let (_broker, drain) = filled(2_000).await;
+        let mut stream = drain.stream("t").await.expect("there");
+        let mut streamed = Vec::new();
+        while let Some(batch) = stream.recv().await {
+            streamed.extend(batch.expect("readable"));
+        }
+        let mut collected = drain.collect("t").await.expect("read");
+        for records in [&mut streamed, &mut collected] {
+            records.sort_by_key(|record| (record.partition, record.offset));
+        }
+        assert_eq!(streamed, collected);
     }
 
     #[tokio::test]

@@ -1,10 +1,10 @@
 //! What operators accepted: positions set by hand, on the record. What lies before such a position was not read, by somebody's
 //! decision, and what the journal says of a topic that was made anew since is about records that are gone.
 
-use crate::{Error, topics::Place};
+use crate::{Error, places::Place};
 use ledger::{AuditRow, Ledger, Position};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What `throughline slice accept` writes into the audit.
 #[derive(Debug, Deserialize)]
@@ -15,12 +15,15 @@ struct After {
     next_entry: i64,
 }
 
+/// Topic and slice.
+type Partition = (Arc<str>, i32);
+
 #[derive(Debug, Default)]
 pub struct Accepted {
-    /// Topic and slice → entries below this one are about an earlier topic of that name.
-    anew: BTreeMap<(String, i32), i64>,
-    /// Topic and slice → offsets that were passed over, as spans without their ends.
-    passed: BTreeMap<(String, i32), Vec<(i64, i64)>>,
+    /// Entries below this one are about an earlier topic of that name.
+    anew: BTreeMap<Partition, i64>,
+    /// Offsets that were passed over, as spans without their ends.
+    passed: BTreeMap<Partition, Vec<(i64, i64)>>,
 }
 
 impl Accepted {
@@ -40,7 +43,7 @@ impl Accepted {
     }
 
     fn take(&mut self, slice: i32, before: Option<Position>, After { position, next_entry }: After) {
-        let place = (position.topic, slice);
+        let place = (Arc::from(position.topic), slice);
         let anew = before.as_ref().is_some_and(|before| before.topic_id != position.topic_id);
         if anew {
             self.anew.insert(place.clone(), next_entry);
@@ -53,14 +56,14 @@ impl Accepted {
     }
 
     /// Whether an entry speaks of an earlier topic of that name.
-    pub fn is_gone(&self, topic: &str, slice: i32, entry: i64) -> bool {
-        self.anew.get(&(topic.to_owned(), slice)).is_some_and(|first| entry < *first)
+    pub fn is_gone(&self, topic: &Arc<str>, slice: i32, entry: i64) -> bool {
+        self.anew.get(&(topic.clone(), slice)).is_some_and(|first| entry < *first)
     }
 
     /// Whether an operator decided not to have the record read.
-    pub fn passed(&self, (topic, slice, offset): &Place) -> bool {
-        let spans = self.passed.get(&(topic.clone(), *slice));
-        spans.is_some_and(|spans| spans.iter().any(|(from, to)| (from..to).contains(&offset)))
+    pub fn passed(&self, place: &Place) -> bool {
+        let spans = self.passed.get(&(place.topic.clone(), place.partition));
+        spans.is_some_and(|spans| spans.iter().any(|(from, to)| (*from..*to).contains(&place.offset)))
     }
 }
 
@@ -95,13 +98,17 @@ mod tests {
         ledger.take_over(3, "somebody").await.expect("ours");
         accept(&ledger, &position("a", 10), &position("a", 14), 5).await;
         let accepted = Accepted::read(&ledger).await.expect("read");
-        let passed = |accepted: &Accepted, offset| accepted.passed(&("t".to_owned(), 3, offset));
+        let passed = |accepted: &Accepted, offset| accepted.passed(&Place { topic: "t".into(), partition: 3, offset });
         assert!(passed(&accepted, 10) && passed(&accepted, 13) && !passed(&accepted, 9) && !passed(&accepted, 14));
-        assert!(!accepted.is_gone("t", 3, 1), "it is the same topic");
+        assert!(!accepted.is_gone(&"t".into(), 3, 1), "it is the same topic");
 
         accept(&ledger, &position("a", 14), &position("b", 2), 9).await;
         let accepted = Accepted::read(&ledger).await.expect("read");
-        assert!(accepted.is_gone("t", 3, 8) && !accepted.is_gone("t", 3, 9) && !accepted.is_gone("t", 4, 8));
+        assert!(
+            accepted.is_gone(&"t".into(), 3, 8)
+                && !accepted.is_gone(&"t".into(), 3, 9)
+                && !accepted.is_gone(&"t".into(), 4, 8)
+        );
         assert!(passed(&accepted, 1) && !passed(&accepted, 10), "the spans of the earlier topic mean nothing any more");
     }
 }

@@ -1,31 +1,45 @@
 //! What the ledger says: the disposition of each offset, what was sent, what is open.
 
-use crate::{Error, accepted::Accepted, topics::Place};
+use crate::{
+    Error,
+    accepted::Accepted,
+    numbers::Numbers,
+    places::{ByPlace, Place},
+};
 use events::Envelope;
 use ledger::{Cause, Disposition, EffectResult, Entry, Ledger, ParkedFilter, ParkedState, Position, StepId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-/// Events to publish: slice, topic, partition → their numbers.
-pub type Outgoing = BTreeMap<(i32, String, i32), BTreeSet<i64>>;
+/// Slice, topic and partition that events are published to.
+pub type OutboxPlace = (i32, Arc<str>, i32);
+
+/// What the journal says of one offset.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    pub first: Disposition,
+    /// Entries that hold it: one, if all is well.
+    pub count: u8,
+}
 
 #[derive(Debug, Default)]
 pub struct JournalView {
-    pub dispositions: BTreeMap<Place, Vec<Disposition>>,
-    pub parked: BTreeMap<Place, ParkedState>,
+    pub told: ByPlace<Told>,
+    pub parked: ByPlace<ParkedState>,
     /// What operators decided about positions.
     pub accepted: Accepted,
-    pub positions: BTreeMap<(String, i32), i64>,
+    pub positions: BTreeMap<(Arc<str>, i32), i64>,
     /// Effects that the journal holds as done, by the id of the event they were for.
-    pub done: BTreeMap<String, Vec<String>>,
+    pub done: HashMap<String, Vec<String>>,
     /// Steps without an end.
     pub open_steps: Vec<String>,
     pub intents: Vec<String>,
-    pub outgoing: Outgoing,
-    /// Slice, topic, partition → number up to which the broker has acknowledged.
-    pub published: BTreeMap<(i32, String, i32), i64>,
+    /// Numbers of the events to publish.
+    pub outgoing: BTreeMap<OutboxPlace, Numbers>,
     /// Entries that are not closed.
     pub open_entries: i64,
-    pub entries: u64,
 }
 
 /// A step while the journal is read.
@@ -46,10 +60,7 @@ impl JournalView {
             view.open_entries += slice.next_entry - 1 - slice.closed_entry;
             view.intents.extend(slice.intents.iter().map(|intent| format!("{} ({})", intent.effect_key, intent.state)));
             for Position { topic, next_offset, .. } in slice.positions {
-                view.positions.insert((topic, slice.slice), next_offset);
-            }
-            for mark in slice.published {
-                view.published.insert((slice.slice, mark.topic, mark.partition), mark.number);
+                view.positions.insert((topic.into(), slice.slice), next_offset);
             }
             view.read_slice(ledger, slice.slice, &parked_events).await?;
         }
@@ -61,7 +72,8 @@ impl JournalView {
         let mut ids = BTreeMap::new();
         let filter = ParkedFilter { limit: usize::MAX >> 1, ..ParkedFilter::default() };
         for row in ledger.parked_records(&filter).await? {
-            self.parked.insert((row.topic.clone(), row.partition, row.offset), row.fate.state);
+            let place = Place { topic: row.topic.as_str().into(), partition: row.partition, offset: row.offset };
+            self.parked.insert(place, row.fate.state);
             ids.insert((row.slice, row.sequence.clone(), row.no), event_id(&row.headers));
         }
         Ok(ids)
@@ -80,7 +92,6 @@ impl JournalView {
             let Some(last) = entries.last() else { break };
             from = last.entry + 1;
             for stored in entries {
-                self.entries += 1;
                 self.take_entry(slice, stored.entry, stored.body, parked, &mut steps);
             }
         }
@@ -109,12 +120,15 @@ impl JournalView {
         parked: &BTreeMap<(i32, String, i64), String>,
         steps: &mut BTreeMap<StepId, StepView>,
     ) {
+        let topics: Vec<Arc<str>> = entry.topics.iter().map(|topic| topic.as_str().into()).collect();
         for record in &entry.records {
-            let topic = entry.topics.get(usize::from(record.topic)).cloned().unwrap_or_default();
+            let topic = topics.get(usize::from(record.topic)).cloned().unwrap_or_default();
             if self.accepted.is_gone(&topic, slice, number) {
                 continue;
             }
-            self.dispositions.entry((topic, slice, record.offset)).or_default().push(record.disposition);
+            let place = Place { topic, partition: slice, offset: record.offset };
+            let first = Told { first: record.disposition, count: 1 };
+            self.told.update(place, first, |told| told.count = told.count.saturating_add(1));
         }
         for (index, step) in (0..).zip(entry.steps) {
             let event_id = match step.causes.last() {
@@ -142,9 +156,9 @@ impl JournalView {
             }
         }
         for outgoing in entry.outgoing {
-            let place = (slice, outgoing.event.topic.clone(), outgoing.event.partition);
+            let place = (slice, outgoing.event.topic.as_str().into(), outgoing.event.partition);
             // What it says is read from the topic; only that it is there counts here.
-            self.outgoing.entry(place).or_default().insert(outgoing.number);
+            self.outgoing.entry(place).or_default().add(outgoing.number);
         }
     }
 }

@@ -22,6 +22,7 @@ pub enum Layer {
 const LAYERS: &[(&str, Layer)] = &[
     ("failure", Layer::Pure),
     ("events", Layer::Pure),
+    ("history", Layer::Pure),
     ("telemetry", Layer::Signals),
     ("kafka", Layer::Block),
     ("ledger", Layer::Block),
@@ -39,6 +40,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("cli", Layer::Operation),
     ("arrows", Layer::Top),
     ("bench", Layer::Top),
+    ("proof", Layer::Top),
     ("e2e", Layer::Top),
 ];
 
@@ -53,6 +55,7 @@ const BESIDE: &[(&str, &str, &str)] = &[
 const ALONE: &[(&str, &str)] = &[
     ("sandbox", "a judge that shares code with the connector would share its mistakes"),
     ("schemagen", "it writes what `events` is built from"),
+    ("history", "a checker that shares code with what it checks would share its mistakes"),
 ];
 
 pub fn layer(name: &str) -> Option<Layer> {

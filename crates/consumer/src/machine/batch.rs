@@ -197,12 +197,27 @@ pub struct Outbox {
     dirty: bool,
     /// Committed or not, but not acknowledged yet: number → (entry, letter).
     open: HashMap<(String, i32), BTreeMap<i64, Waiting>>,
+    /// What the open events occupy in memory, roughly.
+    bytes: usize,
 }
 
 #[derive(Debug)]
 pub struct Waiting {
     pub entry: i64,
     pub letter_of: Option<(String, i64)>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn new(entry: i64, event: &NewOutgoing, letter_of: Option<(String, i64)>) -> Self {
+        /// The event's own fields and its place among those that wait.
+        const FIXED: usize = 200;
+        /// A header's name and the handle of its value.
+        const HEADER: usize = 56;
+        let payload = [&event.key, &event.value].into_iter().flatten().map(|part| part.len()).sum::<usize>();
+        let headers = event.headers.size_bytes() + event.headers.0.len() * HEADER;
+        Self { entry, letter_of, bytes: FIXED + payload + headers }
+    }
 }
 
 impl Outbox {
@@ -225,7 +240,8 @@ impl Outbox {
         if self.marks.get(&place).is_some_and(|mark| mark.number >= outgoing.number) {
             return false;
         }
-        let waiting = Waiting { entry, letter_of: outgoing.letter_of.clone() };
+        let waiting = Waiting::new(entry, &outgoing.event, outgoing.letter_of.clone());
+        self.bytes += waiting.bytes;
         self.open.entry(place).or_default().insert(outgoing.number, waiting);
         true
     }
@@ -235,7 +251,8 @@ impl Outbox {
         let next = self.next.entry(place.clone()).or_insert(1);
         let number = *next;
         *next += 1;
-        let waiting = Waiting { entry: batch.entry, letter_of: letter_of.clone() };
+        let waiting = Waiting::new(batch.entry, &event, letter_of.clone());
+        self.bytes += waiting.bytes;
         self.open.entry(place).or_default().insert(number, waiting);
         batch.outgoing(number, event, letter_of);
     }
@@ -249,6 +266,7 @@ impl Outbox {
         let Some(open) = self.open.get_mut(&place) else { return Vec::new() };
         let later = open.split_off(&(mark.number + 1));
         let done = std::mem::replace(open, later);
+        self.bytes -= done.values().map(|waiting| waiting.bytes).sum::<usize>();
         self.marks.insert(place, mark);
         self.dirty = true;
         done.into_values().collect()
@@ -257,6 +275,12 @@ impl Outbox {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.open.values().map(BTreeMap::len).sum()
+    }
+
+    /// Bytes of the events that wait for their acknowledgement.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     #[must_use]
@@ -319,9 +343,10 @@ mod tests {
         let mut outbox = Outbox::default();
         let mut batch = Batch::new(1);
         (0..3).for_each(|_| outbox.add(&mut batch, event(0), None));
+        let all = outbox.bytes();
         assert_eq!(outbox.acknowledge(mark(0, 2)).len(), 2);
         assert_eq!(outbox.acknowledge(mark(0, 2)).len(), 0);
-        assert_eq!(outbox.waiting(), 1);
+        assert_eq!((outbox.waiting(), outbox.bytes()), (1, all / 3));
         assert_eq!(outbox.take_marks(), [mark(0, 2)]);
         assert!(outbox.take_marks().is_empty());
     }

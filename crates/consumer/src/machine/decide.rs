@@ -60,6 +60,9 @@ impl<H: Handler> Machine<H> {
         for item in std::mem::take(&mut self.pending) {
             let Work::Live(arrived) = &item.work else { continue };
             if let Some(disposition) = self.seen_before(arrived) {
+                if let Some(sequence) = arrived.waits_in.clone() {
+                    self.came_back(&sequence, now);
+                }
                 self.dispose(arrived, disposition);
                 continue;
             }
@@ -81,6 +84,14 @@ impl<H: Handler> Machine<H> {
         self.known.clear();
     }
 
+    /// A letter was copied to the replay topic: it is tried where it waits, in its turn. The same transaction that ends the copy says so.
+    fn came_back(&mut self, sequence: &Arc<str>, now: Millis) {
+        self.retry_now(sequence, now);
+        if let Some(parked) = self.lanes.get(sequence).and_then(|lane| lane.parked.as_ref()) {
+            self.batch.put_sequence(sequence, parked);
+        }
+    }
+
     fn seen_before(&self, arrived: &Arrived<H::Event>) -> Option<Disposition> {
         let uid = arrived.uid?;
         let known = self.seen.get(&uid).or_else(|| self.known.get(&uid).copied().flatten());
@@ -97,6 +108,10 @@ impl<H: Handler> Machine<H> {
         self.park_behind(name, &mut lane, now);
         let mut group = Group::default();
         while lane.step.is_none() && self.stopping.is_none() {
+            if !self.may_publish() && group.items.is_empty() {
+                self.make_runnable(name);
+                break;
+            }
             let Some(item) = lane.next() else { break };
             if item.reads.iter().any(|key| !self.cache.contains(key)) {
                 lane.put_back(item);

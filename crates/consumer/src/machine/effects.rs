@@ -240,8 +240,27 @@ impl<H: Handler> Machine<H> {
         self.wake_at(until, Wake::Step(id));
     }
 
+    /// A step of several events stays as it is while part of what it sends is done or unknown: were its events parked one by one, their
+    /// older states would be sent after a newer one that may be there. It is tried again by itself, for people to see as an intent.
+    fn must_stay(&self, lane: &Lane<H>) -> bool {
+        lane.step.as_ref().is_some_and(|step| {
+            let may_be_there = |planned: &Planned<H::Effect>| planned.look_up || planned.receipt.is_some();
+            step.items.len() > 1 && step.effects.iter().any(may_be_there)
+        })
+    }
+
+    fn stay(&mut self, lane: &mut Lane<H>, failure: &Failure, now: Millis) {
+        let looks_up =
+            lane.step.as_ref().is_some_and(|step| step.effects.get(step.next).is_some_and(|planned| planned.look_up));
+        self.show(lane, if looks_up { "unknown" } else { "open" }, failure);
+        self.rest(lane, now + millis(self.settings.parked_retry.max));
+    }
+
     /// The step ends without taking hold: its events are parked in order, with what is already done or unknown.
     fn refused(&mut self, lane: &mut Lane<H>, failure: Failure, now: Millis) {
+        if self.must_stay(lane) {
+            return self.stay(lane, &failure, now);
+        }
         let Some(step) = lane.step.take() else { return };
         let Some(name) = self.end_step(&step) else { return };
         self.batch.outcome(step.id, step.next, EffectResult::Refused { code: failure.code.to_string() });

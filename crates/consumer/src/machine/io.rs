@@ -18,6 +18,8 @@ pub struct Arrived<E> {
     pub uid: Option<Uid>,
     pub hash: PayloadHash,
     pub event: Result<E, Failure>,
+    /// Of a record that came back by the replay topic: the sequence it is parked in already.
+    pub waits_in: Option<Arc<str>>,
     bytes: usize,
     is_detached: bool,
 }
@@ -37,7 +39,7 @@ impl<E> Arrived<E> {
         let value = record.value.as_ref().map_or(0, bytes::Bytes::len);
         let headers = record.headers.0.len() * size_of::<(events::record::HeaderName, Option<bytes::Bytes>)>();
         let bytes = size_of::<Self>() + headers + decoded + TEXTS * (value + record.headers.size_bytes());
-        Self { record, envelope, uid, hash, event, bytes, is_detached: false }
+        Self { record, envelope, uid, hash, event, waits_in: None, bytes, is_detached: false }
     }
 
     /// What the record, its envelope and its event occupy in memory, roughly: what bounds count.
@@ -188,6 +190,8 @@ pub struct Settings {
     pub open_steps: usize,
     /// The same in bytes.
     pub open_step_bytes: usize,
+    /// Bytes of events that are decided and not acknowledged by the broker; beyond this nothing new is decided.
+    pub outbox_bytes: usize,
     /// Identities kept in memory: 40 bytes each.
     pub recent_identities: usize,
     pub document_cache_bytes: usize,
@@ -233,6 +237,7 @@ impl Default for Settings {
             waiting_bytes: 4 << 20,
             open_steps: 256,
             open_step_bytes: 4 << 20,
+            outbox_bytes: 4 << 20,
             recent_identities: 50_000,
             document_cache_bytes: 4 << 20,
             merge_wait: Duration::from_millis(300),
@@ -251,6 +256,17 @@ impl Default for Settings {
             redrive_trickle: Duration::from_secs(1),
             version: env!("CARGO_PKG_VERSION"),
         }
+    }
+}
+
+impl Settings {
+    /// Records that the machine of a slice with so many input topics has at most in memory without a durable disposition, and so the
+    /// most that a crash makes its next owner decide again (I7), beside what its driver has delivered and the machine not yet taken.
+    #[must_use]
+    pub const fn in_flight(&self, topics: usize) -> usize {
+        // In the inboxes, behind others of their sequence, and decided in a batch that is under construction or being committed. A batch
+        // takes one turn beyond its size: what waits may become decidable at once.
+        topics * self.inbox_records + self.waiting_records + 2 * (self.batch_records + self.waiting_records)
     }
 }
 

@@ -2,6 +2,7 @@
 //! Headers stay inside a byte budget; a value that no topic takes stays in the ledger and the letter refers to it.
 
 use super::io::Settings;
+use crate::replay;
 use events::{Headers, Record};
 use failure::{Failure, fingerprint};
 use ledger::{Millis, NewOutgoing};
@@ -55,10 +56,16 @@ impl Letter<'_> {
         if let Some(owner) = &failure.owner {
             ours.push("dlq.owner", truncated(owner, 128).as_bytes().to_vec());
         }
-        ours.push("dlq.original.topic", self.record.topic.as_bytes().to_vec());
-        ours.push("dlq.original.partition", self.record.partition.to_string());
-        ours.push("dlq.original.offset", self.record.offset.to_string());
-        ours.push("dlq.original.timestamp", self.record.timestamp_ms.to_string());
+        let came_back = replay::is_replay(&self.record.topic);
+        if came_back {
+            // The headers it came with say where it is from; its place in the replay topic is no origin.
+            ours.push(replay::ROUNDS, (replay::rounds(&self.record.headers) + 1).to_string());
+        } else {
+            ours.push("dlq.original.topic", self.record.topic.as_bytes().to_vec());
+            ours.push("dlq.original.partition", self.record.partition.to_string());
+            ours.push("dlq.original.offset", self.record.offset.to_string());
+            ours.push("dlq.original.timestamp", self.record.timestamp_ms.to_string());
+        }
         ours.push("dlq.consumer", self.service.as_bytes().to_vec());
         ours.push("dlq.service.version", settings.version);
         ours.push("dlq.attempts", self.attempts.to_string());
@@ -67,8 +74,17 @@ impl Letter<'_> {
             ours.push(CLAIM_CHECK, format!("{}/{}/{}/{}", self.service, self.slice, self.sequence, self.no));
             ours.push("dlq.value_bytes", self.record.value.as_ref().map_or(0, |value| value.len()).to_string());
         }
+        if came_back {
+            return with_originals(&without_last_letter(&self.record.headers), ours, settings.letter_header_bytes);
+        }
         with_originals(&self.record.headers, ours, settings.letter_header_bytes)
     }
+}
+
+/// What a record that came back brought, without what its last letter said of itself.
+fn without_last_letter(headers: &Headers) -> Headers {
+    let is_kept = |name: &str| !name.starts_with("dlq.") || name.starts_with("dlq.original.");
+    Headers(headers.0.iter().filter(|(name, _)| is_kept(name)).cloned().collect())
 }
 
 /// The original headers in front, as many as the budget allows; what is left out is counted in a header of its own
@@ -143,6 +159,21 @@ mod tests {
         assert_eq!(letter.headers.0[..2], headers.0[..]);
         assert_eq!(letter.headers.text("dlq.original.offset"), Some("42"));
         assert_eq!(letter.headers.text("dlq.class"), Some("poison"));
+    }
+
+    #[test]
+    fn a_letter_that_came_back_keeps_its_origin_and_counts_its_rounds() {
+        let mut source = record(1, Headers::default());
+        for round in 1..=3 {
+            let letter = letter(&source, &Settings::default());
+            let ids = letter.headers.0.iter().filter(|(name, _)| **name == *"dlq.id").count();
+            assert_eq!((letter.headers.text("dlq.original.topic"), ids), (Some("invoice.posted.v1"), 1));
+            assert_eq!(replay::rounds(&letter.headers), round - 1);
+            source = Record { topic: "replay.erp-sync".into(), headers: letter.headers, ..source };
+        }
+        let inputs = &["invoice.posted.v1"];
+        source.partition = events::partition::partition_for_key(b"acct-1", 12);
+        assert!(replay::origin(&source, inputs, 12).is_ok(), "two rounds are no loop yet");
     }
 
     #[test]

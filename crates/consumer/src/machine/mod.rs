@@ -25,7 +25,7 @@ pub(crate) use io::millis as millis_of;
 pub use io::*;
 pub use jobs::{LoadedRow, RowRequest, edited};
 pub use letters::CLAIM_CHECK;
-pub use restore::{Decoder, InputTopic, Prepared, parked_as_record};
+pub use restore::{Decoder, InputTopic, Prepared, TopicExtent, impossible_position, parked_as_record};
 
 use crate::handler::Handler;
 use batch::{Batch, Outbox, Tail};
@@ -293,6 +293,12 @@ impl<H: Handler> Machine<H> {
             && self.stopping.is_none()
             && self.batch.records() < self.settings.batch_records
             && self.may_open()
+            && self.may_publish()
+    }
+
+    /// Events are decided faster than a slow broker takes them: what waits for it must not fill memory.
+    const fn may_publish(&self) -> bool {
+        self.outbox.bytes() < self.settings.outbox_bytes
     }
 
     fn may_hold(&self) -> bool {
@@ -424,7 +430,7 @@ impl<H: Handler> Machine<H> {
 
     fn run_lanes(&mut self, now: Millis) {
         for _ in 0..self.runnable.len() {
-            if !self.may_open() {
+            if !self.may_open() || !self.may_publish() {
                 break;
             }
             let Some(name) = self.runnable.pop_front() else { break };

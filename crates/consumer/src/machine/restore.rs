@@ -36,6 +36,42 @@ pub struct InputTopic {
     pub first_offset: i64,
 }
 
+/// An input topic as the broker has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicExtent {
+    pub input: InputTopic,
+    /// The offset of the next record to come.
+    pub end: i64,
+}
+
+/// A position that the topic cannot have led to: never reset by itself, because that would lose or repeat records.
+#[must_use]
+pub fn impossible_position(takeover: &Takeover, topics: &[TopicExtent]) -> Option<(&'static str, String)> {
+    for topic in topics {
+        let name = &topic.input.name;
+        let Some(position) = takeover.positions.iter().find(|position| *position.topic == **name) else { continue };
+        let (at, low, end) = (position.next_offset, topic.input.first_offset, topic.end);
+        if let (Some(known), Some(found)) = (&position.topic_id, &topic.input.id)
+            && known != found
+        {
+            return Some((
+                "TOPIC_RECREATED",
+                format!("`{name}` has id {found}, the position {at} was taken from {known}"),
+            ));
+        }
+        if at > end {
+            return Some(("POSITION_BEYOND_END", format!("`{name}` ends at {end}, the position is {at}")));
+        }
+        if at < low {
+            return Some((
+                "POSITION_BELOW_START",
+                format!("`{name}` starts at {low}, the position is {at}: {} offsets are gone", low - at),
+            ));
+        }
+    }
+    None
+}
+
 /// All that a machine starts from.
 pub struct Prepared<E> {
     takeover: Takeover,
@@ -305,8 +341,9 @@ impl<H: Handler> Machine<H> {
         let state = StepState::Resting(until);
         let next = effects.iter().take_while(|planned| planned.receipt.is_some()).count();
         let staged = step.staged;
+        // The last owner may have shown people a row of the intent: it has to go when the step ends.
         let step =
-            OpenStep { id, items, effects, next, staged, state, attempts: 0, absences: 0, shown: false, since: now };
+            OpenStep { id, items, effects, next, staged, state, attempts: 0, absences: 0, shown: true, since: now };
         self.step_bytes += step.weight();
         self.lanes.entry(name.clone()).or_default().step = Some(Box::new(step));
         self.steps.insert(id, name);

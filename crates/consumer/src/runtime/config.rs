@@ -199,11 +199,13 @@ impl Config for Runtime {
 }
 
 /// How the bytes of records in memory are shared out: one part in so many for what the client library has fetched, for what is
-/// delivered and not yet looked at, for what waits for others of its sequence, and for what waits for its effects.
+/// delivered and not yet looked at, for what waits for others of its sequence, for what waits for its effects, and for what is
+/// published and not acknowledged.
 const QUEUED: usize = 6;
 const BACKLOG: usize = 3;
 const WAITING: usize = 4;
 const STEPS: usize = 4;
+const OUTBOX: usize = 4;
 /// Documents and identities may take half as much each, besides.
 const DOCUMENTS: usize = 2;
 const IDENTITIES: usize = 2;
@@ -239,6 +241,7 @@ impl RuntimeConfig {
             inbox_bytes: of_slice.max(64 * 1024),
             waiting_bytes: (of_slice / WAITING).max(64 * 1024),
             open_step_bytes: (of_slice / STEPS).max(64 * 1024),
+            outbox_bytes: (of_slice / OUTBOX).max(64 * 1024),
             inbox_records: self.runtime.batch_records * 2,
             waiting_records: self.runtime.batch_records * 2,
             document_cache_bytes: (of_slice / DOCUMENTS).max(256 * 1024),

@@ -4,15 +4,15 @@
 use super::{
     caller::{Job, Request, now_ms},
     committer::{CommitRequest, retrying},
-    decode::RegistryDecoder,
     member::Shared,
     relay::Relay,
 };
+use crate::replay;
 use crate::{
     handler::Handler,
     machine::{
-        Arrived, Decoder, Input, InputTopic, LoadedRow, Machine, Output, Prepared, Returned, RowRequest,
-        parked_as_record,
+        Arrived, Decoder, Input, InputTopic, LoadedRow, Machine, Output, Prepared, Returned, RowRequest, TopicExtent,
+        impossible_position, parked_as_record,
     },
 };
 use kafka::{
@@ -20,8 +20,8 @@ use kafka::{
     consumer::{Batch, Done, Lease},
 };
 use ledger::{
-    ItemFilter, ItemState, JobFilter, JobItem, Loaded, NewAudit, Outgoing, ParkedRecord, PublishedMark, RowKey,
-    Takeover,
+    ItemFilter, ItemState, JobFilter, JobItem, Loaded, NewAudit, Outgoing, ParkedFilter, ParkedRecord, ParkedState,
+    PublishedMark, RowKey, Takeover,
 };
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -153,7 +153,7 @@ pub async fn run<H: Handler>(
     running.start(&relay, &takeover).await;
     let tasks = [
         tokio::spawn(relay.run(to_publish)),
-        tokio::spawn(decode_all::<H>(shared.decoder.clone(), deliveries, decoded)),
+        tokio::spawn(decode_all::<H>(shared.clone(), slice, deliveries, decoded)),
         tokio::spawn(watch_jobs(shared.clone(), slice, inbox.clone())),
     ];
     let ended = running.drive(&mut answers, from_decoder).await;
@@ -227,13 +227,8 @@ async fn stop<H: Handler>(shared: &Shared<H>, slice: i32, reason: &str) -> Resul
     retrying("stop the slice", &shared.observer, stopping).await.map_err(|error| error.to_string())
 }
 
-struct Topic {
-    input: InputTopic,
-    end: i64,
-}
-
 /// The slice's partition of each input topic, as the broker has it now.
-async fn input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Vec<Topic> {
+async fn input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Vec<TopicExtent> {
     let mut attempt = 0;
     loop {
         match try_input_topics(shared, slice).await {
@@ -251,50 +246,44 @@ async fn input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Vec<Topic> 
     }
 }
 
-async fn try_input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Result<Vec<Topic>, kafka::Error> {
+async fn try_input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Result<Vec<TopicExtent>, kafka::Error> {
     let names: Vec<&str> = shared.topics.iter().map(AsRef::as_ref).collect();
     let ids = shared.consumer.admin().await?.topic_ids(&names).await?;
     let mut topics = Vec::with_capacity(names.len());
     for name in &shared.topics {
         let (low, end) = shared.consumer.watermarks(&TopicPartition::new(name.clone(), slice)).await?;
         let id = ids.get(&**name).cloned().flatten();
-        topics.push(Topic { input: InputTopic { name: name.clone(), id, first_offset: low }, end });
+        topics.push(TopicExtent { input: InputTopic { name: name.clone(), id, first_offset: low }, end });
     }
     Ok(topics)
 }
 
-/// A position that the topic cannot have led to: never reset by itself, because that would lose or repeat records.
-fn impossible_position(takeover: &Takeover, topics: &[Topic]) -> Option<(&'static str, String)> {
-    for topic in topics {
-        let name = &topic.input.name;
-        let Some(position) = takeover.positions.iter().find(|position| *position.topic == **name) else { continue };
-        let (at, low, end) = (position.next_offset, topic.input.first_offset, topic.end);
-        if let (Some(known), Some(found)) = (&position.topic_id, &topic.input.id)
-            && known != found
-        {
-            return Some((
-                "TOPIC_RECREATED",
-                format!("`{name}` has id {found}, the position {at} was taken from {known}"),
-            ));
-        }
-        if at > end {
-            return Some(("POSITION_BEYOND_END", format!("`{name}` ends at {end}, the position is {at}")));
-        }
-        if at < low {
-            return Some((
-                "POSITION_BELOW_START",
-                format!("`{name}` starts at {low}, the position is {at}: {} offsets are gone", low - at),
-            ));
+/// The sequence in which the record of a replay topic is parked already, as a letter that was copied there is.
+async fn waits_in<H: Handler>(shared: &Shared<H>, slice: i32, arrived: &Arrived<H::Event>) -> Option<Arc<str>> {
+    let filter = ParkedFilter {
+        slice: Some(slice),
+        uid: Some(arrived.uid?),
+        states: ParkedState::ALL.into_iter().filter(|state| state.is_alive()).collect(),
+        limit: 1,
+        ..ParkedFilter::default()
+    };
+    let looking = || shared.ledger.parked_records(&filter);
+    match retrying("look for the letter of a record that came back", &shared.observer, looking).await {
+        Ok(rows) => rows.into_iter().next().map(|row| row.sequence.into()),
+        Err(error) => {
+            tracing::error!(slice, %error, "a record came back, and nobody can tell whether it is parked");
+            None
         }
     }
-    None
 }
 
 async fn decode_all<H: Handler>(
-    decoder: Arc<RegistryDecoder<H::Event>>,
+    shared: Arc<Shared<H>>,
+    slice: i32,
     mut deliveries: mpsc::UnboundedReceiver<Delivery>,
     decoded: mpsc::UnboundedSender<Decoded<H::Event>>,
 ) {
+    let decoder = shared.decoder.clone();
     while let Some(delivery) = deliveries.recv().await {
         let batch = match delivery {
             Delivery::Batch(batch) => batch,
@@ -307,7 +296,11 @@ async fn decode_all<H: Handler>(
         };
         let mut records = Vec::with_capacity(batch.records.len());
         for record in batch.records {
-            records.push(decoder.arrive(record).await);
+            let mut arrived = decoder.arrive(record).await;
+            if replay::is_replay(&arrived.record.topic) {
+                arrived.waits_in = waits_in(&shared, slice, &arrived).await;
+            }
+            records.push(arrived);
         }
         let (topic, generation, mut lease) = (batch.partition.topic, batch.generation, batch.lease);
         lease.resize(records.iter().map(Arrived::weight).sum());

@@ -1,10 +1,12 @@
-//! One owner of the slice: the real machine, and what it asked for that is not done yet.
+//! One owner of the slice: the real machine, and what it asked for that is not done, or done and not answered yet. Between any two of
+//! these anything else may happen.
 
+use super::topic::Log;
 use consumer::{
     Handler,
-    machine::{Arrived, Call, Input, Machine, Output, RowRequest},
+    machine::{Arrived, Call, Input, Machine, Output, Returned, RowRequest},
 };
-use ledger::{Job, LoadRequest, Loaded, Outgoing, ParkedRecord, RowKey, SliceCommit};
+use ledger::{CommitOutcome, Job, LoadRequest, Loaded, Outgoing, ParkedRecord, PublishedMark, RowKey, SliceCommit};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -22,11 +24,19 @@ pub struct Member<H: Handler> {
     pub items: Vec<(String, Option<RowKey>, usize)>,
     pub rows: Vec<RowRequest>,
     pub jobs_told: Vec<Job>,
+    /// The ledger's answer to a commit that is done.
+    pub committed: Option<CommitOutcome>,
     pub calls: Vec<Call<H::Effect>>,
+    /// The outside system's answers.
+    pub answers: Vec<Returned>,
     pub publish: VecDeque<Outgoing>,
-    /// Next offset to deliver, per topic.
+    /// In their topics, in this order, and not acknowledged.
+    pub acknowledgements: VecDeque<PublishedMark>,
+    /// Next offset to deliver, per topic, and the furthest that ever was.
     pub fetch: BTreeMap<Arc<str>, usize>,
+    pub furthest: BTreeMap<Arc<str>, usize>,
     pub paused: BTreeSet<Arc<str>>,
+    pub draining: bool,
     /// Set when the machine will do no more, with the reason if it stopped by itself.
     pub over: Option<Option<String>>,
 }
@@ -43,10 +53,15 @@ impl<H: Handler> Member<H> {
             items: Vec::new(),
             rows: Vec::new(),
             jobs_told: Vec::new(),
+            committed: None,
             calls: Vec::new(),
+            answers: Vec::new(),
             publish: VecDeque::new(),
+            acknowledgements: VecDeque::new(),
+            furthest: fetch.clone(),
             fetch,
             paused: BTreeSet::new(),
+            draining: false,
             over: None,
         }
     }
@@ -61,7 +76,8 @@ impl<H: Handler> Member<H> {
                 Output::LoadJobItems { job, after, limit } => self.items.push((job, after, limit)),
                 Output::LoadRow(request) => self.rows.push(request),
                 Output::Commit(commit) => {
-                    assert!(self.commit.replace(*commit).is_none(), "a second commit while one is outstanding");
+                    let free = self.committed.is_none() && self.commit.replace(*commit).is_none();
+                    assert!(free, "a second commit while one is outstanding");
                 }
                 Output::Call(call) => self.calls.push(call),
                 Output::Publish(outgoing) => self.publish.extend(outgoing),
@@ -82,10 +98,12 @@ impl<H: Handler> Member<H> {
         let from = self.fetch.get(topic).copied().unwrap_or(0);
         let to = (from + most).min(log.len());
         self.fetch.insert(topic.clone(), to);
+        let furthest = self.furthest.entry(topic.clone()).or_default();
+        *furthest = (*furthest).max(to);
         log[from..to].to_vec()
     }
 
-    pub fn has_read_all<E>(&self, log: &BTreeMap<Arc<str>, Vec<Arrived<E>>>) -> bool {
+    pub fn has_read_all<E>(&self, log: &Log<E>) -> bool {
         log.iter().all(|(topic, records)| self.fetch.get(topic).copied().unwrap_or(0) >= records.len())
     }
 
@@ -95,9 +113,12 @@ impl<H: Handler> Member<H> {
             || !self.pages.is_empty()
             || !self.read_pages.is_empty()
             || self.commit.is_some()
+            || self.committed.is_some()
             || !self.calls.is_empty()
+            || !self.answers.is_empty()
             || !self.publish.is_empty()
             || !self.items.is_empty()
             || !self.rows.is_empty()
+            || !self.acknowledgements.is_empty()
     }
 }

@@ -1,18 +1,30 @@
-//! Simulation: the real machine and a real handler over a memory ledger, a simulated topic, a model of the outside system and a
-//! simulated clock, on one thread, from one seed. Faults at every boundary: crashes before and after each commit and call, owners
-//! that come back as zombies, redelivery, lost answers, late effects, dependencies that are down. The same seed replays the same run.
+//! Simulation: the real machine and a real handler over a memory ledger, simulated topics, a model of the outside system and a
+//! simulated clock, on one thread, from one seed. Faults at every boundary: between what is asked for, done and answered, at every
+//! call of the ledger, of the outside system and of the topics; owners that come back as zombies, commits that come late, look-ups
+//! that see late, leaves that are cut short. The same seed replays the same run.
 //!
-//! [`assert_replay_safe`] is the test every handler has: under any schedule the final documents, the outside system's own log and the
-//! published events equal those of a twin run without faults.
+//! After a run the history checker decides what it kept (I1–I10), and its end is compared with that of a twin run without faults (I11).
+//! [`assert_replay_safe`] is the test every handler has; [`Scenario`] is a case for `make simulate`, which shrinks what fails.
 
+pub mod cases;
 mod check;
 mod member;
+mod options;
 mod outside;
+mod record;
+mod scenario;
+mod shrink;
+mod sometimes;
+mod topic;
 mod world;
 
 pub use check::{Observed, compare};
+pub use options::Options;
 pub use outside::{Committed, Rule};
-pub use world::{Options, Sometimes, World};
+pub use scenario::{Plan, Replayed, Scenario};
+pub use shrink::Shrunk;
+pub use sometimes::{Sometimes, Traits, Window};
+pub use world::{End, Outcome, World};
 
 use consumer::Handler;
 use events::Envelope;
@@ -30,6 +42,23 @@ pub struct SimEvent<E> {
     pub event: Result<E, Failure>,
 }
 
+/// A currency and an amount in minor units.
+pub type Amount = (String, i64);
+
+/// What an event asks to be moved outside, and what an effect moves: for I4.
+pub struct Money<H: Handler> {
+    pub asked: fn(&H::Event) -> Option<Amount>,
+    pub moved: fn(&H::Effect) -> Option<Amount>,
+}
+
+impl<H: Handler> Clone for Money<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H: Handler> Copy for Money<H> {}
+
 /// What a run is made of besides the handler.
 pub struct Case<H: Handler> {
     pub handler: Arc<H>,
@@ -41,23 +70,49 @@ pub struct Case<H: Handler> {
     /// Whether these people work by jobs: what is refused is predicted and retried by jobs, with pauses and cancellations while there are
     /// faults, and what is refused for good in the end is given up.
     pub by_jobs: bool,
+    pub money: Option<Money<H>>,
+    /// Whether waiting events are coalesced, so that only the last effect of each entity is the same in every run.
+    pub coalesces: bool,
 }
 
 impl<H: Handler> Case<H> {
     pub fn new(handler: H, events: Vec<SimEvent<H::Event>>) -> Self {
-        Self { handler: Arc::new(handler), events, rule: |_| None, is_looked_after: false, by_jobs: false }
+        let handler = Arc::new(handler);
+        Self { handler, events, rule: |_| None, is_looked_after: false, by_jobs: false, money: None, coalesces: false }
+    }
+
+    /// The same with some of its events only.
+    fn keeping(&self, kept: &[usize]) -> Self {
+        let events = kept.iter().filter_map(|index| self.events.get(*index).cloned()).collect();
+        Self {
+            handler: self.handler.clone(),
+            events,
+            rule: self.rule,
+            is_looked_after: self.is_looked_after,
+            by_jobs: self.by_jobs,
+            money: self.money,
+            coalesces: self.coalesces,
+        }
     }
 
     /// Runs one schedule and compares it with its twin.
+    ///
+    /// # Errors
+    /// With the first promise that was broken.
     pub fn run(&self, seed: u64) -> Result<Sometimes, String> {
         let twin = World::new(self, Options::calm(), 0).run()?;
-        self.run_against(&twin.0, seed)
+        self.run_against(&twin.0, Options::stormy(seed))
     }
 
-    fn run_against(&self, twin: &Observed, seed: u64) -> Result<Sometimes, String> {
-        let (observed, sometimes) = World::new(self, Options::stormy(seed), seed).run()?;
-        compare(twin, &observed)?;
+    fn run_against(&self, twin: &Observed, options: Options) -> Result<Sometimes, String> {
+        let seed = options.seed;
+        let (observed, sometimes) = World::new(self, options, seed).run()?;
+        self.compare(twin, &observed)?;
         Ok(sometimes)
+    }
+
+    fn compare(&self, twin: &Observed, observed: &Observed) -> Result<(), String> {
+        if self.coalesces { check::compare_coalesced(twin, observed) } else { compare(twin, observed) }
     }
 }
 
@@ -73,7 +128,7 @@ pub fn assert_replay_safe<H: Handler>(case: &Case<H>, seeds: u64) {
         Err(reason) => panic!("the run without faults failed: {reason}"),
     };
     if let Some(seed) = from_environment("THROUGHLINE_SEED") {
-        if let Err(reason) = case.run_against(&twin, seed) {
+        if let Err(reason) = case.run_against(&twin, Options::stormy(seed)) {
             panic!("seed {seed}: {reason}");
         }
         return;
@@ -81,13 +136,25 @@ pub fn assert_replay_safe<H: Handler>(case: &Case<H>, seeds: u64) {
     let seeds = from_environment("THROUGHLINE_SEEDS").unwrap_or(seeds);
     let mut sometimes = Sometimes::default();
     for seed in 1..=seeds {
-        match case.run_against(&twin, seed) {
+        match case.run_against(&twin, Options::stormy(seed)) {
             Ok(seen) => sometimes.add(&seen),
             Err(reason) => panic!("{reason}\nreplay with THROUGHLINE_SEED={seed}"),
         }
     }
-    if let Some(never) = sometimes.never(!twin.effects.is_empty(), !twin.published.is_empty()) {
+    if let Some(never) = sometimes.never(Traits::of(&twin)) {
         panic!("{seeds} schedules never reached: {never}; the run proves nothing about it");
+    }
+}
+
+impl Traits {
+    /// What the case does, as its run without faults shows.
+    #[must_use]
+    pub fn of(twin: &Observed) -> Self {
+        Self {
+            has_effects: !twin.effects.is_empty(),
+            publishes: !twin.published.is_empty(),
+            parks: !twin.cases.is_empty(),
+        }
     }
 }
 

@@ -29,23 +29,54 @@ pub enum Fate {
     Late,
 }
 
+/// One call on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    pub fate: Fate,
+    /// When a late one takes effect.
+    pub late_at: i64,
+    /// From when on look-ups see its effect.
+    pub visible_at: i64,
+    /// Sent by an owner that had lost the slice: nobody can keep it from racing with the new one, so a second try under the same key is
+    /// then the outside system's to refuse.
+    pub by_zombie: bool,
+}
+
 /// Business rule of the model: what it refuses, whatever the network does.
 pub type Rule<F> = fn(&F) -> Option<Failure>;
 
 #[derive(Debug)]
+struct Known {
+    visible_at: i64,
+    by_zombie: bool,
+}
+
+#[derive(Debug)]
 pub struct Outside<F: Effect> {
     pub log: Vec<Committed>,
-    known: HashMap<String, usize>,
-    late: BTreeMap<i64, Vec<(F, String)>>,
+    /// Effects as they were sent, beside `log`.
+    pub effects: Vec<F>,
+    known: HashMap<String, Known>,
+    late: BTreeMap<i64, Vec<(F, String, Sent)>>,
     rule: Option<Rule<F>>,
-    /// Calls that would have taken effect twice if the outside system did not refuse the second record.
-    pub second_attempts: usize,
+    /// Effects that the owner sent again although they had taken place: only the outside system kept them from doing so twice.
+    pub sent_again: Vec<String>,
+    /// Effects that took place after their calls were given up.
+    pub applied_late: u32,
 }
 
 impl<F: Effect> Outside<F> {
     #[must_use]
     pub fn new(rule: Rule<F>) -> Self {
-        Self { log: Vec::new(), known: HashMap::new(), late: BTreeMap::new(), rule: Some(rule), second_attempts: 0 }
+        Self {
+            log: Vec::new(),
+            effects: Vec::new(),
+            known: HashMap::new(),
+            late: BTreeMap::new(),
+            rule: Some(rule),
+            sent_again: Vec::new(),
+            applied_late: 0,
+        }
     }
 
     /// What was refused by the rule is taken from now on.
@@ -59,50 +90,54 @@ impl<F: Effect> Outside<F> {
             if *entry.key() > now {
                 break;
             }
-            for (effect, event_id) in entry.remove() {
-                self.commit(&effect, &event_id);
+            for (effect, event_id, sent) in entry.remove() {
+                self.applied_late += 1;
+                self.commit(&effect, &event_id, sent);
             }
         }
     }
 
-    pub fn apply(&mut self, effect: &F, event_id: &str, fate: Fate, late_at: i64) -> Result<Receipt, Failure> {
-        if fate == Fate::Unavailable {
+    pub fn apply(&mut self, effect: &F, event_id: &str, sent: Sent) -> Result<Receipt, Failure> {
+        if sent.fate == Fate::Unavailable {
             return Err(Failure::dependency("ERP_UNAVAILABLE", "refused before send"));
         }
         if let Some(refusal) = self.rule.and_then(|rule| rule(effect)) {
-            let lost = matches!(fate, Fate::AnswerLost | Fate::RequestLost | Fate::Late);
+            let lost = matches!(sent.fate, Fate::AnswerLost | Fate::RequestLost | Fate::Late);
             return Err(if lost { unknown() } else { refusal });
         }
-        match fate {
-            Fate::Answered => Ok(self.commit(effect, event_id)),
+        match sent.fate {
+            Fate::Answered => Ok(self.commit(effect, event_id, sent)),
             Fate::AnswerLost => {
-                self.commit(effect, event_id);
+                self.commit(effect, event_id, sent);
                 Err(unknown())
             }
             Fate::Late => {
-                self.late.entry(late_at).or_default().push((effect.clone(), event_id.to_owned()));
+                self.late.entry(sent.late_at).or_default().push((effect.clone(), event_id.to_owned(), sent));
                 Err(unknown())
             }
             Fate::RequestLost | Fate::Unavailable => Err(unknown()),
         }
     }
 
+    /// What a question at `now` is told; an effect may be there and not be seen yet.
     #[must_use]
-    pub fn look_up(&self, key: &str) -> Option<Receipt> {
-        self.known.contains_key(key).then(|| receipt(key))
+    pub fn look_up(&self, key: &str, now: i64) -> Option<Receipt> {
+        self.known.get(key).filter(|known| known.visible_at <= now).map(|_| receipt(key))
     }
 
-    fn commit(&mut self, effect: &F, event_id: &str) -> Receipt {
+    fn commit(&mut self, effect: &F, event_id: &str, sent: Sent) -> Receipt {
         let key = effect.key();
         let receipt = receipt(&key);
-        if self.known.contains_key(&key) {
-            self.second_attempts += 1;
+        if let Some(known) = self.known.get(&key) {
+            if !sent.by_zombie && !known.by_zombie {
+                self.sent_again.push(key);
+            }
             return receipt;
         }
-        let at = self.log.len();
         let payload = serde_json::to_string(effect).expect("effects are plain data");
         self.log.push(Committed { key: key.clone(), entity: effect.entity(), payload, event_id: event_id.to_owned() });
-        self.known.insert(key, at);
+        self.effects.push(effect.clone());
+        self.known.insert(key, Known { visible_at: sent.visible_at, by_zombie: sent.by_zombie });
         receipt
     }
 }

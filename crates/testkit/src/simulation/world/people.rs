@@ -31,6 +31,7 @@ impl<H: Handler> World<'_, H> {
             let heads = refused.iter().filter(|row| again.contains(row.sequence.as_str()) && class(row).is_some());
             return self.act_by_jobs(heads.collect());
         }
+        self.note(|| format!("people try {again:?} again"));
         let Some(member) = &mut self.member else { return Ok(false) };
         for sequence in &again {
             member.step(self.now, Input::Retry { sequence: (*sequence).into() });

@@ -1,7 +1,7 @@
 //! People who work by jobs: they predict, retry, pause, resume and cancel, and in the end give up what is refused for good.
 
-use super::{SLICE, Table, World, now_or_never};
-use crate::simulation::member::Member;
+use super::{SLICE, World, now_or_never};
+use crate::simulation::{member::Member, topic::Table};
 use consumer::{Handler, machine::Input};
 use failure::Class;
 use ledger::{

@@ -1,10 +1,7 @@
 //! Journal entries of disputes: what is disputed stands on an account of its own from the first step until it is decided. Which step is the
 //! first follows from the versions of the payment, not from the order in which the records lie in the topic.
 
-use crate::{
-    World,
-    topics::{Money, Place},
-};
+use super::money::{Ended, Money};
 use events::{Event, common::DisputeStatus};
 use std::collections::BTreeMap;
 
@@ -29,27 +26,29 @@ pub fn step(event: &Event) -> Option<Step> {
     })
 }
 
-/// The entry that each step must make, by the place of its record; a copy of a step makes none.
-pub fn journals(world: &World) -> BTreeMap<&Place, Money> {
-    let mut disputes: BTreeMap<&str, BTreeMap<i64, (&Place, &Step)>> = BTreeMap::new();
-    for (place, input) in &world.topics.inputs {
-        if let Some(step) = &input.dispute {
-            disputes.entry(&step.dispute_id).or_default().entry(step.version).or_insert((place, step));
-        }
+/// The steps of all disputes, by dispute and version; of several with one version the first counts.
+#[derive(Default)]
+pub struct Steps(BTreeMap<String, BTreeMap<i64, (Step, Ended)>>);
+
+impl Steps {
+    pub fn add(&mut self, step: Step, ended: Ended) {
+        let versions = self.0.entry(step.dispute_id.clone()).or_default();
+        versions.entry(step.version).or_insert((step, ended));
     }
-    let mut journals = BTreeMap::new();
-    for (place, step) in disputes.into_values().flat_map(entries) {
-        let (currency, amount_minor) = (step.0.currency.clone(), step.1);
-        journals.insert(place, Money { object: "journalEntry", currency, amount_minor });
+
+    /// The entry that each step must make.
+    pub fn journals(&self) -> impl Iterator<Item = (Money, Ended)> {
+        self.0.values().flat_map(entries).map(|(step, amount_minor, ended)| {
+            (Money { object: "journalEntry", currency: step.currency.clone(), amount_minor }, ended)
+        })
     }
-    journals
 }
 
 /// Opened once, and taken back by what was opened.
-fn entries<'a>(steps: BTreeMap<i64, (&'a Place, &'a Step)>) -> Vec<(&'a Place, (&'a Step, i64))> {
+fn entries(steps: &BTreeMap<i64, (Step, Ended)>) -> Vec<(&Step, i64, Ended)> {
     let mut open = None;
     let mut entries = Vec::new();
-    for (place, step) in steps.into_values() {
+    for (step, ended) in steps.values() {
         let amount = match (step.status, open) {
             (DisputeStatus::Opened | DisputeStatus::UnderReview, None) => {
                 open = Some(step.amount_minor);
@@ -58,7 +57,7 @@ fn entries<'a>(steps: BTreeMap<i64, (&'a Place, &'a Step)>) -> Vec<(&'a Place, (
             (DisputeStatus::Won | DisputeStatus::Lost, Some(_)) => open.take(),
             _ => None,
         };
-        entries.extend(amount.map(|amount| (place, (step, amount))));
+        entries.extend(amount.map(|amount| (step, amount, *ended)));
     }
     entries
 }
@@ -68,19 +67,19 @@ mod tests {
     use super::*;
 
     fn booked(steps: &[(i64, DisputeStatus, i64)]) -> Vec<(i64, i64)> {
-        let place: Place = ("payment.disputed.v1".to_owned(), 0, 0);
-        let steps: Vec<Step> = steps
-            .iter()
-            .map(|(version, status, amount_minor)| Step {
+        let mut disputes = Steps::default();
+        for (version, status, amount_minor) in steps {
+            let step = Step {
                 dispute_id: "D-1".to_owned(),
                 version: *version,
                 status: *status,
                 currency: "GBP".to_owned(),
                 amount_minor: *amount_minor,
-            })
-            .collect();
-        let by_version = steps.iter().map(|step| (step.version, (&place, step))).collect();
-        entries(by_version).into_iter().map(|(_, (step, amount))| (step.version, amount)).collect()
+            };
+            disputes.add(step, (None, None));
+        }
+        let booked = disputes.0.values().flat_map(entries);
+        booked.map(|(step, amount_minor, _)| (step.version, amount_minor)).collect()
     }
 
     #[test]

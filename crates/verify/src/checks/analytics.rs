@@ -2,41 +2,35 @@
 //!
 //! Both sides are read from the topics, the sources once more and by their own rules, so that a mistake of the service shows.
 
-use crate::{Check, World, checks::Finding};
-use events::{Dataset, Event, common::DisputeStatus};
+use super::Finding;
+use crate::{Check, input::Input};
+use events::{Dataset, Envelope, Event, Uid, common::DisputeStatus};
 use jiff::civil::Date;
 use ledger::{Disposition, ParkedState};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 /// Money on a day of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Booked {
-    pub dataset: &'static str,
-    pub currency: String,
-    pub on: Date,
-    pub amount_minor: i64,
+struct Booked {
+    dataset: &'static str,
+    currency: Arc<str>,
+    on: Date,
+    amount_minor: i64,
 }
-
-/// Usage batches seen so far, by id.
-pub type Batches = BTreeMap<String, Booked>;
 
 const LINES: &str = "invoice_line";
 const PAYMENTS: &str = "payment";
 const USAGE: &str = "usage";
 
 fn booked(dataset: &'static str, currency: &str, on: Date, amount_minor: i64) -> Option<Booked> {
-    Some(Booked { dataset, currency: currency.to_owned(), on, amount_minor })
-}
-
-/// Notes a batch of usage; gives the id of the one that it replaces.
-pub fn replaced(event: &Event, batches: &mut Batches) -> Option<String> {
-    let Event::UsageRated(usage) = event else { return None };
-    batches.extend(of_source(event).map(|booked| (usage.usage_batch_id.clone(), booked)));
-    usage.corrects_usage_batch_id.clone()
+    Some(Booked { dataset, currency: currency.into(), on, amount_minor })
 }
 
 /// What an event must add to the datasets.
-pub fn of_source(event: &Event) -> Option<Booked> {
+fn of_source(event: &Event) -> Option<Booked> {
     match event {
         Event::InvoicePosted(e) => booked(LINES, &e.currency, e.issue_on, e.totals.payable_minor),
         // The first event of a draft: it was never posted, so nothing is taken back.
@@ -61,7 +55,7 @@ pub fn of_source(event: &Event) -> Option<Booked> {
 }
 
 /// What a row adds.
-pub fn of_row(row: &Dataset) -> Option<Booked> {
+fn of_row(row: &Dataset) -> Option<Booked> {
     match row {
         Dataset::AnalyticsInvoiceLine(row) => booked(LINES, &row.currency, row.booked_on, row.gross_minor),
         Dataset::AnalyticsPayment(row) => booked(PAYMENTS, &row.currency, row.booked_on, row.amount_minor),
@@ -83,11 +77,75 @@ struct Day {
     elsewhere: i128,
 }
 
-pub fn adds_up(world: &World) -> Check {
-    let days = days(world);
+impl Day {
+    fn source(&mut self, amount: i128, applied: bool) {
+        *(if applied { &mut self.applied } else { &mut self.elsewhere }) += amount;
+    }
+}
+
+type Days = BTreeMap<(&'static str, Arc<str>, Date), Day>;
+
+/// What the sources say and what the rows say.
+#[derive(Default)]
+pub struct Sums {
+    days: Days,
+    /// Sources that were counted: an event counts once, by its identity.
+    sources: HashMap<Arc<str>, HashSet<Uid>>,
+    /// Rows that were counted: one that came again counts once.
+    rows: HashSet<Uid>,
+    /// Usage batches by id, for those that replace them, wherever these lie.
+    batches: HashMap<String, Booked>,
+    /// Batches that are taken back, and whether the event that says so was applied.
+    replaced: Vec<(String, bool)>,
+}
+
+impl Sums {
+    pub fn take(&mut self, input: &Input) {
+        let Some((event, booked)) = input.event.as_ref().and_then(|event| Some((event, of_source(event)?))) else {
+            return;
+        };
+        if let Event::UsageRated(usage) = event {
+            self.batches.insert(usage.usage_batch_id.clone(), booked.clone());
+        }
+        let (Some(uid), false) = (input.uid, input.is_copy()) else { return };
+        if !self.sources.entry(input.place.topic.clone()).or_default().insert(uid) {
+            return;
+        }
+        let applied = match input.parked {
+            Some(state) => state == ParkedState::Applied,
+            None => input.told.is_some_and(|told| told.first == Disposition::Applied),
+        };
+        day(&mut self.days, &booked).source(i128::from(booked.amount_minor), applied);
+        if let Event::UsageRated(usage) = event {
+            self.replaced.extend(usage.corrects_usage_batch_id.clone().map(|batch| (batch, applied)));
+        }
+    }
+
+    pub fn row(&mut self, envelope: &Envelope, row: &Dataset) {
+        let Some(booked) = of_row(row) else { return };
+        if self.rows.insert(envelope.uid()) {
+            day(&mut self.days, &booked).rows += i128::from(booked.amount_minor);
+        }
+    }
+
+    pub fn finish(mut self) -> Check {
+        for (batch, applied) in &self.replaced {
+            if let Some(booked) = self.batches.get(batch) {
+                day(&mut self.days, booked).source(-i128::from(booked.amount_minor), *applied);
+            }
+        }
+        compare(&self.days)
+    }
+}
+
+fn day<'a>(days: &'a mut Days, booked: &Booked) -> &'a mut Day {
+    days.entry((booked.dataset, booked.currency.clone(), booked.on)).or_default()
+}
+
+fn compare(days: &Days) -> Check {
     let mut finding = Finding::new();
     let mut told: BTreeMap<(&str, &str), Day> = BTreeMap::new();
-    for ((dataset, currency, on), day) in &days {
+    for ((dataset, currency, on), day) in days {
         finding.expect(day.applied == day.rows, || {
             format!("{dataset} {currency} {on}: sources say {}, rows say {}", day.applied, day.rows)
         });
@@ -106,34 +164,4 @@ pub fn adds_up(world: &World) -> Check {
         check.detail = format!("{} days: {}", days.len(), sums.join(", "));
     }
     check
-}
-
-fn days(world: &World) -> BTreeMap<(&'static str, String, Date), Day> {
-    let mut days: BTreeMap<(&'static str, String, Date), Day> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for (place, input) in &world.topics.inputs {
-        let Some(booked) = &input.booked else { continue };
-        let disposition = world.journal.dispositions.get(place).and_then(|found| found.first());
-        let is_copy =
-            matches!(disposition, Some(Disposition::Duplicate | Disposition::Conflict | Disposition::OutsideHorizon));
-        if is_copy || !seen.insert((input.uid, &place.0)) {
-            continue;
-        }
-        let applied = match world.journal.parked.get(place) {
-            Some(state) => *state == ParkedState::Applied,
-            None => disposition == Some(&Disposition::Applied),
-        };
-        let replaced = input.replaces.as_ref().and_then(|batch| world.topics.batches.get(batch));
-        for (sign, booked) in [(1, Some(booked)), (-1, replaced)] {
-            let Some(booked) = booked else { continue };
-            let day = days.entry((booked.dataset, booked.currency.clone(), booked.on)).or_default();
-            let amount = sign * i128::from(booked.amount_minor);
-            if applied { day.applied += amount } else { day.elsewhere += amount }
-        }
-    }
-    for booked in world.topics.rows.values() {
-        let day = days.entry((booked.dataset, booked.currency.clone(), booked.on)).or_default();
-        day.rows += i128::from(booked.amount_minor);
-    }
-    days
 }

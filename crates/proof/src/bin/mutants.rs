@@ -1,0 +1,163 @@
+//! Shows that the simulation finds deliberate bugs: each is put into a copy of the tree, built, and searched for by seeds.
+//! Exit code 0 all found, 1 one was not (the simulation is too weak), 2 the list does not fit the code.
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use proof::{
+    mutant::{self, Mutant},
+    progress::Progress,
+};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    time::Instant,
+};
+
+#[derive(Parser)]
+#[command(version, about = "Puts deliberate bugs into a copy of the runtime and has the simulation find them")]
+struct Args {
+    /// The repository.
+    #[arg(long, default_value = ".")]
+    root: PathBuf,
+    /// Folder for the copy and what is built of it; kept, so that the next run is faster.
+    #[arg(long, default_value = "target/mutants")]
+    work: PathBuf,
+    /// Schedules to search for each.
+    #[arg(long, default_value_t = 18_000)]
+    seeds: u64,
+    /// Only mutants whose names contain this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Where the table goes, as a page.
+    #[arg(long)]
+    page: Option<PathBuf>,
+}
+
+struct Row {
+    mutant: Mutant,
+    /// Case, seed and what was broken; `None` if nothing was found.
+    found: Option<(String, String, String)>,
+    seconds: f64,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<bool> {
+    let mut mutants = mutant::all()?;
+    if let Some(only) = &args.only {
+        mutants.retain(|mutant| mutant.name.contains(only.as_str()));
+    }
+    let tree = args.work.join("tree");
+    copy(&args.root, &tree)?;
+    eprintln!("{} mutants; the first build takes a few minutes, each further one less than one", mutants.len());
+    build(args, &tree).context("the tree without a mutant does not build")?;
+    let mut progress = Progress::new(mutants.len() as u64);
+    let mut rows: Vec<Row> = Vec::new();
+    for mutant in mutants {
+        progress.tell(rows.len() as u64, "mutants");
+        let row = try_one(args, &tree, mutant)?;
+        let found =
+            row.found.as_ref().map_or("NOT FOUND".to_owned(), |(case, seed, what)| format!("{case} {seed}: {what}"));
+        println!("{:<62} {:>4.0} s  {found}", row.mutant.name, row.seconds);
+        rows.push(row);
+    }
+    if let Some(page) = &args.page {
+        std::fs::write(page, table(&rows)).with_context(|| page.display().to_string())?;
+    }
+    let missed = rows.iter().filter(|row| row.found.is_none()).count();
+    println!("{} of {} found", rows.len() - missed, rows.len());
+    Ok(missed == 0)
+}
+
+fn try_one(args: &Args, tree: &Path, mutant: Mutant) -> Result<Row> {
+    let started = Instant::now();
+    let file = tree.join(&mutant.file);
+    let original = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    std::fs::write(&file, mutant.applied(tree)?)?;
+    let built = build(args, tree).with_context(|| format!("mutant `{}` does not build", mutant.name));
+    let found = built.and_then(|()| search(args));
+    std::fs::write(&file, original)?;
+    Ok(Row { found: found?, mutant, seconds: started.elapsed().as_secs_f64() })
+}
+
+fn build(args: &Args, tree: &Path) -> Result<()> {
+    let target = std::path::absolute(args.work.join("target"))?;
+    let output = Command::new("cargo")
+        .args(["build", "--quiet", "--locked", "-p", "proof", "--no-default-features", "--bin", "simulate"])
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .stdout(Stdio::null())
+        .output()
+        .context("cargo")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+fn search(args: &Args) -> Result<Option<(String, String, String)>> {
+    let program = args.work.join("target/debug/simulate");
+    let output = Command::new(program)
+        .args(["--whole", "--seeds", &args.seeds.to_string()])
+        .stderr(Stdio::null())
+        .output()
+        .context("simulate")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // BROKEN in `case`, seed 7: what
+    let told = text.lines().find_map(|line| {
+        let (case, rest) = line.strip_prefix("BROKEN in `")?.split_once("`, seed ")?;
+        let (seed, what) = rest.split_once(": ")?;
+        Some((case.to_owned(), seed.to_owned(), what.chars().take(110).collect()))
+    });
+    Ok(told)
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut page = String::from(
+        "# Mutants\n\nDeliberate bugs of the runtime, each put alone into a copy of the tree and searched for by the simulation.\n\
+         Written by `make mutants`; the list is [mutants.toml](../crates/proof/mutants.toml), the whole story is in [proof.md](proof.md).\n\n\
+         | mutant | what it breaks | case and seed that found it | what was broken | build and search |\n|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let (place, what) = match &row.found {
+            Some((case, seed, what)) => (format!("{case}, {seed}"), what.replace('|', "\\|")),
+            None => ("**not found**".to_owned(), String::new()),
+        };
+        let Mutant { name, breaks, .. } = &row.mutant;
+        writeln!(page, "| {name} | {breaks} | {place} | {what} | {:.0} s |", row.seconds).ok();
+    }
+    let found = rows.iter().filter(|row| row.found.is_some()).count();
+    writeln!(page, "\n{found} of {} found.", rows.len()).ok();
+    page
+}
+
+/// Brings the copy up to date; what has not changed keeps its time, so that it is not built again.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    for entry in std::fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_left_out = name.to_str().is_some_and(|name| name.starts_with('.') || name == "target");
+        let (source, target) = (entry.path(), to.join(&name));
+        if is_left_out {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            copy(&source, &target)?;
+        } else if std::fs::read(&source)? != std::fs::read(&target).unwrap_or_default() || !target.exists() {
+            std::fs::copy(&source, &target).with_context(|| target.display().to_string())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The invariants, each as a comparison of two things that were read independently. Records pass by one at a time; a check keeps
+//! no more of them than it compares.
+
+mod analytics;
+mod copies;
+mod dispositions;
+mod disputes;
+mod effects;
+mod finding;
+mod letters;
+mod money;
+mod open;
+mod order;
+mod outbox;
+
+use crate::{Check, Known, input::Input, places::Place};
+use events::{Dataset, Envelope, Record};
+use finding::Finding;
+use std::collections::BTreeMap;
+
+/// Start and end of each input partition.
+pub type Ranges = BTreeMap<(std::sync::Arc<str>, i32), (i64, i64)>;
+
+/// All checks while records pass by: first what the service published, then what it reads.
+pub struct Checks {
+    dispositions: dispositions::Dispositions,
+    order: order::Order,
+    money: Money,
+    outbox: outbox::Outbox,
+    letters: letters::Letters,
+    copies: copies::Copies,
+}
+
+/// I4, in the words of the service.
+enum Money {
+    Outside(Box<money::Sums>),
+    Analytics(Box<analytics::Sums>),
+}
+
+impl Checks {
+    pub fn new(known: &Known) -> Self {
+        Self {
+            dispositions: dispositions::Dispositions::default(),
+            order: order::Order::of(known),
+            money: if known.publishes_analytics() {
+                Money::Analytics(Box::default())
+            } else {
+                Money::Outside(Box::default())
+            },
+            outbox: outbox::Outbox::default(),
+            letters: letters::Letters::default(),
+            copies: copies::Copies::default(),
+        }
+    }
+
+    /// A record of a topic that the service publishes to.
+    pub fn published(&mut self, known: &Known, record: &Record) {
+        self.outbox.take(known, record);
+    }
+
+    pub fn letter(&mut self, letter: Record) {
+        self.letters.take(letter);
+    }
+
+    pub fn row(&mut self, envelope: &Envelope, row: &Dataset) {
+        if let Money::Analytics(sums) = &mut self.money {
+            sums.row(envelope, row);
+        }
+    }
+
+    pub fn input(&mut self, known: &Known, input: &Input, record: &Record) {
+        self.dispositions.take(known, input);
+        self.order.take(input);
+        match &mut self.money {
+            Money::Outside(sums) if known.effects.is_some() => sums.take(input),
+            Money::Outside(_) => {}
+            Money::Analytics(sums) => sums.take(input),
+        }
+        self.letters.compare(&input.place, record);
+        self.copies.take(input);
+    }
+
+    /// `untold`: places of the journal that no topic holds.
+    pub fn finish(self, known: &Known, ranges: &Ranges, untold: impl Iterator<Item = Place>) -> Vec<Check> {
+        vec![
+            self.dispositions.finish(ranges, untold),
+            effects::once(known),
+            self.order.finish(known),
+            match self.money {
+                Money::Outside(sums) => sums.finish(known),
+                Money::Analytics(sums) => sums.finish(),
+            },
+            open::nothing(known, ranges),
+            self.outbox.finish(known),
+            self.letters.finish(),
+            self.copies.finish(),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests;

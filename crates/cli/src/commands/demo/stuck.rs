@@ -29,15 +29,19 @@ pub(super) async fn leave(
     let schemas = crate::commands::publish::schema_ids(known).await?;
     let faults = Faults { poison: 0.02, contract_errors: 0.25, business_errors: 0.5, ..Faults::NONE };
     let flawed = generated(&Options::new(seed.wrapping_add(1), FLAWED).over_months(2).with_faults(faults))?;
-    let (before, after, month) = split(generated(&Options::new(seed.wrapping_add(2), LATE).over_months(2))?);
-    let count = flawed.len() + before.len() + after.len();
+    let Split { before, late, after, month } =
+        split(generated(&Options::new(seed.wrapping_add(2), LATE).over_months(2))?);
+    let count = flawed.len() + before.len() + late.len() + after.len();
     for chunk in chunks(flawed.into_iter().chain(before).collect(), 500) {
         super::send(producer, chunk, &schemas).await?;
     }
     // What is under way must not meet the closed period as well.
     verify::wait(all, patience, output).await?;
     close(known, &month).await?;
-    output.note(format!("finance closed {month} in the ERP; {} late events of that month come now", after.len()));
+    output.note(format!("finance closed {month} in the ERP; {} invoices of that month come now", late.len()));
+    super::send(producer, late, &schemas).await?;
+    // Topics have no order between them: what follows an invoice must not overtake it.
+    verify::wait(all, patience, output).await?;
     for chunk in chunks(after, 500) {
         super::send(producer, chunk, &schemas).await?;
     }
@@ -49,19 +53,37 @@ fn generated(options: &Options) -> Result<Vec<Generated>> {
     Ok(stream.collect())
 }
 
-/// The first invoice of each account, and all of that account after it, come later; the month is that of the first one.
-fn split(events: Vec<Generated>) -> (Vec<Generated>, Vec<Generated>, String) {
-    let (mut late, mut month) = (BTreeSet::new(), None);
-    let (mut before, mut after) = (Vec::new(), Vec::new());
+/// The events of accounts whose first invoice comes late.
+struct Split {
+    before: Vec<Generated>,
+    late: Vec<Generated>,
+    after: Vec<Generated>,
+    /// Of the first late invoice, such as `2025-01`.
+    month: String,
+}
+
+fn split(events: Vec<Generated>) -> Split {
+    let mut split = Split { before: Vec::new(), late: Vec::new(), after: Vec::new(), month: String::new() };
+    let mut begun = BTreeSet::new();
     for event in events {
-        if let Item::Event { event: Event::InvoicePosted(invoice), .. } = &event.item {
-            late.insert(event.key.clone());
-            month.get_or_insert_with(|| invoice.issue_on.strftime("%Y-%m").to_string());
+        let first = match &event.item {
+            Item::Event { event: Event::InvoicePosted(invoice), .. } if begun.insert(event.key.clone()) => {
+                Some(invoice)
+            }
+            _ => None,
+        };
+        if let Some(invoice) = first {
+            if split.month.is_empty() {
+                split.month = invoice.issue_on.strftime("%Y-%m").to_string();
+            }
+            split.late.push(event);
+        } else if begun.contains(&event.key) {
+            split.after.push(event);
+        } else {
+            split.before.push(event);
         }
-        let side = if late.contains(&event.key) { &mut after } else { &mut before };
-        side.push(event);
     }
-    (before, after, month.unwrap_or_default())
+    split
 }
 
 /// Closes an accounting period of the ERP's stand-in.

@@ -3,8 +3,9 @@
 use crate::usage::Moment;
 use async_trait::async_trait;
 use ledger::{
-    AuditRow, CommitOutcome, Disposition, DocumentFilter, DocumentRow, EffectResult, Ledger, LoadRequest, Loaded,
-    NewAudit, ParkedFilter, ParkedRecord, ParkedSequence, Position, Result, SliceCommit, SliceStatus, StoredEntry,
+    AuditRow, CommitOutcome, Creation, Disposition, DocumentFilter, DocumentRow, EffectResult, ItemFilter, Job,
+    JobAction, JobFilter, JobItem, Ledger, LetterCount, LetterGroup, LoadRequest, Loaded, NewAudit, NewJob,
+    ParkedFilter, ParkedRecord, ParkedSequence, Position, Result, RowKey, SliceCommit, SliceStatus, StoredEntry,
     Takeover,
 };
 use std::{
@@ -174,6 +175,50 @@ impl Ledger for Watched {
 
     async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()> {
         self.inner.set_stopped(slice, reason, audit).await
+    }
+
+    async fn parked_record(&self, row: &RowKey) -> Result<Option<ParkedRecord>> {
+        self.inner.parked_record(row).await
+    }
+
+    async fn letter_counts(&self, filter: &ParkedFilter) -> Result<Vec<LetterCount>> {
+        self.inner.letter_counts(filter).await
+    }
+
+    async fn letter_groups(&self) -> Result<Vec<LetterGroup>> {
+        self.inner.letter_groups().await
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
+        self.inner.jobs(filter).await
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<Job>> {
+        self.inner.job(id).await
+    }
+
+    async fn job_items(&self, id: &str, filter: &ItemFilter) -> Result<Vec<JobItem>> {
+        self.inner.job_items(id, filter).await
+    }
+
+    async fn audit_page(&self, from_seq: i64, limit: usize) -> Result<Vec<AuditRow>> {
+        self.inner.audit_page(from_seq, limit).await
+    }
+
+    async fn create_job(&self, job: &NewJob, audit: &NewAudit) -> Result<Creation> {
+        self.inner.create_job(job, audit).await
+    }
+
+    async fn set_job(&self, id: &str, action: JobAction, audit: &NewAudit) -> Result<Job> {
+        self.inner.set_job(id, action, audit).await
+    }
+
+    async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()> {
+        self.inner.put_letter_group(group, audit).await
+    }
+
+    async fn append_audit(&self, audit: &NewAudit) -> Result<()> {
+        self.inner.append_audit(audit).await
     }
 
     async fn prune(&self, before_ms: i64) -> Result<i64> {

@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        completion, config, demo, doctor, explain, generate, publish, schemas, slice, stack, status, topics, trace,
-        verify,
+        audit, completion, config, demo, dlq, doctor, explain, generate, job, publish, schemas, slice, stack, status,
+        topics, trace, verify,
     },
     output::{Format, ProgressMode},
 };
@@ -47,6 +47,15 @@ pub(crate) enum Command {
     Status(status::StatusArgs),
     /// Show every step of one account, subject, event or correlation
     Trace(trace::TraceArgs),
+    /// Find out what is stuck, mend it, process it again
+    #[command(subcommand)]
+    Dlq(Box<dlq::DlqCommand>),
+    /// Watch, pause, resume or cancel what was started with letters
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Who did what, and whether anybody changed the record of it
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Decide about a slice that stopped
     #[command(subcommand)]
     Slice(slice::SliceCommand),

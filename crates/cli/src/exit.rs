@@ -11,8 +11,14 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Some items were done, others refused.
     Partial = 3,
+    /// Nobody knows who asks, or they may not.
+    Denied = 4,
     /// Nothing matched, and `--fail-if-empty` was given.
     Empty = 5,
+    /// What was planned is not what is there any more.
+    Stale = 6,
+    /// A rule wants something first, such as a second person.
+    Refused = 7,
     /// The time to wait ran out; what was waited for goes on.
     TimedOut = 8,
     Interrupted = 130,

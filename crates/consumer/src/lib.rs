@@ -3,6 +3,7 @@
 
 mod handler;
 pub mod machine;
+pub mod replay;
 pub mod runtime;
 
 pub use handler::*;

@@ -1,6 +1,9 @@
 //! Where everything of a stack is, as `endpoints.json` tells other programs. Fields are only ever added.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,11 +40,22 @@ pub struct Endpoints {
     pub erp: String,
     /// URLs of all sandboxes by name.
     pub sandboxes: BTreeMap<String, String>,
+    /// The API of control, where it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlAt>,
     /// The services by name; a second replica of `x` is `x-2`.
     pub services: BTreeMap<String, Running>,
     /// The other processes by name: `kafka`, `postgres`, `registry`, `sandbox`.
     #[serde(default)]
     pub parts: BTreeMap<String, Running>,
+}
+
+/// How to reach control.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlAt {
+    pub url: String,
+    /// File with a token that only the owner of the stack can read.
+    pub token_file: PathBuf,
 }
 
 /// A process of the stack.

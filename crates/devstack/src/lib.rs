@@ -19,7 +19,7 @@ mod tools;
 mod unit;
 mod watch;
 
-pub use endpoints::{Endpoints, Kind, Running};
+pub use endpoints::{ControlAt, Endpoints, Kind, Running};
 pub use error::Error;
 pub use services::Service;
 pub use stack::{Stack, StackConfig};

@@ -33,7 +33,7 @@ pub(crate) struct Addresses {
 fn addresses(kind: Kind, kafka: String, registry: String, [erp, crm]: [String; 2]) -> Endpoints {
     let sandboxes = BTreeMap::from([("erp".to_owned(), erp.clone()), ("crm".to_owned(), crm)]);
     let (services, parts) = Default::default();
-    Endpoints { kind, kafka, registry, postgres: None, sqlite: None, erp, sandboxes, services, parts }
+    Endpoints { kind, kafka, registry, postgres: None, sqlite: None, erp, sandboxes, control: None, services, parts }
 }
 
 /// Broker, registry and sandboxes in this process, the ledger in one file.

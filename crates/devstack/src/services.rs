@@ -1,6 +1,7 @@
 //! The services of a stack: their binaries, and the configuration file each is given.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     path::{Path, PathBuf},
 };
@@ -8,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    endpoints::{Endpoints, Kind},
+    endpoints::{ControlAt, Endpoints, Kind},
     error::{Error, Result},
     ports,
     process::{Spec, write_atomically},
@@ -18,6 +19,9 @@ use crate::{
 
 /// The mapping that the repository carries: what the sandbox's items, accounts and terms are called.
 const MAPPING: &str = include_str!("../../../deploy/policies/erp-mapping.yaml");
+
+/// The API over all other services: it is told where each has its ledger.
+pub const CONTROL: &str = "control";
 
 /// One process of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +55,13 @@ pub(crate) fn prepare(service: &Service, endpoints: &Endpoints, stack: &StackCon
     let name = service.name();
     let [port] = ports::remembered(&folder, [&name])?;
     let config = folder.join(format!("{name}.toml"));
-    let text = toml(&service.service, Some(port), endpoints, &stack.data, stack.new_group_protocol)?;
+    let text = match service.service.as_str() {
+        CONTROL => {
+            let names: BTreeSet<&str> = stack.services.iter().map(|one| one.service.as_str()).collect();
+            control_toml(Some(port), &names.into_iter().collect::<Vec<_>>(), endpoints, &stack.data)?.0
+        }
+        _ => toml(&service.service, Some(port), endpoints, &stack.data, stack.new_group_protocol)?,
+    };
     write_atomically(&config, text.as_bytes())?;
     let ready = folder.join(format!("{name}.ready"));
     let spec = Spec::new(&name, program, folder.join(format!("{name}.log")));
@@ -72,11 +82,7 @@ pub fn toml(
 ) -> Result<String> {
     let folder = data.join("services");
     std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
-    let ledger = match (&endpoints.postgres, &endpoints.sqlite) {
-        (Some(url), _) => url.clone(),
-        (None, Some(path)) => format!("sqlite://{}", sqlite_of(service, path)),
-        (None, None) => "memory:".to_owned(),
-    };
+    let ledger = ledger_url(service, endpoints);
     let mut text = String::from("# Written by the dev stack at every start; changes are lost.\n");
     // The in-process broker times sessions only in the new protocol; with the old one the service names the time
     // after which a killed member is missed.
@@ -98,6 +104,57 @@ pub fn toml(
         _ => erp(&mut text, &folder, endpoints, data)?,
     }
     Ok(text)
+}
+
+/// The configuration of control for these services of the stack, and how to reach it. Its API keeps its port, and the token of the
+/// folder's owner is made when it first starts.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn control_toml(
+    port: Option<u16>,
+    services: &[&str],
+    endpoints: &Endpoints,
+    data: &Path,
+) -> Result<(String, ControlAt)> {
+    let folder = data.join("services");
+    std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
+    let at = control_at(data)?;
+    let bind = at.url.trim_start_matches("http://");
+    let mut text = String::from("# Written by the dev stack at every start; changes are lost.\n");
+    if let Some(port) = port {
+        section(&mut text, "http", &[("bind", &quote(&format!("127.0.0.1:{port}")))]);
+    }
+    // One person owns a stack on one machine: there is no second one to ask.
+    section(&mut text, "api", &[("bind", &quote(bind)), ("edit_needs_second", "false")]);
+    let token_file = quote(&at.token_file.display().to_string());
+    section(&mut text, "auth", &[("token_file", &token_file), ("make_token_file", "true")]);
+    let embedded = if endpoints.kind == Kind::Embedded { "true" } else { "false" };
+    section(&mut text, "kafka", &[("brokers", &quote(&endpoints.kafka)), ("embedded", embedded)]);
+    section(&mut text, "registry", &[("url", &quote(&endpoints.registry))]);
+    section(&mut text, "ledger", &[("url", &quote(&ledger_url(CONTROL, endpoints)))]);
+    let ledgers: Vec<(&str, String)> = services
+        .iter()
+        .filter(|service| **service != CONTROL)
+        .map(|service| (*service, quote(&ledger_url(service, endpoints))))
+        .collect();
+    section(&mut text, "ledgers", &ledgers.iter().map(|(name, url)| (*name, url.as_str())).collect::<Vec<_>>());
+    Ok((text, at))
+}
+
+/// Where control's API is in the stack of a folder, whether it runs or not.
+pub(crate) fn control_at(data: &Path) -> Result<ControlAt> {
+    let folder = data.join("services");
+    let [port] = ports::remembered(&folder, ["control-api"])?;
+    Ok(ControlAt { url: format!("http://127.0.0.1:{port}"), token_file: folder.join("control.token") })
+}
+
+fn ledger_url(service: &str, endpoints: &Endpoints) -> String {
+    match (&endpoints.postgres, &endpoints.sqlite) {
+        (Some(url), _) => url.clone(),
+        (None, Some(path)) => format!("sqlite://{}", sqlite_of(service, path)),
+        (None, None) => "memory:".to_owned(),
+    }
 }
 
 /// The SQLite file of a service, beside that of `erp-sync`: each service has a ledger of its own.

@@ -10,7 +10,7 @@ use sandbox::Sandbox;
 
 use crate::{
     book::Book,
-    endpoints::{Endpoints, Kind},
+    endpoints::{ControlAt, Endpoints, Kind},
     error::{Error, Result},
     parts::{self, Addresses},
     registry::Registry,
@@ -131,6 +131,9 @@ impl Stack {
         let http = program.http().to_owned();
         let unit = Unit::Program(Box::new(program));
         self.services.push(Watched::start(&service.name(), unit, listener(&self.book, true)));
+        if service.service == services::CONTROL {
+            self.addresses.control = Some(services::control_at(&config.data)?);
+        }
         parts::until_answers(&service.name(), &format!("{http}/readyz"), READY).await
     }
 
@@ -144,6 +147,12 @@ impl Stack {
     #[must_use]
     pub fn endpoints(&self) -> Endpoints {
         self.book.endpoints().unwrap_or_else(|| self.current())
+    }
+
+    /// Says in the folder where control is that somebody else runs on this stack.
+    pub fn announce(&mut self, control: ControlAt) {
+        self.addresses.control = Some(control);
+        self.book.publish(self.current());
     }
 
     /// The in-process broker of the embedded kind, for faults.

@@ -121,7 +121,7 @@ async fn letters(bench: &Bench) -> Verdicts {
 }
 
 async fn rows(bench: &Bench) -> Verdicts {
-    let filter = ParkedFilter { state: Some(ParkedState::DeadLettered), limit: 1_000, ..ParkedFilter::default() };
+    let filter = ParkedFilter { states: vec![ParkedState::DeadLettered], limit: 1_000, ..ParkedFilter::default() };
     let rows = bench.ledger.parked_records(&filter).await.expect("read");
     let count = rows.len();
     let verdicts: Verdicts = rows

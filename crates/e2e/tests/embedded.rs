@@ -42,7 +42,7 @@ async fn publish(bench: &Bench, events: &[(Envelope, Event)]) {
 }
 
 async fn dead_letters(bench: &Bench) -> usize {
-    let filter = |state| ParkedFilter { state: Some(state), limit: 1_000, ..ParkedFilter::default() };
+    let filter = |state| ParkedFilter { states: vec![state], limit: 1_000, ..ParkedFilter::default() };
     let mut found = Drain::new(bench.kafka().clone(), PATIENCE).collect("dlq.erp-sync").await.expect("read").len();
     for state in [ParkedState::LetterPending, ParkedState::DeadLettered] {
         found += bench.ledger.parked_records(&filter(state)).await.expect("read").len();

@@ -26,6 +26,37 @@ pub fn explain(code: &str) -> Option<&'static Explanation> {
 
 /// All codes, grouped by class.
 pub const CODES: &[Explanation] = &[
+    // What is refused to jobs and records that come back.
+    entry(
+        "REPLAY_LOOP",
+        Class::Contract,
+        "A record came back by the replay topic, and failed, as often as is allowed.",
+        "Mend the cause first; then retry its letter with a job, which has no such limit.",
+    ),
+    entry(
+        "REPLAY_ORIGIN_UNKNOWN",
+        Class::Contract,
+        "A record of the replay topic does not say which input topic of the service it came from, or names another.",
+        "Copy it with its headers (`dlq.original.topic`, or those of Spring, Connect, Streams, share groups, SmallRye).",
+    ),
+    entry(
+        "REPLAY_WRONG_PARTITION",
+        Class::Contract,
+        "A record of the replay topic does not lie in the partition of its key.",
+        "Copy it with its key and let the producer choose the partition (murmur2, as Java's clients do).",
+    ),
+    entry(
+        "EDIT_MOVES_SEQUENCE",
+        Class::Contract,
+        "The edited event belongs to another sequence than the original: it would lose its place.",
+        "Edit what is wrong and leave what orders the event; discard it and have it published anew otherwise.",
+    ),
+    entry(
+        "RESTORE_TOO_LATE",
+        Class::Contract,
+        "A later event of the sequence may have taken effect since the letter was discarded.",
+        "Have its publisher send what is still wanted as a new event.",
+    ),
     // Poison: nobody can read the record.
     entry(
         "BYTES_NOT_AVRO",

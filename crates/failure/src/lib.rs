@@ -5,9 +5,11 @@
 //! Pure: no clock, no I/O.
 
 mod codes;
+mod fingerprint;
 mod retry;
 
 pub use codes::{CODES, Explanation, explain};
+pub use fingerprint::fingerprint;
 pub use retry::{Delays, RetryPolicy};
 
 use std::{borrow::Cow, fmt, time::Duration};

@@ -2,6 +2,7 @@
 //! a slice names the same thing twice in one commit. The implementations only write the rows made here, so that they
 //! cannot disagree.
 
+use crate::jobs::{ItemChange, JobStop};
 use crate::types::{
     DocumentChange, IdentityRow, IntentChange, IntentRow, Millis, ParkedChange, ParkedFate, ParkedRecord,
     ParkedSequence, Position, PublishedMark, SequenceChange, SliceCommit, TimerChange, TimerRow,
@@ -138,6 +139,8 @@ pub(crate) struct Rows<'a> {
     pub timer_sets: Vec<(i32, &'a TimerRow)>,
     pub timer_clears: Vec<(i32, &'a str)>,
     pub published: Vec<(i32, &'a PublishedMark)>,
+    pub items: Vec<(i32, &'a ItemChange)>,
+    pub job_stops: Vec<(Millis, &'a JobStop)>,
 }
 
 #[derive(Debug)]
@@ -159,6 +162,7 @@ impl<'a> Rows<'a> {
             rows.take_parked(batch);
             rows.take_intents(batch);
             rows.take_timers(batch);
+            rows.take_jobs(batch);
         }
         rows
     }
@@ -241,6 +245,17 @@ impl<'a> Rows<'a> {
                 None => self.intent_removals.push((batch.slice, effect_key)),
             }
         }
+    }
+
+    fn take_jobs(&mut self, batch: &'a SliceCommit) {
+        let items: BTreeMap<_, _> = batch.items.iter().map(|i| ((&i.job, &i.sequence, i.no), i)).collect();
+        self.items.extend(items.into_values().map(|item| (batch.slice, item)));
+        for stop in &batch.job_stops {
+            if self.job_stops.iter().all(|(_, known)| known.job != stop.job) {
+                self.job_stops.push((batch.at_ms, stop));
+            }
+        }
+        self.job_stops.sort_by(|a, b| a.1.job.cmp(&b.1.job));
     }
 
     fn take_timers(&mut self, batch: &'a SliceCommit) {

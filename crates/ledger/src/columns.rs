@@ -1,6 +1,8 @@
 //! Columns that both databases keep as text: the changing part of a parked record, and what an entry publishes.
 
+use crate::codec;
 use crate::horizon::publishes;
+use crate::jobs::ItemResult;
 use crate::journal::Entry;
 use crate::types::ParkedFate;
 use crate::{Error, Result};
@@ -12,6 +14,10 @@ pub(crate) struct FateColumns {
     pub failure: Option<String>,
     pub receipts: String,
     pub unknown: String,
+    /// Copied out of the failure for selections.
+    pub class: Option<&'static str>,
+    pub code: Option<String>,
+    pub edit: Option<Vec<u8>>,
 }
 
 impl FateColumns {
@@ -21,27 +27,59 @@ impl FateColumns {
             failure: fate.failure.as_ref().map(to_json),
             receipts: to_json(&fate.receipts),
             unknown: to_json(&fate.unknown),
+            class: fate.failure.as_ref().map(|failure| failure.class.as_str()),
+            code: fate.failure.as_ref().map(|failure| failure.code.to_string()),
+            edit: fate.edit.as_deref().map(codec::encode_edit),
         }
     }
 }
 
-/// The fate that such columns hold, in the order of the columns.
-pub(crate) fn fate(
-    state: &str,
-    failure: Option<&str>,
-    attempts: i32,
-    refusals: i32,
-    receipts: &str,
-    unknown: &str,
-    changed_ms: i64,
-) -> Result<ParkedFate> {
+/// A fate as read from its columns.
+#[derive(Debug)]
+pub(crate) struct FateRow<'a> {
+    pub state: &'a str,
+    pub failure: Option<&'a str>,
+    pub attempts: i32,
+    pub refusals: i32,
+    pub receipts: &'a str,
+    pub unknown: &'a str,
+    pub changed_ms: i64,
+    pub version: i32,
+    pub fingerprint: Option<String>,
+    pub edit: Option<&'a [u8]>,
+}
+
+pub(crate) fn fate(row: FateRow<'_>) -> Result<ParkedFate> {
     Ok(ParkedFate {
+        state: row.state.parse().map_err(Error::Corrupt)?,
+        failure: row.failure.map(from_json).transpose()?,
+        attempts: row.attempts,
+        refusals: row.refusals,
+        receipts: from_json(row.receipts)?,
+        unknown: from_json(row.unknown)?,
+        changed_ms: row.changed_ms,
+        version: row.version,
+        fingerprint: row.fingerprint,
+        edit: row.edit.map(codec::decode_edit).transpose()?.map(Box::new),
+    })
+}
+
+/// A job's result columns: state, ended, code, fingerprint, prediction, note, changed_ms.
+pub(crate) fn result(
+    state: &str,
+    ended: Option<&str>,
+    prediction: Option<&str>,
+    texts: [Option<String>; 3],
+    changed_ms: i64,
+) -> Result<ItemResult> {
+    let [code, fingerprint, note] = texts;
+    Ok(ItemResult {
         state: state.parse().map_err(Error::Corrupt)?,
-        failure: failure.map(from_json).transpose()?,
-        attempts,
-        refusals,
-        receipts: from_json(receipts)?,
-        unknown: from_json(unknown)?,
+        ended: ended.map(str::parse).transpose().map_err(Error::Corrupt)?,
+        code,
+        fingerprint,
+        prediction: prediction.map(str::parse).transpose().map_err(Error::Corrupt)?,
+        note,
         changed_ms,
     })
 }
@@ -65,10 +103,10 @@ pub(crate) fn read_publishes(column: &str) -> Result<Vec<(String, i32, i64)>> {
     from_json(column)
 }
 
-fn to_json<T: serde::Serialize>(value: &T) -> String {
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain data with text keys is always JSON")
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| Error::Corrupt(format!("a JSON column: {error}")))
 }

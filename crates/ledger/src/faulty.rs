@@ -1,6 +1,7 @@
 //! A ledger that fails on command: for simulations and crash tests, where "the answer was lost" must be as ordinary as
 //! an answer.
 
+use crate::jobs::{Creation, ItemFilter, Job, JobAction, JobFilter, JobItem, LetterCount, LetterGroup, NewJob, RowKey};
 use crate::types::{
     AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
     ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
@@ -134,6 +135,50 @@ impl Ledger for FaultyLedger {
 
     async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()> {
         self.around("set_stopped", self.inner.set_stopped(slice, reason, audit)).await
+    }
+
+    async fn parked_record(&self, row: &RowKey) -> Result<Option<ParkedRecord>> {
+        self.around("parked_record", self.inner.parked_record(row)).await
+    }
+
+    async fn letter_counts(&self, filter: &ParkedFilter) -> Result<Vec<LetterCount>> {
+        self.around("letter_counts", self.inner.letter_counts(filter)).await
+    }
+
+    async fn letter_groups(&self) -> Result<Vec<LetterGroup>> {
+        self.around("letter_groups", self.inner.letter_groups()).await
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
+        self.around("jobs", self.inner.jobs(filter)).await
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<Job>> {
+        self.around("job", self.inner.job(id)).await
+    }
+
+    async fn job_items(&self, id: &str, filter: &ItemFilter) -> Result<Vec<JobItem>> {
+        self.around("job_items", self.inner.job_items(id, filter)).await
+    }
+
+    async fn audit_page(&self, from_seq: i64, limit: usize) -> Result<Vec<AuditRow>> {
+        self.around("audit_page", self.inner.audit_page(from_seq, limit)).await
+    }
+
+    async fn create_job(&self, job: &NewJob, audit: &NewAudit) -> Result<Creation> {
+        self.around("create_job", self.inner.create_job(job, audit)).await
+    }
+
+    async fn set_job(&self, id: &str, action: JobAction, audit: &NewAudit) -> Result<Job> {
+        self.around("set_job", self.inner.set_job(id, action, audit)).await
+    }
+
+    async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()> {
+        self.around("put_letter_group", self.inner.put_letter_group(group, audit)).await
+    }
+
+    async fn append_audit(&self, audit: &NewAudit) -> Result<()> {
+        self.around("append_audit", self.inner.append_audit(audit)).await
     }
 
     async fn prune(&self, before_ms: Millis) -> Result<Millis> {

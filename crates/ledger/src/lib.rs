@@ -10,6 +10,7 @@ mod columns;
 mod config;
 pub mod faulty;
 mod horizon;
+pub mod jobs;
 pub mod journal;
 pub mod memory;
 pub mod postgres;
@@ -18,6 +19,7 @@ pub mod types;
 
 pub use audit::verify_audit;
 pub use config::{Config, open};
+pub use jobs::*;
 pub use journal::*;
 pub use types::*;
 
@@ -78,10 +80,24 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     /// Ordered by kind and key.
     async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>>;
     async fn sequences(&self, slice: Option<i32>) -> Result<Vec<ParkedSequence>>;
-    /// Parked records of every state, oldest first.
+    /// Parked records of every state, oldest first (by time of parking, slice, sequence, number). The next page starts behind
+    /// [`ParkedCursor::of`] the last row.
     async fn parked_records(&self, filter: &ParkedFilter) -> Result<Vec<ParkedRecord>>;
+    /// One parked record of any state.
+    async fn parked_record(&self, row: &RowKey) -> Result<Option<ParkedRecord>>;
+    /// Failed rows by fingerprint, class and code, the most rows first. The filter's `after` is not looked at.
+    async fn letter_counts(&self, filter: &ParkedFilter) -> Result<Vec<LetterCount>>;
+    /// Ordered by fingerprint.
+    async fn letter_groups(&self) -> Result<Vec<LetterGroup>>;
+    /// Newest first.
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>>;
+    async fn job(&self, id: &str) -> Result<Option<Job>>;
+    /// Ordered by slice, sequence and number.
+    async fn job_items(&self, id: &str, filter: &ItemFilter) -> Result<Vec<JobItem>>;
     /// The newest `limit` rows, oldest of them first, as [`verify_audit`] takes them.
     async fn audit(&self, limit: usize) -> Result<Vec<AuditRow>>;
+    /// Rows with number >= `from_seq`, in order.
+    async fn audit_page(&self, from_seq: i64, limit: usize) -> Result<Vec<AuditRow>>;
     /// The floor in milliseconds: a timed identity older than this is answered `outside_horizon`.
     async fn floor_ms(&self) -> Result<i64>;
 
@@ -92,6 +108,19 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     async fn accept_position(&self, slice: i32, position: &Position, audit: &NewAudit) -> Result<()>;
     /// Marks a slice as stopped with a reason, or (with `None`) lets it go on. Does not raise the epoch.
     async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()>;
+    /// Freezes a job's items, in one transaction with the audit row. Refused as a whole, naming rows, if one is held by another
+    /// live job (two jobs cannot hold one letter) or is not what people saw: a retry, edit or discard needs a row that is alive,
+    /// a restore one that is discarded, each with the version of the item; a prediction needs a row that is there. A repeated
+    /// call with the id of a job that exists answers that job and writes nothing. A job without items, with more than its
+    /// `max`, with a row twice or an edit where none belongs (or none where one does) is misuse.
+    async fn create_job(&self, job: &NewJob, audit: &NewAudit) -> Result<Creation>;
+    /// Pauses, resumes or cancels. Owners of slices notice within a second or two; what they have begun then, they end. Saying
+    /// what a job already does changes nothing but the audit. A job that is over, or that is not there, is misuse.
+    async fn set_job(&self, id: &str, action: JobAction, audit: &NewAudit) -> Result<Job>;
+    /// Puts what people think of a group in place of what was there.
+    async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()>;
+    /// For attempts that change nothing, such as a refused request.
+    async fn append_audit(&self, audit: &NewAudit) -> Result<()>;
 
     /// Drops journal and identity ranges that lie wholly before `before_ms`, and parked records that ended before it, as
     /// far as redelivery is provably impossible (nothing open, parked or unpublished needs them), and raises the floor.

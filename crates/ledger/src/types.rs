@@ -1,5 +1,6 @@
 //! What goes into a ledger and comes out of it, the same for every implementation.
 
+use crate::jobs::{ItemChange, JobStop};
 use crate::journal::Entry;
 use bytes::Bytes;
 use events::{Headers, PayloadHash, Uid};
@@ -80,6 +81,10 @@ pub struct SliceCommit {
     pub published: Vec<PublishedMark>,
     /// Set to stop the slice with a reason that survives a restart.
     pub stopped: Option<String>,
+    /// Results of job items, in the transaction of what they are about.
+    pub items: Vec<ItemChange>,
+    /// Jobs that end by their own rule.
+    pub job_stops: Vec<JobStop>,
 }
 
 /// A known identity.
@@ -191,6 +196,8 @@ pub enum ParkedState {
     Duplicate,
     /// Ended: given up by an operator, on the record.
     Discarded,
+    /// Ended here: what nobody could read became readable and went on as a row of the sequence it belongs to.
+    Moved,
 }
 
 impl ParkedState {
@@ -205,10 +212,11 @@ impl ParkedState {
             Self::Skipped => "skipped",
             Self::Duplicate => "duplicate",
             Self::Discarded => "discarded",
+            Self::Moved => "moved",
         }
     }
 
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Waiting,
         Self::LetterPending,
         Self::DeadLettered,
@@ -217,6 +225,7 @@ impl ParkedState {
         Self::Skipped,
         Self::Duplicate,
         Self::Discarded,
+        Self::Moved,
     ];
 
     /// Still part of its sequence.
@@ -257,7 +266,7 @@ pub struct ParkedRecord {
 }
 
 /// The part of a parked record that changes.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedFate {
     pub state: ParkedState,
     /// Why it is here; `None` for one that only waits behind.
@@ -270,6 +279,24 @@ pub struct ParkedFate {
     /// Effects of an earlier attempt whose outcome is unknown: looked up before anything else.
     pub unknown: Vec<String>,
     pub changed_ms: Millis,
+    /// Counts what people must know of before they decide about the row: tries that failed, edits, its end and its return. A
+    /// letter's acknowledgement does not count.
+    pub version: i32,
+    /// Groups failures of one cause ([`failure::fingerprint`]); `None` where nothing failed.
+    pub fingerprint: Option<String>,
+    /// What people put in place of value and headers. The original stays as it is.
+    pub edit: Option<Box<Edit>>,
+}
+
+/// What stands in for the value and headers of a parked record; key, topic and place stay those of the original.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Counts the edits of a row from 1. An edited event that nothing was sent for has the identity `<ce_id>#edit-<number>`.
+    pub number: i32,
+    /// The job that brought it.
+    pub job: String,
+    pub value: Option<Bytes>,
+    pub headers: Headers,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -339,13 +366,68 @@ pub struct DocumentFilter {
     pub limit: usize,
 }
 
+/// Which parked records; what is set must all hold.
 #[derive(Debug, Clone, Default)]
 pub struct ParkedFilter {
     pub slice: Option<i32>,
     pub sequence: Option<String>,
-    pub state: Option<ParkedState>,
+    /// Any of these; empty: any.
+    pub states: Vec<ParkedState>,
     pub uid: Option<Uid>,
+    /// Only rows that failed: heads, not what merely waits behind one.
+    pub failed: bool,
+    pub class: Option<failure::Class>,
+    pub code: Option<String>,
+    pub fingerprint: Option<String>,
+    pub topic: Option<String>,
+    /// The record key, byte for byte.
+    pub key: Option<Bytes>,
+    /// Parked at or after, and before.
+    pub since_ms: Option<Millis>,
+    pub until_ms: Option<Millis>,
+    pub min_attempts: Option<i32>,
+    /// Rows behind this one, in the order of the answer.
+    pub after: Option<ParkedCursor>,
     pub limit: usize,
+}
+
+/// A place in the order of [`parked_records`](crate::Ledger::parked_records).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct ParkedCursor {
+    pub parked_ms: Millis,
+    pub slice: i32,
+    pub sequence: String,
+    pub no: i64,
+}
+
+impl ParkedCursor {
+    /// The place of a row.
+    #[must_use]
+    pub fn of(row: &ParkedRecord) -> Self {
+        Self { parked_ms: row.parked_ms, slice: row.slice, sequence: row.sequence.clone(), no: row.no }
+    }
+}
+
+impl ParkedFilter {
+    /// Whether a row is wanted, whatever the order and the limit: what the databases ask in their own words.
+    pub(crate) fn takes(&self, row: &ParkedRecord) -> bool {
+        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        let failure = row.fate.failure.as_ref();
+        self.slice.is_none_or(|slice| row.slice == slice)
+            && is(&self.sequence, &row.sequence)
+            && is(&self.topic, &row.topic)
+            && (self.states.is_empty() || self.states.contains(&row.fate.state))
+            && self.uid.is_none_or(|uid| row.uid == Some(uid))
+            && (!self.failed || failure.is_some())
+            && self.class.is_none_or(|class| failure.is_some_and(|failure| failure.class == class))
+            && self.code.as_ref().is_none_or(|code| failure.is_some_and(|failure| failure.code == *code))
+            && (self.fingerprint.is_none() || row.fate.fingerprint == self.fingerprint)
+            && (self.key.is_none() || row.key == self.key)
+            && self.since_ms.is_none_or(|since| row.parked_ms >= since)
+            && self.until_ms.is_none_or(|until| row.parked_ms < until)
+            && self.min_attempts.is_none_or(|attempts| row.fate.attempts >= attempts)
+            && self.after.as_ref().is_none_or(|after| ParkedCursor::of(row) > *after)
+    }
 }
 
 /// Who did what and why; the ledger adds time order and the hash chain.

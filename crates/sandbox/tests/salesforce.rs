@@ -141,8 +141,8 @@ async fn ids_and_external_ids_are_read_as_the_vendor_reads_them() {
     for sent in [id.to_owned(), id.to_lowercase(), id[..15].to_owned()] {
         assert_eq!(org.call(Method::GET, &format!("sobjects/Account/{sent}"), None).await.0, 200, "{sent}");
     }
-    let lower = id[..15].to_lowercase();
-    assert_eq!(org.call(Method::GET, &format!("sobjects/Account/{lower}"), None).await.0, 404, "fifteen count case");
+    let upper = id[..15].to_uppercase();
+    assert_eq!(org.call(Method::GET, &format!("sobjects/Account/{upper}"), None).await.0, 404, "fifteen count case");
     let (status, body) = org.call(Method::PATCH, path, Some(json!({ "TL_Account_Id__c": "a-1" }))).await;
     assert_eq!((status, body[0]["errorCode"].as_str()), (400, Some("INVALID_FIELD")));
 }

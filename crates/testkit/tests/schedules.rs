@@ -86,6 +86,15 @@ fn what_only_waits_or_meets_an_outage_is_never_told_as_refused() {
 }
 
 #[test]
+fn jobs_retry_and_give_up_the_same_in_every_schedule_of_crashes_pauses_and_cancellations() {
+    let case = Case { by_jobs: true, ..refused_twice() };
+    let (observed, _) = World::new(&case, Options::calm(), 0).run().expect("a run without faults");
+    assert_eq!(observed.cases, [], "what was refused for good was given up, and what lay behind it went on");
+    assert!(observed.fates.values().any(|fate| *fate == "discarded"));
+    assert_replay_safe(&case, 120);
+}
+
+#[test]
 fn a_kafka_to_kafka_service_publishes_each_event_once_under_any_schedule() {
     assert_replay_safe(&Case::new(Mirror, business()), 120);
 }

@@ -22,7 +22,10 @@ pub async fn read(url: &str) -> Result<Vec<Effect>, Error> {
     let outside = |error: reqwest::Error| Error::Outside(error.to_string());
     let text = reqwest::get(format!("{url}/__admin/effects")).await.map_err(outside)?;
     let text = text.error_for_status().map_err(outside)?.text().await.map_err(outside)?;
-    let parse = |line: &str| serde_json::from_str(line).map_err(|error| Error::Outside(format!("{error}: {line}")));
+    let parse = |line: &str| {
+        let effect: Effect = serde_json::from_str(line).map_err(|error| Error::Outside(format!("{error}: {line}")))?;
+        Ok(Effect { event_id: effect.event_id.map(original), ..effect })
+    };
     text.lines().filter(|line| !line.is_empty()).map(parse).collect()
 }
 
@@ -45,4 +48,27 @@ pub async fn owed(url: &str) -> Result<BTreeMap<String, Decimal>, Error> {
         *owed.entry(text("CurrencyIsoCode").to_owned()).or_default() += balance;
     }
     Ok(owed)
+}
+
+/// The event that an edited one stands in for: what people put in its place is `<id>#edit-<number>` outside.
+fn original(id: String) -> String {
+    let is_edit = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    match id.rsplit_once("#edit-") {
+        Some((original, number)) if is_edit(number) => original.to_owned(),
+        _ => id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_effect_of_an_edited_event_belongs_to_the_event_that_was_published() {
+        for (id, expected) in
+            [("e-1#edit-2", "e-1"), ("e-1", "e-1"), ("e-1#edit-", "e-1#edit-"), ("e#edit-x", "e#edit-x")]
+        {
+            assert_eq!(original(id.to_owned()), expected);
+        }
+    }
 }

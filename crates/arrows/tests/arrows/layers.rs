@@ -37,6 +37,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("testkit", Layer::Development),
     ("devstack", Layer::Development),
     ("verify", Layer::Development),
+    ("control", Layer::Operation),
     ("cli", Layer::Operation),
     ("arrows", Layer::Top),
     ("bench", Layer::Top),
@@ -48,6 +49,7 @@ const LAYERS: &[(&str, Layer)] = &[
 const BESIDE: &[(&str, &str, &str)] = &[
     ("events", "failure", "an event that cannot be read is a failure with a class"),
     ("devstack", "sandbox", "a stack starts the stand-ins"),
+    ("cli", "control", "the demo runs control inside its one process"),
 ];
 
 /// Crates that use none of ours, whatever their layer.

@@ -1,12 +1,15 @@
 //! One module a command.
 
+pub(crate) mod audit;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod dlq;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod generate;
 mod happened;
+pub(crate) mod job;
 pub(crate) mod publish;
 pub(crate) mod schemas;
 pub(crate) mod slice;
@@ -31,6 +34,9 @@ pub(crate) async fn run(command: Command, output: &Output) -> Result<Exit> {
         Command::Up(args) => stack::up(&args, output).await,
         Command::Publish(args) => publish::run(&args, output).await,
         Command::Demo(args) => demo::run(&args, output).await,
+        // Watching a job ends with Ctrl-C, the job does not.
+        Command::Dlq(command) => dlq::run(&command, output).await,
+        Command::Job(command) => job::run(&command, output).await,
         other => tokio::select! {
             ended = dispatch(other, output) => ended,
             _ = tokio::signal::ctrl_c() => Err(Trouble::interrupted()),
@@ -51,6 +57,9 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
         Command::Verify(args) => verify::run(&args, output).await,
         Command::Demo(args) => demo::run(&args, output).await,
         Command::Trace(args) => trace::run(&args, output).await,
+        Command::Dlq(command) => dlq::run(&command, output).await,
+        Command::Job(command) => job::run(&command, output).await,
+        Command::Audit(command) => audit::run(&command, output).await,
         Command::Slice(command) => slice::run(&command, output).await,
         Command::Doctor(args) => doctor::run(&args, output).await,
         Command::Config(command) => config::run(&command, output),
@@ -77,7 +86,7 @@ fn unknown(service: &str) -> Trouble {
 
 /// The binary of a service: beside this one, where the build and every package put it.
 pub(crate) fn binary_of(service: &str) -> Result<PathBuf> {
-    if !SERVICES.contains(&service) {
+    if !SERVICES.contains(&service) && service != devstack::services::CONTROL {
         return Err(unknown(service));
     }
     let own = std::env::current_exe().map_err(|error| Trouble::failed("NO_PATH", format!("own path: {error}")))?;

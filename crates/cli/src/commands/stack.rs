@@ -7,7 +7,7 @@ use crate::{
     stack::DEFAULT_DATA,
 };
 use clap::Args;
-use devstack::{Endpoints, Kind, StackConfig, supervisor};
+use devstack::{Endpoints, Kind, StackConfig, services::CONTROL, supervisor};
 use std::{
     ffi::OsString,
     os::unix::process::CommandExt as _,
@@ -76,6 +76,7 @@ pub(crate) async fn up(args: &UpArgs, output: &Output) -> Result<Exit> {
     config.registry.clone_from(&args.registry);
     config.postgres.clone_from(&args.postgres);
     let config = SERVICES.iter().fold(config, |config, service| config.with_service(service, args.replicas));
+    let config = config.with_service(CONTROL, 1);
     let told = |endpoints: &Endpoints| {
         output.answer(&started(endpoints, &args.data));
         output.note("Ctrl-C stops it");
@@ -108,6 +109,7 @@ fn started(endpoints: &Endpoints, data: &Path) -> Answer {
     lines.extend(endpoints.crm().map(|crm| format!("crm       {crm}")));
     let services = endpoints.services.iter();
     lines.extend(services.map(|(name, one)| format!("{name}  pid {} {}", one.pid, one.http.as_deref().unwrap_or("-"))));
+    lines.extend(endpoints.control.iter().map(|control| format!("api       {}", control.url)));
     let data = data.display();
     lines.push(format!("\nnext: throughline generate --data {data} --publish; throughline status --data {data}"));
     Answer::fields(endpoints).said(lines.join("\n"))

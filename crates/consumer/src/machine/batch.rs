@@ -5,8 +5,8 @@ use crate::machine::io::Settings;
 use events::{PayloadHash, Uid};
 use ledger::{
     Disposition, DocumentChange, DocumentKey, EffectResult, Entry, EntryRecord, IdentityRow, IntentChange, IntentRow,
-    Millis, NewOutgoing, Outcome, Outgoing, ParkedChange, ParkedFate, ParkedRecord, ParkedSequence, PublishedMark,
-    SequenceChange, SliceCommit, Step, StepId, TimerChange,
+    ItemChange, JobStop, Millis, NewOutgoing, Outcome, Outgoing, ParkedChange, ParkedFate, ParkedRecord,
+    ParkedSequence, PublishedMark, SequenceChange, SliceCommit, Step, StepId, TimerChange,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,6 +26,8 @@ pub struct Batch {
     /// The topics of the body, each with the highest offset decided here.
     topics: Vec<(Arc<str>, i64)>,
     pub stopped: Option<String>,
+    items: Vec<ItemChange>,
+    job_stops: Vec<JobStop>,
 }
 
 impl Batch {
@@ -49,6 +51,8 @@ impl Batch {
             && self.intents.is_empty()
             && self.timers.is_empty()
             && self.stopped.is_none()
+            && self.items.is_empty()
+            && self.job_stops.is_empty()
     }
 
     pub fn record(
@@ -135,6 +139,14 @@ impl Batch {
         self.timers.insert(id, change);
     }
 
+    pub fn item(&mut self, change: ItemChange) {
+        self.items.push(change);
+    }
+
+    pub fn stop_job(&mut self, stop: JobStop) {
+        self.job_stops.push(stop);
+    }
+
     pub fn outgoing(&mut self, number: i64, event: NewOutgoing, letter_of: Option<(String, i64)>) {
         self.body.outgoing.push(Outgoing { number, event, letter_of });
     }
@@ -163,6 +175,8 @@ impl Batch {
             closed_entry: tail.closed_entry,
             published: tail.published,
             stopped: self.stopped,
+            items: self.items,
+            job_stops: self.job_stops,
         }
     }
 }

@@ -30,6 +30,11 @@ impl<H: Handler> Default for Group<H> {
 }
 
 impl<H: Handler> Group<H> {
+    /// What comes after sees these documents.
+    pub(super) fn assume(&mut self, documents: Vec<Change<H::Document>>) {
+        self.overlay.extend(documents.into_iter().map(|change| (change.key, change.document.map(Arc::new))));
+    }
+
     /// Whether the decision replaces everything that the group would send.
     fn takes(&self, decision: &Decision<H>) -> bool {
         let entities: BTreeSet<_> = decision.effects.iter().map(Effect::entity).collect();
@@ -55,6 +60,9 @@ impl<H: Handler> Machine<H> {
         for item in std::mem::take(&mut self.pending) {
             let Work::Live(arrived) = &item.work else { continue };
             if let Some(disposition) = self.seen_before(arrived) {
+                if let Some(sequence) = arrived.waits_in.clone() {
+                    self.came_back(&sequence, now);
+                }
                 self.dispose(arrived, disposition);
                 continue;
             }
@@ -74,6 +82,14 @@ impl<H: Handler> Machine<H> {
             }
         }
         self.known.clear();
+    }
+
+    /// A letter was copied to the replay topic: it is tried where it waits, in its turn. The same transaction that ends the copy says so.
+    fn came_back(&mut self, sequence: &Arc<str>, now: Millis) {
+        self.retry_now(sequence, now);
+        if let Some(parked) = self.lanes.get(sequence).and_then(|lane| lane.parked.as_ref()) {
+            self.batch.put_sequence(sequence, parked);
+        }
     }
 
     fn seen_before(&self, arrived: &Arrived<H::Event>) -> Option<Disposition> {
@@ -143,7 +159,12 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Asks the handler, with the documents as the group leaves them. A panic is a verdict like any other.
-    fn decide(&mut self, item: &Item<H::Event>, group: &Group<H>, now: Millis) -> Result<Decision<H>, Failure> {
+    pub(super) fn decide(
+        &mut self,
+        item: &Item<H::Event>,
+        group: &Group<H>,
+        now: Millis,
+    ) -> Result<Decision<H>, Failure> {
         let mut found = BTreeMap::new();
         for key in &item.reads {
             let document = group.overlay.get(key).cloned().unwrap_or_else(|| self.cache.get(key));
@@ -226,12 +247,22 @@ impl<H: Handler> Machine<H> {
             Work::Live(arrived) => {
                 self.dispose_first(&arrived, disposition);
             }
-            Work::Parked { no, fate, .. } => {
+            Work::Parked { no, fate, arrived } => {
+                self.remember_edited(&arrived, &fate);
                 let state =
                     if disposition == Disposition::Skipped { ParkedState::Skipped } else { ParkedState::Applied };
                 self.end_parked(name, lane, no, fate, state, now);
             }
             Work::Timer { .. } => {}
+        }
+    }
+
+    /// An edited event has an identity of its own: a copy of it that comes again is known.
+    pub(super) fn remember_edited(&mut self, arrived: &Arrived<H::Event>, fate: &ledger::ParkedFate) {
+        if let Some(uid) = arrived.uid.filter(|_| fate.edit.is_some()) {
+            self.seen.enter(uid, arrived.hash);
+            self.batch.identity(uid, arrived.hash);
+            self.seen.decide(uid, self.batch.entry);
         }
     }
 

@@ -291,7 +291,8 @@ impl<H: Handler> Machine<H> {
         self.letters_in_row = 0;
         let last = step.items.len().saturating_sub(1);
         for (index, item) in step.items.into_iter().enumerate() {
-            if let Work::Parked { no, fate, .. } = item.work {
+            if let Work::Parked { no, fate, arrived } = item.work {
+                self.remember_edited(&arrived, &fate);
                 let state = if index == last { ParkedState::Applied } else { ParkedState::Superseded };
                 self.end_parked(&name, lane, no, fate, state, now);
             }

@@ -1,9 +1,12 @@
 //! What goes into a slice's machine and what it asks for: the whole boundary between deciding and doing.
 
+use super::jobs::{LoadedRow, RowRequest};
 use crate::handler::{Intent, Receipt};
 use events::{Envelope, PayloadHash, Record, Uid};
 use failure::{Failure, RetryPolicy};
-use ledger::{LoadRequest, Loaded, Millis, Outgoing, ParkedRecord, PublishedMark, SliceCommit, StepId};
+use ledger::{
+    Job, JobItem, LoadRequest, Loaded, Millis, Outgoing, ParkedRecord, PublishedMark, RowKey, SliceCommit, StepId,
+};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// A record as the decoder left it. What could not be read is a verdict, not an error: the machine decides where it goes.
@@ -15,6 +18,8 @@ pub struct Arrived<E> {
     pub uid: Option<Uid>,
     pub hash: PayloadHash,
     pub event: Result<E, Failure>,
+    /// Of a record that came back by the replay topic: the sequence it is parked in already.
+    pub waits_in: Option<Arc<str>>,
     bytes: usize,
     is_detached: bool,
 }
@@ -34,7 +39,7 @@ impl<E> Arrived<E> {
         let value = record.value.as_ref().map_or(0, bytes::Bytes::len);
         let headers = record.headers.0.len() * size_of::<(events::record::HeaderName, Option<bytes::Bytes>)>();
         let bytes = size_of::<Self>() + headers + decoded + TEXTS * (value + record.headers.size_bytes());
-        Self { record, envelope, uid, hash, event, bytes, is_detached: false }
+        Self { record, envelope, uid, hash, event, waits_in: None, bytes, is_detached: false }
     }
 
     /// What the record, its envelope and its event occupy in memory, roughly: what bounds count.
@@ -86,6 +91,12 @@ pub enum Input<E> {
     Drain,
     /// An operator or a rule wants the head of a parked sequence tried now.
     Retry { sequence: Arc<str> },
+    /// The live jobs that have pending items in this slice, as the ledger has them now; all of them, at each look.
+    Jobs(Vec<Job>),
+    /// Answer to [`Output::LoadJobItems`]: pending items, in order.
+    JobItems { job: String, items: Vec<JobItem> },
+    /// Answer to [`Output::LoadRow`].
+    RowLoaded(Box<LoadedRow<E>>),
 }
 
 /// Names one call of one effect.
@@ -134,6 +145,14 @@ pub enum Output<F> {
         from_no: i64,
         limit: usize,
     },
+    /// Pending items of a job in this slice behind one of them; at most one is outstanding for each job.
+    LoadJobItems {
+        job: String,
+        after: Option<RowKey>,
+        limit: usize,
+    },
+    /// The row of one item; at most one is outstanding for each sequence.
+    LoadRow(RowRequest),
     /// At most one is outstanding; repeated by the driver until it is durable or fenced.
     Commit(Box<SliceCommit>),
     Call(Call<F>),
@@ -200,6 +219,10 @@ pub struct Settings {
     pub mark_linger: Duration,
     /// Partitions of each topic this service publishes to.
     pub partitions: Arc<HashMap<String, i32>>,
+    /// Live records that may wait before jobs of people get only a trickle.
+    pub redrive_backlog: usize,
+    /// Between two items of a job while live traffic is behind.
+    pub redrive_trickle: Duration,
     /// Put into dead letters; the version of the running binary.
     pub version: &'static str,
 }
@@ -229,6 +252,8 @@ impl Default for Settings {
             parked_page: 200,
             mark_linger: Duration::from_millis(100),
             partitions: Arc::new(HashMap::new()),
+            redrive_backlog: 500,
+            redrive_trickle: Duration::from_secs(1),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -12,6 +12,7 @@ mod effects;
 mod frontier;
 mod inbox;
 mod io;
+mod jobs;
 mod lane;
 mod letters;
 mod memory;
@@ -22,7 +23,8 @@ mod verdict;
 
 pub(crate) use io::millis as millis_of;
 pub use io::*;
-pub use letters::{CLAIM_CHECK, fingerprint};
+pub use jobs::{LoadedRow, RowRequest, edited};
+pub use letters::CLAIM_CHECK;
 pub use restore::{Decoder, InputTopic, Prepared, TopicExtent, impossible_position, parked_as_record};
 
 use crate::handler::Handler;
@@ -30,6 +32,7 @@ use batch::{Batch, Outbox, Tail};
 use events::{PayloadHash, Uid};
 use frontier::Frontier;
 use inbox::Inbox;
+use jobs::Jobs;
 use lane::{Item, Lane, Work};
 use ledger::{
     Disposition, DocumentKey, LoadRequest, Loaded, Millis, Outgoing, ParkedFate, Position, PublishedMark, StepId,
@@ -120,6 +123,7 @@ pub struct Machine<H: Handler> {
     /// Parked sequences to be tried as soon as deciding is allowed and their rows are durable.
     due: VecDeque<Arc<str>>,
     letters: HashMap<(Arc<str>, i64), ParkedFate>,
+    jobs: Jobs<H>,
     letters_in_row: u32,
     /// Records taken from the inbox that have no disposition yet, and their bytes.
     held: usize,
@@ -157,6 +161,9 @@ impl<H: Handler> Machine<H> {
             Input::Tick => {}
             Input::Drain => self.draining = true,
             Input::Retry { sequence } => self.retry_now(&sequence, now),
+            Input::Jobs(jobs) => self.jobs_told(jobs, now),
+            Input::JobItems { job, items } => self.items_loaded(&job, items),
+            Input::RowLoaded(loaded) => self.row_loaded(*loaded, now),
         }
         if !self.halted {
             self.wake(now);
@@ -171,7 +178,8 @@ impl<H: Handler> Machine<H> {
         let wake = self.wakes.keys().next().copied();
         let takes = self.may_decide() && self.pending.is_empty() && self.may_hold();
         let merge = if takes { self.inbox.wake_at() } else { None };
-        [wake, merge, self.marks_due].into_iter().flatten().min()
+        let jobs = if self.may_decide() { self.jobs_wake() } else { None };
+        [wake, merge, self.marks_due, jobs].into_iter().flatten().min()
     }
 
     #[must_use]
@@ -229,6 +237,7 @@ impl<H: Handler> Machine<H> {
             && self.batch.is_empty()
             && self.committing.is_none()
             && self.outbox.waiting() == 0
+            && self.jobs_rest()
     }
 
     fn arrived(&mut self, topic: &Arc<str>, records: Vec<Arrived<H::Event>>) {
@@ -318,6 +327,7 @@ impl<H: Handler> Machine<H> {
 
     fn decide_what_can_be(&mut self, now: Millis) {
         while !self.loading && self.may_decide() {
+            self.work_off(now);
             self.ask_due_pages(now);
             self.take_pending(now);
             let request = self.wanted();
@@ -377,7 +387,8 @@ impl<H: Handler> Machine<H> {
             let page = lane.page.iter().flatten().take(AHEAD);
             page.chain(lane.waiting.iter().take(AHEAD))
         });
-        for key in self.pending.iter().chain(ahead).flat_map(|item| &item.reads) {
+        let asked = self.pending.iter().chain(ahead).flat_map(|item| &item.reads);
+        for key in asked.chain(self.forecast_reads()) {
             if !self.cache.contains(key) && wanted.insert(key) {
                 request.documents.push(key.clone());
             }

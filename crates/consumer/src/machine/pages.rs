@@ -79,7 +79,8 @@ impl<H: Handler> Machine<H> {
 
     /// An operator or a rule says so: also where nothing would be tried by itself.
     pub(super) fn retry_now(&mut self, name: &Arc<str>, now: Millis) {
-        if let Some(lane) = self.lanes.get_mut(name) {
+        // What belongs to no sequence is tried by a job alone: it may have become readable, and then it belongs to one.
+        if let Some(lane) = self.lanes.get_mut(name).filter(|_| !name.starts_with('!')) {
             Self::try_soon(&mut self.due, name, lane, now);
         }
     }
@@ -88,6 +89,10 @@ impl<H: Handler> Machine<H> {
     pub(super) fn ask_due_pages(&mut self, now: Millis) {
         for _ in 0..self.due.len() {
             let Some(name) = self.due.pop_front() else { break };
+            if self.is_held(&name) {
+                self.due.push_back(name);
+                continue;
+            }
             let Some(lane) = self.lanes.get_mut(&name) else { continue };
             let Some(sequence) = &lane.parked else { continue };
             let is_due = sequence.next_attempt_ms.is_some_and(|at| at <= now);

@@ -70,7 +70,7 @@ impl<H: Handler> Machine<H> {
     ) {
         match item.work {
             Work::Live(arrived) => {
-                let fate = failed_once_more(untried(now), &failure, now);
+                let fate = failed_once_more(self.handler.name(), untried(now), &failure, now);
                 let no = self.insert(name, lane, &arrived, Place::Front, fate.clone(), now);
                 self.dispose_first(&arrived, Disposition::Parked);
                 self.head_failed(name, lane, no, &arrived, failure, fate, now);
@@ -102,10 +102,11 @@ impl<H: Handler> Machine<H> {
             None => return,
         };
         let failure = self.deadline(lane, failure, now);
-        let fate = failed_once_more(old, &failure, now);
+        let fate = failed_once_more(self.handler.name(), old, &failure, now);
         self.batch.fate(name, no, fate.clone());
         lane.page = None;
         lane.overtaken.clear();
+        self.item_failed(name, no, &failure, now);
         self.head_failed(name, lane, no, &arrived, failure, fate, now);
     }
 
@@ -126,7 +127,7 @@ impl<H: Handler> Machine<H> {
         match acting.work {
             Work::Live(arrived) => {
                 let tried = ParkedFate { receipts, unknown, ..untried(now) };
-                let fate = failed_once_more(tried, &failure, now);
+                let fate = failed_once_more(self.handler.name(), tried, &failure, now);
                 let no = self.insert(name, lane, &arrived, Place::Front, fate.clone(), now);
                 self.head_failed(name, lane, no, &arrived, failure, fate, now);
             }
@@ -189,7 +190,7 @@ impl<H: Handler> Machine<H> {
         no
     }
 
-    fn new_sequence(&self, name: &Arc<str>, now: Millis) -> ParkedSequence {
+    pub(super) fn new_sequence(&self, name: &Arc<str>, now: Millis) -> ParkedSequence {
         let first = (self.batch.entry << NUMBERS) + ROOM_IN_FRONT;
         ParkedSequence {
             slice: self.slice,
@@ -220,7 +221,8 @@ impl<H: Handler> Machine<H> {
         now: Millis,
     ) {
         self.letters.remove(&(name.clone(), no));
-        self.batch.fate(name, no, ParkedFate { state, changed_ms: now, ..fate });
+        self.batch.fate(name, no, ParkedFate { state, changed_ms: now, version: fate.version + 1, ..fate });
+        self.item_ended(name, no, state, now);
         lane.ended.insert(no);
         lane.overtaken.clear();
         let Some(sequence) = lane.parked.as_mut() else { return };

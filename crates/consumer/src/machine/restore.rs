@@ -209,17 +209,18 @@ fn record(source: &SourceRecord, partition: i32) -> Record {
     }
 }
 
-/// A parked record as Kafka delivered it.
+/// A parked record as Kafka delivered it, with the edit of people in place of value and headers if there is one.
 #[must_use]
 pub fn parked_as_record(row: &ParkedRecord) -> Record {
+    let edit = row.fate.edit.as_deref();
     Record {
         topic: row.topic.as_str().into(),
         partition: row.partition,
         offset: row.offset,
         timestamp_ms: row.timestamp_ms,
         key: row.key.clone(),
-        value: row.value.clone(),
-        headers: row.headers.clone(),
+        value: edit.map_or(&row.value, |edit| &edit.value).clone(),
+        headers: edit.map_or(&row.headers, |edit| &edit.headers).clone(),
     }
 }
 
@@ -265,6 +266,7 @@ impl<H: Handler> Machine<H> {
             timers: HashMap::new(),
             due: VecDeque::new(),
             letters: HashMap::new(),
+            jobs: super::jobs::Jobs::default(),
             letters_in_row: 0,
             held: 0,
             held_bytes: 0,

@@ -27,17 +27,22 @@ pub(super) const fn untried(now: Millis) -> ParkedFate {
         receipts: BTreeMap::new(),
         unknown: Vec::new(),
         changed_ms: now,
+        version: 0,
+        fingerprint: None,
+        edit: None,
     }
 }
 
 /// The fate after one more try.
-pub(super) fn failed_once_more(old: ParkedFate, failure: &Failure, now: Millis) -> ParkedFate {
+pub(super) fn failed_once_more(service: &str, old: ParkedFate, failure: &Failure, now: Millis) -> ParkedFate {
     ParkedFate {
         state: state(failure.class),
         failure: Some(failure.clone()),
         attempts: old.attempts + 1,
         refusals: old.refusals + i32::from(is_refusal(failure.class)),
         changed_ms: now,
+        version: old.version + 1,
+        fingerprint: Some(failure::fingerprint(service, failure)),
         ..old
     }
 }
@@ -145,6 +150,10 @@ impl<H: Handler> Machine<H> {
         let outgoing = letter.outgoing(&self.settings);
         self.outbox.add(&mut self.batch, outgoing, Some((name.to_string(), no)));
         self.letters.insert((name.clone(), no), fate);
+        if self.is_tried_by_people(name) {
+            // A job has a stop rule of its own.
+            return;
+        }
         self.letters_in_row += 1;
         if self.letters_in_row > self.settings.letters_in_row {
             let reason = format!("{} dead letters in a row, the last: {failure}", self.letters_in_row);

@@ -122,7 +122,9 @@ fn security(s: &mut Section<'_>) -> Security {
     }
 }
 
-struct Registry(RegistryConfig);
+/// `[registry]`, as every program reads it.
+#[derive(Debug)]
+pub struct Registry(pub RegistryConfig);
 
 impl Config for Registry {
     fn read(s: &mut Section<'_>) -> Self {

@@ -2,7 +2,10 @@
 //! poison once it stayed unknown for a grace time, because a publisher may be quicker than the registry's replicas.
 
 use super::observe::Observer;
-use crate::machine::{Arrived, Decoder};
+use crate::{
+    machine::{Arrived, Decoder},
+    replay,
+};
 use async_trait::async_trait;
 use events::{
     Envelope, EventSet, PayloadHash, Record, WriterSchema,
@@ -31,24 +34,35 @@ pub struct RegistryDecoder<E> {
     limits: Limits,
     grace: Duration,
     observer: Observer,
+    /// Of each input topic.
+    partitions: i32,
     /// Ids a healthy registry did not know, and since when: each is waited for once, not once a record.
     unknown_since: Mutex<HashMap<SchemaRef, Instant>>,
     event: PhantomData<fn() -> E>,
 }
 
 impl<E: EventSet> RegistryDecoder<E> {
-    pub fn new(registry: Registry, limits: Limits, grace: Duration, observer: Observer) -> Self {
-        Self { registry, limits, grace, observer, unknown_since: Mutex::default(), event: PhantomData }
+    /// `partitions`: of each input topic.
+    pub fn new(registry: Registry, limits: Limits, grace: Duration, observer: Observer, partitions: i32) -> Self {
+        Self { registry, limits, grace, observer, partitions, unknown_since: Mutex::default(), event: PhantomData }
     }
 
     /// What the machine takes of a record. [`Decoder::decode`] without an allocation for its future: nearly always the schema is
     /// known and nothing is waited for.
     pub async fn arrive(&self, record: Record) -> Arrived<E> {
         let hash = PayloadHash::of(record.key.as_deref(), record.value.as_deref());
-        let parsed = events::wire::parse(&record, &self.limits);
+        // A record of the replay topic is read as one of the topic it came from.
+        let origin = replay::is_replay(&record.topic).then(|| replay::origin(&record, &E::topics(), self.partitions));
+        let source = match origin {
+            None => Ok(None),
+            Some(origin) => origin.map(|topic| Some(Record { topic, ..record.clone() })),
+        };
+        let parsed = source.and_then(|source| {
+            events::wire::parse(source.as_ref().unwrap_or(&record), &self.limits).map(|parsed| (parsed, source))
+        });
         match parsed {
-            Ok(Parsed { envelope, body }) => {
-                let (event, decoded) = self.event(&record, &envelope, body).await;
+            Ok((Parsed { envelope, body }, source)) => {
+                let (event, decoded) = self.event(source.as_ref().unwrap_or(&record), &envelope, body).await;
                 Arrived::new(record, Some(envelope), hash, event, decoded)
             }
             // The identity may be readable although the value is not: then a second copy is a duplicate, not a second letter.

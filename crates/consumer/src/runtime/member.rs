@@ -13,6 +13,7 @@ use super::{
 use crate::{
     handler::{Handler, Target},
     machine::{Settings, millis_of},
+    replay,
 };
 use async_trait::async_trait;
 use events::EventSet;
@@ -104,9 +105,10 @@ pub async fn run_on<H: Handler, T: Target<H::Effect>>(
         checked = check_topics::<H>(&admin, &handler, &observer) => checked,
         () = shutdown.draining() => return Ok(()),
     };
-    let (partitions, outputs) = checked;
-    let topics: Vec<Arc<str>> = H::Event::topics().into_iter().map(Arc::from).collect();
-    let names = H::Event::topics();
+    let Checked { partitions, outputs, replays } = checked;
+    let lane = replay::topic(handler.name());
+    let names: Vec<&str> = H::Event::topics().into_iter().chain(replays.then_some(lane.as_str())).collect();
+    let topics: Vec<Arc<str>> = names.iter().copied().map(Arc::from).collect();
     let (consumer, events) = Consumer::start(config.consumer(handler.name(), &names))?;
     let mut settings = config.settings(usize::try_from(partitions).unwrap_or(1));
     settings.partitions = Arc::new(outputs);
@@ -138,7 +140,13 @@ pub async fn run_on<H: Handler, T: Target<H::Effect>>(
         settings,
         topics,
         ledger,
-        decoder: Arc::new(RegistryDecoder::new(registry, limits, config.runtime.schema_grace, observer.clone())),
+        decoder: Arc::new(RegistryDecoder::new(
+            registry,
+            limits,
+            config.runtime.schema_grace,
+            observer.clone(),
+            partitions,
+        )),
         producer: Producer::start(&producer_config)?,
         tail: Box::new(KafkaTail(config.clone())),
         consumer: consumer.clone(),
@@ -163,7 +171,7 @@ async fn open_ledger(config: &RuntimeConfig, observer: &Observer) -> Result<Arc<
 }
 
 /// All inputs must have the same number of partitions, or slices would not exist; outputs must exist. Waits until that holds.
-async fn check_topics<H: Handler>(admin: &Admin, handler: &H, observer: &Observer) -> (i32, HashMap<String, i32>) {
+async fn check_topics<H: Handler>(admin: &Admin, handler: &H, observer: &Observer) -> Checked {
     loop {
         match try_check_topics::<H>(admin, handler).await {
             Ok(checked) => {
@@ -181,12 +189,22 @@ async fn check_topics<H: Handler>(admin: &Admin, handler: &H, observer: &Observe
     }
 }
 
+/// The topics as they are.
+struct Checked {
+    /// Of each input topic.
+    partitions: i32,
+    /// Partitions of each output.
+    outputs: HashMap<String, i32>,
+    /// Whether the service has a replay topic: it need not have one.
+    replays: bool,
+}
+
 enum TopicTrouble {
     Broker(String),
     Wrong(String),
 }
 
-async fn try_check_topics<H: Handler>(admin: &Admin, handler: &H) -> Result<(i32, HashMap<String, i32>), TopicTrouble> {
+async fn try_check_topics<H: Handler>(admin: &Admin, handler: &H) -> Result<Checked, TopicTrouble> {
     let present = admin.list().await.map_err(|error| TopicTrouble::Broker(error.to_string()))?;
     let missing =
         |topic: &str| TopicTrouble::Wrong(format!("topic `{topic}` does not exist: run `throughline topics apply`"));
@@ -194,6 +212,11 @@ async fn try_check_topics<H: Handler>(admin: &Admin, handler: &H) -> Result<(i32
     for topic in H::Event::topics() {
         let count = present.get(topic).ok_or_else(|| missing(topic))?;
         partitions.entry(*count).or_insert_with(Vec::new).push(topic);
+    }
+    let lane = replay::topic(handler.name());
+    let replays = present.get(&lane);
+    if let Some(count) = replays {
+        partitions.entry(*count).or_insert_with(Vec::new).push(&lane);
     }
     if partitions.len() > 1 {
         let text = format!("input topics have different numbers of partitions: {partitions:?}");
@@ -204,7 +227,7 @@ async fn try_check_topics<H: Handler>(admin: &Admin, handler: &H) -> Result<(i32
     for topic in handler.outputs().into_iter().chain([letters.as_str()]) {
         outputs.insert(topic.to_owned(), *present.get(topic).ok_or_else(|| missing(topic))?);
     }
-    Ok((partitions.into_keys().next().unwrap_or(0), outputs))
+    Ok(Checked { partitions: partitions.into_keys().next().unwrap_or(0), outputs, replays: replays.is_some() })
 }
 
 struct Member<H: Handler> {

@@ -13,7 +13,7 @@ mod relay;
 mod schemas;
 mod slice;
 
-pub use config::{Kafka, Runtime, RuntimeConfig};
+pub use config::{Kafka, Registry, Runtime, RuntimeConfig};
 pub use decode::RegistryDecoder;
 pub use governor::{Governor, Signal, Start};
 pub use member::{Error, Service, run, run_on};

@@ -4,22 +4,25 @@
 use super::{
     caller::{Job, Request, now_ms},
     committer::{CommitRequest, retrying},
-    decode::RegistryDecoder,
     member::Shared,
     relay::Relay,
 };
+use crate::replay;
 use crate::{
     handler::Handler,
     machine::{
-        Arrived, Decoder, Input, InputTopic, Machine, Output, Prepared, Returned, TopicExtent, impossible_position,
-        parked_as_record,
+        Arrived, Decoder, Input, InputTopic, LoadedRow, Machine, Output, Prepared, Returned, RowRequest, TopicExtent,
+        impossible_position, parked_as_record,
     },
 };
 use kafka::{
     TopicPartition,
     consumer::{Batch, Done, Lease},
 };
-use ledger::{Loaded, NewAudit, Outgoing, ParkedRecord, PublishedMark, Takeover};
+use ledger::{
+    ItemFilter, ItemState, JobFilter, JobItem, Loaded, NewAudit, Outgoing, ParkedFilter, ParkedRecord, ParkedState,
+    PublishedMark, RowKey, Takeover,
+};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -40,6 +43,8 @@ pub enum SliceInput {
         source: &'static str,
         closed: bool,
     },
+    Jobs(Vec<ledger::Job>),
+    JobItems(String, Vec<JobItem>),
     Drain(Option<Done>),
 }
 
@@ -82,6 +87,7 @@ enum Decoded<E> {
     Records { topic: Arc<str>, generation: u64, records: Vec<Arrived<E>>, lease: Lease },
     End { topic: Arc<str>, offset: i64, generation: u64 },
     Page { sequence: Arc<str>, records: Vec<(ParkedRecord, Arrived<E>)> },
+    Row(Box<LoadedRow<E>>),
 }
 
 struct Running<H: Handler> {
@@ -147,7 +153,8 @@ pub async fn run<H: Handler>(
     running.start(&relay, &takeover).await;
     let tasks = [
         tokio::spawn(relay.run(to_publish)),
-        tokio::spawn(decode_all::<H>(shared.decoder.clone(), deliveries, decoded)),
+        tokio::spawn(decode_all::<H>(shared.clone(), slice, deliveries, decoded)),
+        tokio::spawn(watch_jobs(shared.clone(), slice, inbox.clone())),
     ];
     let ended = running.drive(&mut answers, from_decoder).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -251,11 +258,32 @@ async fn try_input_topics<H: Handler>(shared: &Shared<H>, slice: i32) -> Result<
     Ok(topics)
 }
 
+/// The sequence in which the record of a replay topic is parked already, as a letter that was copied there is.
+async fn waits_in<H: Handler>(shared: &Shared<H>, slice: i32, arrived: &Arrived<H::Event>) -> Option<Arc<str>> {
+    let filter = ParkedFilter {
+        slice: Some(slice),
+        uid: Some(arrived.uid?),
+        states: ParkedState::ALL.into_iter().filter(|state| state.is_alive()).collect(),
+        limit: 1,
+        ..ParkedFilter::default()
+    };
+    let looking = || shared.ledger.parked_records(&filter);
+    match retrying("look for the letter of a record that came back", &shared.observer, looking).await {
+        Ok(rows) => rows.into_iter().next().map(|row| row.sequence.into()),
+        Err(error) => {
+            tracing::error!(slice, %error, "a record came back, and nobody can tell whether it is parked");
+            None
+        }
+    }
+}
+
 async fn decode_all<H: Handler>(
-    decoder: Arc<RegistryDecoder<H::Event>>,
+    shared: Arc<Shared<H>>,
+    slice: i32,
     mut deliveries: mpsc::UnboundedReceiver<Delivery>,
     decoded: mpsc::UnboundedSender<Decoded<H::Event>>,
 ) {
+    let decoder = shared.decoder.clone();
     while let Some(delivery) = deliveries.recv().await {
         let batch = match delivery {
             Delivery::Batch(batch) => batch,
@@ -268,7 +296,11 @@ async fn decode_all<H: Handler>(
         };
         let mut records = Vec::with_capacity(batch.records.len());
         for record in batch.records {
-            records.push(decoder.arrive(record).await);
+            let mut arrived = decoder.arrive(record).await;
+            if replay::is_replay(&arrived.record.topic) {
+                arrived.waits_in = waits_in(&shared, slice, &arrived).await;
+            }
+            records.push(arrived);
         }
         let (topic, generation, mut lease) = (batch.partition.topic, batch.generation, batch.lease);
         lease.resize(records.iter().map(Arrived::weight).sum());
@@ -361,6 +393,8 @@ impl<H: Handler> Running<H> {
                 }
                 self.step(Input::Gate { closed: !self.closed_gates.is_empty() })
             }
+            SliceInput::Jobs(jobs) => self.step(Input::Jobs(jobs)),
+            SliceInput::JobItems(job, items) => self.step(Input::JobItems { job, items }),
             SliceInput::Drain(done) => {
                 self.done = done;
                 self.step(Input::Drain)
@@ -386,6 +420,7 @@ impl<H: Handler> Running<H> {
                 None
             }
             Decoded::Page { sequence, records } => self.step(Input::ParkedLoaded { sequence, records }),
+            Decoded::Row(loaded) => self.step(Input::RowLoaded(loaded)),
         }
     }
 
@@ -395,6 +430,8 @@ impl<H: Handler> Running<H> {
             match output {
                 Output::Load(request) => self.load(request),
                 Output::LoadParked { sequence, from_no, limit } => self.load_page(sequence, from_no, limit),
+                Output::LoadJobItems { job, after, limit } => self.load_items(job, after, limit),
+                Output::LoadRow(request) => self.load_row(request),
                 Output::Commit(commit) => {
                     let request = CommitRequest { commit: *commit, reply: self.inbox.clone() };
                     self.shared.commits.send(request).ok();
@@ -456,6 +493,29 @@ impl<H: Handler> Running<H> {
         });
     }
 
+    fn load_items(&self, job: String, after: Option<RowKey>, limit: usize) {
+        let (shared, inbox, slice) = (self.shared.clone(), self.inbox.clone(), self.slice);
+        tokio::spawn(async move {
+            let filter = ItemFilter { slice: Some(slice), state: Some(ItemState::Pending), after, limit };
+            let reading = || shared.ledger.job_items(&job, &filter);
+            match retrying("read items of a job", &shared.observer, reading).await {
+                Ok(items) => inbox.send(SliceInput::JobItems(job.clone(), items)),
+                Err(error) => inbox.send(SliceInput::Broken(error.to_string())),
+            }
+        });
+    }
+
+    fn load_row(&self, request: RowRequest) {
+        let (shared, inbox, decoded) = (self.shared.clone(), self.inbox.clone(), self.decoded.clone());
+        tokio::spawn(async move {
+            let reading = || request.clone().read(&*shared.ledger, &*shared.decoder);
+            match retrying("read the row of a job", &shared.observer, reading).await {
+                Ok(loaded) => drop(decoded.send(Decoded::Row(Box::new(loaded)))),
+                Err(error) => inbox.send(SliceInput::Broken(error.to_string())),
+            }
+        });
+    }
+
     /// Kafka's committed offset is only for lag tools: once a second is enough.
     fn hint(&mut self) {
         let now = now_ms();
@@ -469,6 +529,30 @@ impl<H: Handler> Running<H> {
                 .consumer
                 .commit_hint(positions.map(|(topic, at)| (TopicPartition::new(topic, self.slice), at)).collect());
         }
+    }
+}
+
+/// Jobs looked at together: of more, the newest.
+const MOST_JOBS: usize = 100;
+
+/// Between two looks for jobs.
+const JOBS_EVERY: Duration = Duration::from_secs(1);
+
+/// Tells the slice of the jobs that have work for it, each second while there are any.
+async fn watch_jobs<H: Handler>(shared: Arc<Shared<H>>, slice: i32, inbox: Inbox) {
+    let filter = JobFilter { live: true, pending_in: Some(slice), limit: MOST_JOBS };
+    let mut had_some = false;
+    loop {
+        match retrying("look for jobs", &shared.observer, || shared.ledger.jobs(&filter)).await {
+            Ok(jobs) => {
+                let has_some = !jobs.is_empty();
+                if std::mem::replace(&mut had_some, has_some) || has_some {
+                    inbox.send(SliceInput::Jobs(jobs));
+                }
+            }
+            Err(error) => return inbox.send(SliceInput::Broken(error.to_string())),
+        }
+        tokio::time::sleep(JOBS_EVERY).await;
     }
 }
 

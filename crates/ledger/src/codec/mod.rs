@@ -7,6 +7,7 @@ mod avro;
 mod steps;
 
 use crate::journal::{Disposition, EffectResult, Entry, EntryRecord, NewOutgoing, Outcome, Outgoing, StepId};
+use crate::types::Edit;
 use crate::{Error, Result};
 use avro::{Reader, Writer};
 use events::{Headers, PayloadHash, Uid};
@@ -62,6 +63,23 @@ pub(crate) fn decode_headers(bytes: &[u8]) -> Result<Headers> {
     let headers = r.headers()?;
     r.end()?;
     Ok(headers)
+}
+
+/// The bytes of an edit of a parked record: number, job, value, headers.
+pub(crate) fn encode_edit(edit: &Edit) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.long(i64::from(edit.number));
+    w.text(&edit.job);
+    w.option(edit.value.as_ref(), |w, value| w.bytes(value));
+    w.headers(&edit.headers);
+    w.0
+}
+
+pub(crate) fn decode_edit(bytes: &[u8]) -> Result<Edit> {
+    let mut r = Reader::new(bytes, "edit of a parked record");
+    let edit = Edit { number: r.int()?, job: r.text()?, value: r.option(Reader::blob)?, headers: r.headers()? };
+    r.end()?;
+    Ok(edit)
 }
 
 fn write_record(w: &mut Writer, record: &EntryRecord, offsets: &mut [i64]) {

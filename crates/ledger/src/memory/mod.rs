@@ -3,8 +3,10 @@
 //! Its futures are ready at the first poll, so that a single-threaded simulation may poll them once. A clone is another
 //! handle to the same ledger: a "restarted" service sees what the one before it committed.
 
+mod jobs;
 mod state;
 
+use crate::jobs::{Creation, ItemFilter, Job, JobAction, JobFilter, JobItem, LetterCount, LetterGroup, NewJob, RowKey};
 use crate::types::{
     AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
     ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
@@ -90,6 +92,54 @@ impl Ledger for MemoryLedger {
 
     async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()> {
         self.state().set_stopped(slice, reason, audit)
+    }
+
+    async fn parked_record(&self, row: &RowKey) -> Result<Option<ParkedRecord>> {
+        Ok(self.state().parked_record(row).cloned())
+    }
+
+    async fn letter_counts(&self, filter: &ParkedFilter) -> Result<Vec<LetterCount>> {
+        Ok(self.state().letter_counts(filter))
+    }
+
+    async fn letter_groups(&self) -> Result<Vec<LetterGroup>> {
+        Ok(self.state().jobs.groups.values().cloned().collect())
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
+        Ok(self.state().jobs.list(filter))
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<Job>> {
+        Ok(self.state().jobs.job(id))
+    }
+
+    async fn job_items(&self, id: &str, filter: &ItemFilter) -> Result<Vec<JobItem>> {
+        Ok(self.state().jobs.items(id, filter))
+    }
+
+    async fn audit_page(&self, from_seq: i64, limit: usize) -> Result<Vec<AuditRow>> {
+        Ok(self.state().audit_page(from_seq, limit))
+    }
+
+    async fn create_job(&self, job: &NewJob, audit: &NewAudit) -> Result<Creation> {
+        self.state().create_job(job, audit)
+    }
+
+    async fn set_job(&self, id: &str, action: JobAction, audit: &NewAudit) -> Result<Job> {
+        self.state().set_job(id, action, audit)
+    }
+
+    async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()> {
+        let mut state = self.state();
+        state.jobs.groups.insert(group.fingerprint.clone(), group.clone());
+        state.record(audit);
+        Ok(())
+    }
+
+    async fn append_audit(&self, audit: &NewAudit) -> Result<()> {
+        self.state().record(audit);
+        Ok(())
     }
 
     async fn prune(&self, before_ms: Millis) -> Result<Millis> {

@@ -1,8 +1,10 @@
 //! What the memory ledger holds, and each call as one step on it.
 
+use super::jobs::Jobs;
 use crate::audit::chain;
 use crate::batch::{self, Rows, Verdict};
 use crate::horizon::{Marks, day_start, identity_start, needed_since, publishes};
+use crate::jobs::RowKey;
 use crate::types::{
     AuditRow, DocumentFilter, DocumentKey, DocumentRow, IntentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter,
     ParkedRecord, ParkedSequence, Position, PublishedMark, SliceCommit, SliceStatus, StoredEntry, Takeover, TimerRow,
@@ -17,6 +19,7 @@ pub(super) struct State {
     identities: HashMap<Uid, PayloadHash>,
     documents: BTreeMap<DocumentKey, DocumentRow>,
     audit: Vec<AuditRow>,
+    pub(super) jobs: Jobs,
     pub(super) floor_ms: Millis,
     /// The newest time of a commit: this ledger has no clock of its own.
     now_ms: Millis,
@@ -159,6 +162,7 @@ impl State {
         for (slice, position) in rows.positions {
             self.slice(slice).positions.insert(position.topic.clone(), position.clone());
         }
+        self.jobs.write(&rows.items, &rows.job_stops);
         for (slice, mark) in rows.published {
             self.slice(slice).published.insert((mark.topic.clone(), mark.partition), mark.clone());
         }
@@ -242,18 +246,16 @@ impl State {
     }
 
     pub(super) fn parked_records(&self, filter: &ParkedFilter) -> Vec<ParkedRecord> {
-        let wanted = |record: &&ParkedRecord| {
-            filter.slice.is_none_or(|slice| record.slice == slice)
-                && filter.sequence.as_ref().is_none_or(|sequence| record.sequence == *sequence)
-                && filter.state.is_none_or(|state| record.fate.state == state)
-                && filter.uid.is_none_or(|uid| record.uid == Some(uid))
-        };
-        let mut found: Vec<&ParkedRecord> = self.all_parked().filter(wanted).collect();
+        let mut found: Vec<&ParkedRecord> = self.all_parked().filter(|record| filter.takes(record)).collect();
         found.sort_by(|a, b| (a.parked_ms, a.slice, &a.sequence, a.no).cmp(&(b.parked_ms, b.slice, &b.sequence, b.no)));
         found.into_iter().take(filter.limit).cloned().collect()
     }
 
-    fn all_parked(&self) -> impl Iterator<Item = &ParkedRecord> {
+    pub(super) fn parked_record(&self, row: &RowKey) -> Option<&ParkedRecord> {
+        self.slices.get(&row.slice)?.parked.get(&row.sequence)?.get(&row.no)
+    }
+
+    pub(super) fn all_parked(&self) -> impl Iterator<Item = &ParkedRecord> {
         self.slices.values().flat_map(|slice| slice.parked.values()).flat_map(BTreeMap::values)
     }
 
@@ -276,7 +278,11 @@ impl State {
         Ok(())
     }
 
-    fn record(&mut self, audit: &NewAudit) {
+    pub(super) fn audit_page(&self, from_seq: i64, limit: usize) -> Vec<AuditRow> {
+        self.audit.iter().filter(|row| row.seq >= from_seq).take(limit).cloned().collect()
+    }
+
+    pub(super) fn record(&mut self, audit: &NewAudit) {
         let row = chain(self.audit.last().map(|last| (last.seq, last.hash.as_str())), audit);
         self.audit.push(row);
     }

@@ -2,6 +2,7 @@
 
 mod commit;
 mod error;
+mod jobs;
 mod pool;
 mod prune;
 mod ranges;
@@ -14,6 +15,7 @@ mod tls;
 mod write;
 
 use crate::batch;
+use crate::jobs::{Creation, ItemFilter, Job, JobAction, JobFilter, JobItem, LetterCount, LetterGroup, NewJob, RowKey};
 use crate::types::{
     AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
     ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
@@ -128,6 +130,51 @@ impl Ledger for PgLedger {
 
     async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()> {
         on_connection!(self, conn => slices::set_stopped(conn, &self.schema, slice, reason, audit))
+    }
+
+    async fn parked_record(&self, row: &RowKey) -> Result<Option<ParkedRecord>> {
+        on_connection!(self, conn => read::parked_record(conn, row))
+    }
+
+    async fn letter_counts(&self, filter: &ParkedFilter) -> Result<Vec<LetterCount>> {
+        on_connection!(self, conn => read::letter_counts(conn, filter))
+    }
+
+    async fn letter_groups(&self) -> Result<Vec<LetterGroup>> {
+        on_connection!(self, conn => jobs::groups(conn))
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
+        on_connection!(self, conn => jobs::list(conn, filter))
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<Job>> {
+        on_connection!(self, conn => jobs::job(&conn.client, id))
+    }
+
+    async fn job_items(&self, id: &str, filter: &ItemFilter) -> Result<Vec<JobItem>> {
+        on_connection!(self, conn => jobs::items(conn, id, filter))
+    }
+
+    async fn audit_page(&self, from_seq: i64, limit: usize) -> Result<Vec<AuditRow>> {
+        on_connection!(self, conn => read::audit_page(conn, from_seq, limit))
+    }
+
+    async fn create_job(&self, job: &NewJob, audit: &NewAudit) -> Result<Creation> {
+        crate::jobs::check(job)?;
+        on_connection!(self, conn => jobs::create(conn, &self.schema, job, audit))
+    }
+
+    async fn set_job(&self, id: &str, action: JobAction, audit: &NewAudit) -> Result<Job> {
+        on_connection!(self, conn => jobs::set(conn, &self.schema, id, action, audit))
+    }
+
+    async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()> {
+        on_connection!(self, conn => jobs::put_group(conn, &self.schema, group, audit))
+    }
+
+    async fn append_audit(&self, audit: &NewAudit) -> Result<()> {
+        on_connection!(self, conn => slices::add_audit(conn, &self.schema, audit))
     }
 
     async fn prune(&self, before_ms: Millis) -> Result<Millis> {

@@ -6,6 +6,7 @@ use super::row::{self, Columns};
 use super::text::to_column;
 use super::write::uuid;
 use crate::Result;
+use crate::jobs::{LetterCount, RowKey};
 use crate::types::{
     AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, ParkedFilter, ParkedRecord, ParkedSequence, StoredEntry,
 };
@@ -24,7 +25,7 @@ pub(super) const ENTRIES: &str =
     "SELECT slice, entry, epoch, at_ms, body FROM journal WHERE slice = $1 AND entry >= $2 ORDER BY entry LIMIT $3";
 const PARKED_PAGE: &str = r#"
     SELECT slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value, headers, uid, hash, parked_ms,
-        state, failure, attempts, refusals, receipts, unknown, changed_ms
+        state, failure, attempts, refusals, receipts, unknown, changed_ms, version, fingerprint, edit
     FROM parked_record WHERE slice = $1 AND sequence = $2 AND no >= $3
         AND state IN ('waiting', 'letter_pending', 'dead_lettered') ORDER BY no LIMIT $4"#;
 const AUDIT: &str =
@@ -117,16 +118,70 @@ pub(super) async fn documents(conn: &mut Conn, wanted: &DocumentFilter) -> Resul
     row::all(&filter.query(conn, sql, &order).await?, row::document)
 }
 
+const PARKED: &str = r#"SELECT slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value, headers, uid, hash,
+    parked_ms, state, failure, attempts, refusals, receipts, unknown, changed_ms, version, fingerprint, edit
+    FROM parked_record"#;
+
 pub(super) async fn parked_records(conn: &mut Conn, wanted: &ParkedFilter) -> Result<Vec<ParkedRecord>> {
+    let order = format!("ORDER BY parked_ms, slice, sequence, no LIMIT {}", bound(wanted.limit));
+    row::all(&parked_filter(wanted).query(conn, PARKED, &order).await?, row::parked)
+}
+
+fn parked_filter(wanted: &ParkedFilter) -> Filter<'_> {
     let mut filter = Filter::default();
     filter.equal("slice", wanted.slice);
     filter.equal("sequence", wanted.sequence.as_deref().map(to_column));
-    filter.equal("state", wanted.state.map(crate::ParkedState::as_str));
+    let states: Vec<&str> = wanted.states.iter().map(|state| state.as_str()).collect();
+    filter.compare("state", "= ANY", (!states.is_empty()).then_some(states));
     filter.equal("uid", wanted.uid.map(uuid));
-    let sql = r#"SELECT slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value, headers, uid, hash,
-                 parked_ms, state, failure, attempts, refusals, receipts, unknown, changed_ms FROM parked_record"#;
-    let order = format!("ORDER BY parked_ms, slice, sequence, no LIMIT {}", bound(wanted.limit));
-    row::all(&filter.query(conn, sql, &order).await?, row::parked)
+    filter.equal("class", wanted.class.map(|class| class.as_str()));
+    filter.equal("code", wanted.code.as_deref().map(to_column));
+    filter.equal("fingerprint", wanted.fingerprint.as_deref());
+    filter.equal("topic", wanted.topic.as_deref().map(to_column));
+    filter.equal("key", wanted.key.as_deref());
+    filter.compare("parked_ms", ">=", wanted.since_ms);
+    filter.compare("parked_ms", "<", wanted.until_ms);
+    filter.compare("attempts", ">=", wanted.min_attempts);
+    if wanted.failed {
+        filter.conditions.push("failure IS NOT NULL".into());
+    }
+    if let Some(after) = &wanted.after {
+        let places = [
+            filter.place(after.parked_ms),
+            filter.place(after.slice),
+            filter.place(to_column(&after.sequence)),
+            filter.place(after.no),
+        ];
+        filter.conditions.push(format!("(parked_ms, slice, sequence, no) > ({})", places.join(", ")));
+    }
+    filter
+}
+
+pub(super) async fn parked_record(conn: &mut Conn, key: &RowKey) -> Result<Option<ParkedRecord>> {
+    let mut filter = Filter::default();
+    filter.equal("slice", Some(key.slice));
+    filter.equal("sequence", Some(to_column(&key.sequence)));
+    filter.equal("no", Some(key.no));
+    Ok(row::all(&filter.query(conn, PARKED, "").await?, row::parked)?.pop())
+}
+
+pub(super) async fn letter_counts(conn: &mut Conn, wanted: &ParkedFilter) -> Result<Vec<LetterCount>> {
+    let wanted = ParkedFilter { failed: true, after: None, ..wanted.clone() };
+    let sql =
+        "SELECT fingerprint, class, code, count(*), count(DISTINCT (slice, sequence)), min(parked_ms), max(changed_ms)
+               FROM parked_record";
+    let order = format!(
+        "GROUP BY fingerprint, class, code ORDER BY count(*) DESC, code, fingerprint NULLS FIRST LIMIT {}",
+        bound(wanted.limit)
+    );
+    row::all(&parked_filter(&wanted).query(conn, sql, &order).await?, row::letter_count)
+}
+
+pub(super) async fn audit_page(conn: &mut Conn, from_seq: i64, limit: usize) -> Result<Vec<AuditRow>> {
+    let mut filter = Filter::default();
+    filter.compare("seq", ">=", Some(from_seq));
+    let sql = "SELECT seq, at_ms, actor, action, subject, reason, before, after, hash FROM audit";
+    row::all(&filter.query(conn, sql, &format!("ORDER BY seq LIMIT {}", bound(limit))).await?, row::audit)
 }
 
 pub(super) fn bound(limit: usize) -> i64 {
@@ -135,20 +190,29 @@ pub(super) fn bound(limit: usize) -> i64 {
 
 /// Conditions that a person chose: a statement of its own for each combination, so that each finds its index.
 #[derive(Default)]
-struct Filter<'a> {
-    conditions: Vec<String>,
+pub(super) struct Filter<'a> {
+    pub(super) conditions: Vec<String>,
     params: Vec<Box<dyn ToSql + Sync + Send + 'a>>,
 }
 
 impl<'a> Filter<'a> {
-    fn equal(&mut self, column: &str, value: Option<impl ToSql + Sync + Send + 'a>) {
+    pub(super) fn equal(&mut self, column: &str, value: Option<impl ToSql + Sync + Send + 'a>) {
+        self.compare(column, "=", value);
+    }
+
+    pub(super) fn compare(&mut self, column: &str, how: &str, value: Option<impl ToSql + Sync + Send + 'a>) {
         if let Some(value) = value {
-            self.params.push(Box::new(value));
-            self.conditions.push(format!("{column} = ${}", self.params.len()));
+            let place = self.place(value);
+            self.conditions.push(format!("{column} {how} ({place})"));
         }
     }
 
-    async fn query(&self, conn: &Conn, select: &str, order: &str) -> Result<Vec<Row>> {
+    pub(super) fn place(&mut self, value: impl ToSql + Sync + Send + 'a) -> String {
+        self.params.push(Box::new(value));
+        format!("${}", self.params.len())
+    }
+
+    pub(super) async fn query(&self, conn: &Conn, select: &str, order: &str) -> Result<Vec<Row>> {
         let filter = if self.conditions.is_empty() { "true".to_owned() } else { self.conditions.join(" AND ") };
         let params: Vec<&(dyn ToSql + Sync)> = self.params.iter().map(|p| -> &(dyn ToSql + Sync) { &**p }).collect();
         let sql = format!("{select} WHERE {filter} {order}");

@@ -3,7 +3,8 @@
 use super::error::convert;
 use super::text::from_column;
 use crate::codec;
-use crate::columns;
+use crate::columns::{self, FateRow};
+use crate::jobs::LetterCount;
 use crate::types::{
     AuditRow, DocumentKey, DocumentRow, IntentRow, NewAudit, ParkedRecord, ParkedSequence, Position, PublishedMark,
     StoredEntry, TimerRow,
@@ -123,7 +124,30 @@ pub(super) fn parked(c: &mut Columns<'_>) -> Result<ParkedRecord> {
         uid: c.value::<Option<Uuid>>()?.map(uid),
         hash: PayloadHash(c.value()?),
         parked_ms: c.value()?,
-        fate: columns::fate(c.value()?, c.value()?, c.value()?, c.value()?, c.value()?, c.value()?, c.value()?)?,
+        fate: columns::fate(FateRow {
+            state: c.value()?,
+            failure: c.value()?,
+            attempts: c.value()?,
+            refusals: c.value()?,
+            receipts: c.value()?,
+            unknown: c.value()?,
+            changed_ms: c.value()?,
+            version: c.value()?,
+            fingerprint: c.value()?,
+            edit: c.value()?,
+        })?,
+    })
+}
+
+pub(super) fn letter_count(c: &mut Columns<'_>) -> Result<LetterCount> {
+    Ok(LetterCount {
+        fingerprint: c.value()?,
+        class: columns::class(c.value()?)?,
+        code: c.text()?,
+        rows: c.value::<i64>()?.unsigned_abs(),
+        sequences: c.value::<i64>()?.unsigned_abs(),
+        first_ms: c.value()?,
+        last_ms: c.value()?,
     })
 }
 

@@ -181,7 +181,7 @@ async fn change(transaction: &Transaction<'_>, slice: i32, sql: &str, params: &[
 }
 
 /// One writer at a time: the chain has one end.
-async fn append_audit(transaction: &Transaction<'_>, schema: &str, audit: &NewAudit) -> Result<()> {
+pub(super) async fn append_audit(transaction: &Transaction<'_>, schema: &str, audit: &NewAudit) -> Result<()> {
     let lock = "SELECT pg_advisory_xact_lock($1)";
     transaction.execute(lock, &[&lock_number(schema, "audit")]).await.map_err(|e| convert(&e))?;
     let last = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT $1";
@@ -198,4 +198,10 @@ async fn append_audit(transaction: &Transaction<'_>, schema: &str, audit: &NewAu
         .await
         .map_err(|e| convert(&e))?;
     Ok(())
+}
+
+pub(super) async fn add_audit(conn: &mut Conn, schema: &str, audit: &NewAudit) -> Result<()> {
+    let transaction = conn.client.transaction().await.map_err(|e| convert(&e))?;
+    append_audit(&transaction, schema, audit).await?;
+    transaction.commit().await.map_err(|e| convert(&e))
 }

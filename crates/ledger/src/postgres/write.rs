@@ -80,22 +80,26 @@ const SEQUENCE_REMOVALS: &str = "
 
 const PARKED_INSERTS: &str = r#"
     INSERT INTO parked_record (slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value, headers, uid, hash,
-        parked_ms, needed_ms, state, failure, attempts, refusals, receipts, unknown, changed_ms)
+        parked_ms, needed_ms, state, failure, attempts, refusals, receipts, unknown, changed_ms, version, fingerprint, class,
+        code, edit)
     SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bytea[],
         $9::bytea[], $10::bytea[], $11::uuid[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::text[],
-        $17::int[], $18::int[], $19::text[], $20::text[], $21::bigint[])"#;
+        $17::int[], $18::int[], $19::text[], $20::text[], $21::bigint[], $22::int[], $23::text[], $24::text[], $25::text[],
+        $26::bytea[])"#;
 
 /// Breaks the transaction like the fence does if a record is not there.
 pub(super) const PARKED_UPDATES: &str = "
     WITH changed AS (
         UPDATE parked_record p SET state = d.state, failure = d.failure, attempts = d.attempts, refusals = d.refusals,
-            receipts = d.receipts, unknown = d.unknown, changed_ms = d.changed_ms
+            receipts = d.receipts, unknown = d.unknown, changed_ms = d.changed_ms, version = d.version,
+            fingerprint = d.fingerprint, class = d.class, code = d.code, edit = d.edit
         FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::int[], $7::int[], $8::text[],
-            $9::text[], $10::bigint[]) AS d(slice, sequence, no, state, failure, attempts, refusals, receipts, unknown,
-            changed_ms)
+            $9::text[], $10::bigint[], $11::int[], $12::text[], $13::text[], $14::text[], $15::bytea[])
+            AS d(slice, sequence, no, state, failure, attempts, refusals, receipts, unknown, changed_ms, version, fingerprint,
+                class, code, edit)
         WHERE p.slice = d.slice AND p.sequence = d.sequence AND p.no = d.no
         RETURNING 1)
-    SELECT 1 / (count(*) = $11::bigint)::int FROM changed";
+    SELECT 1 / (count(*) = $16::bigint)::int FROM changed";
 
 const INTENT_PUTS: &str = "
     INSERT INTO intent (slice, effect_key, sequence, entity, state, attempts, code, reason, since_ms)
@@ -116,6 +120,24 @@ const TIMER_SETS: &str = "
 const TIMER_CLEARS: &str = "
     DELETE FROM timer t USING unnest($1::int[], $2::text[]) AS d(slice, id) WHERE t.slice = d.slice AND t.id = d.id";
 
+const ITEMS: &str = "
+    UPDATE job_item i SET state = d.state, ended = d.ended, code = d.code, fingerprint = d.fingerprint,
+        prediction = d.prediction, note = d.note, changed_ms = d.changed_ms, holds = false
+    FROM unnest($1::text[], $2::int[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::text[], $11::bigint[])
+        AS d(job, slice, sequence, no, state, ended, code, fingerprint, prediction, note, changed_ms)
+    WHERE i.job = d.job AND i.slice = d.slice AND i.sequence = d.sequence AND i.no = d.no
+        AND i.state IN ('pending', 'released')";
+
+const JOB_STOPS: &str = "
+    WITH stopped AS (
+        UPDATE job SET course = 'stopped', stopped = d.reason, updated_ms = d.at_ms
+        FROM unnest($1::text[], $2::text[], $3::bigint[]) AS d(id, reason, at_ms)
+        WHERE job.id = d.id AND job.course IN ('live', 'paused')
+        RETURNING job.id, d.at_ms)
+    UPDATE job_item i SET state = 'released', holds = false, changed_ms = s.at_ms
+    FROM stopped s WHERE i.job = s.id AND i.state = 'pending'";
+
 /// All that a commit writes, the fence first.
 pub(super) fn statements<'a>(batches: &[&'a SliceCommit], rows: &'a Rows<'a>) -> Vec<Write<'a>> {
     let mut writes = vec![fence(batches), journal(batches)];
@@ -123,6 +145,7 @@ pub(super) fn statements<'a>(batches: &[&'a SliceCommit], rows: &'a Rows<'a>) ->
     writes.extend(things(rows));
     writes.extend(parking(rows));
     writes.extend(waiting(rows));
+    writes.extend(jobs(rows));
     writes
 }
 
@@ -297,20 +320,27 @@ fn parked_updates<'a>(rows: &'a Rows<'a>) -> Vec<Param<'a>> {
     params
 }
 
-/// state, failure, attempts, refusals, receipts, unknown, changed_ms
-fn fate_columns<'a>(columns: Vec<FateColumns>, fates: impl Iterator<Item = &'a ParkedFate>) -> [Param<'static>; 7] {
+/// state, failure, attempts, refusals, receipts, unknown, changed_ms, version, fingerprint, class, code, edit
+fn fate_columns<'a>(columns: Vec<FateColumns>, fates: impl Iterator<Item = &'a ParkedFate>) -> [Param<'a>; 12] {
     let (mut attempts, mut refusals, mut changed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut versions, mut fingerprints) = (Vec::new(), Vec::new());
     for fate in fates {
         attempts.push(fate.attempts);
         refusals.push(fate.refusals);
         changed.push(fate.changed_ms);
+        versions.push(fate.version);
+        fingerprints.push(optional(fate.fingerprint.as_ref()));
     }
     let states: Vec<&'static str> = columns.iter().map(|f| f.state).collect();
+    let classes: Vec<Option<&'static str>> = columns.iter().map(|f| f.class).collect();
     let (mut failures, mut receipts, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut codes, mut edits) = (Vec::new(), Vec::new());
     for fate in columns {
         failures.push(fate.failure);
         receipts.push(fate.receipts);
         unknown.push(fate.unknown);
+        codes.push(fate.code.map(|code| to_column(&code).into_owned()));
+        edits.push(fate.edit);
     }
     [
         Box::new(states),
@@ -320,6 +350,11 @@ fn fate_columns<'a>(columns: Vec<FateColumns>, fates: impl Iterator<Item = &'a P
         Box::new(receipts),
         Box::new(unknown),
         Box::new(changed),
+        Box::new(versions),
+        Box::new(fingerprints),
+        Box::new(classes),
+        Box::new(codes),
+        Box::new(edits),
     ]
 }
 
@@ -351,6 +386,34 @@ fn waiting<'a>(rows: &'a Rows<'a>) -> impl Iterator<Item = Write<'a>> {
     });
     let timer_clears = some(TIMER_CLEARS, &rows.timer_clears, || removal(&rows.timer_clears));
     intent_puts.into_iter().chain(intent_removals).chain(timer_sets).chain(timer_clears)
+}
+
+fn jobs<'a>(rows: &'a Rows<'a>) -> impl Iterator<Item = Write<'a>> {
+    let items = some(ITEMS, &rows.items, || {
+        let all = &rows.items;
+        vec![
+            column(all, |(_, i)| to_column(&i.job)),
+            column(all, |(slice, _)| *slice),
+            column(all, |(_, i)| to_column(&i.sequence)),
+            column(all, |(_, i)| i.no),
+            column(all, |(_, i)| i.result.state.as_str()),
+            column(all, |(_, i)| i.result.ended.map(|state| state.as_str())),
+            column(all, |(_, i)| optional(i.result.code.as_ref())),
+            column(all, |(_, i)| optional(i.result.fingerprint.as_ref())),
+            column(all, |(_, i)| i.result.prediction.map(|kind| kind.as_str())),
+            column(all, |(_, i)| optional(i.result.note.as_ref())),
+            column(all, |(_, i)| i.result.changed_ms),
+        ]
+    });
+    let stops = some(JOB_STOPS, &rows.job_stops, || {
+        let all = &rows.job_stops;
+        vec![
+            column(all, |(_, s)| to_column(&s.job)),
+            column(all, |(_, s)| to_column(&s.reason)),
+            column(all, |(at_ms, _)| *at_ms),
+        ]
+    });
+    items.into_iter().chain(stops)
 }
 
 pub(super) fn uuid(uid: Uid) -> Uuid {

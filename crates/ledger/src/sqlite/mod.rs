@@ -4,6 +4,7 @@
 //! that the command line reads while a service writes, and a second process of the same service may write too.
 
 mod error;
+mod jobs;
 mod prune;
 mod read;
 mod row;
@@ -13,6 +14,7 @@ mod worker;
 mod write;
 
 use crate::batch;
+use crate::jobs::{Creation, ItemFilter, Job, JobAction, JobFilter, JobItem, LetterCount, LetterGroup, NewJob, RowKey};
 use crate::types::{
     AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
     ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
@@ -145,6 +147,60 @@ impl Ledger for SqliteLedger {
     async fn set_stopped(&self, slice: i32, reason: Option<&str>, audit: &NewAudit) -> Result<()> {
         let (reason, audit) = (reason.map(str::to_owned), audit.clone());
         self.writer.run(move |connection| slices::set_stopped(connection, slice, reason.as_deref(), &audit)).await
+    }
+
+    async fn parked_record(&self, row: &RowKey) -> Result<Option<ParkedRecord>> {
+        let row = row.clone();
+        self.read(move |connection| read::parked_record(connection, &row)).await
+    }
+
+    async fn letter_counts(&self, filter: &ParkedFilter) -> Result<Vec<LetterCount>> {
+        let filter = filter.clone();
+        self.read(move |connection| read::letter_counts(connection, &filter)).await
+    }
+
+    async fn letter_groups(&self) -> Result<Vec<LetterGroup>> {
+        self.read(|connection| jobs::groups(connection)).await
+    }
+
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>> {
+        let filter = filter.clone();
+        self.read(move |connection| jobs::list(connection, &filter)).await
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<Job>> {
+        let id = id.to_owned();
+        self.read(move |connection| jobs::job(connection, &id)).await
+    }
+
+    async fn job_items(&self, id: &str, filter: &ItemFilter) -> Result<Vec<JobItem>> {
+        let (id, filter) = (id.to_owned(), filter.clone());
+        self.read(move |connection| jobs::items(connection, &id, &filter)).await
+    }
+
+    async fn audit_page(&self, from_seq: i64, limit: usize) -> Result<Vec<AuditRow>> {
+        self.read(move |connection| read::audit_page(connection, from_seq, limit)).await
+    }
+
+    async fn create_job(&self, job: &NewJob, audit: &NewAudit) -> Result<Creation> {
+        crate::jobs::check(job)?;
+        let (job, audit) = (job.clone(), audit.clone());
+        self.writer.run(move |connection| jobs::create(connection, &job, &audit)).await
+    }
+
+    async fn set_job(&self, id: &str, action: JobAction, audit: &NewAudit) -> Result<Job> {
+        let (id, audit) = (id.to_owned(), audit.clone());
+        self.writer.run(move |connection| jobs::set(connection, &id, action, &audit)).await
+    }
+
+    async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()> {
+        let (group, audit) = (group.clone(), audit.clone());
+        self.writer.run(move |connection| jobs::put_group(connection, &group, &audit)).await
+    }
+
+    async fn append_audit(&self, audit: &NewAudit) -> Result<()> {
+        let audit = audit.clone();
+        self.writer.run(move |connection| slices::add_audit(connection, &audit)).await
     }
 
     async fn prune(&self, before_ms: Millis) -> Result<Millis> {

@@ -3,10 +3,11 @@
 use super::error::convert;
 use crate::Result;
 use crate::codec;
-use crate::columns;
+use crate::columns::{self, FateRow};
+use crate::jobs::LetterCount;
 use crate::types::{
-    AuditRow, DocumentKey, DocumentRow, IntentRow, NewAudit, ParkedRecord, ParkedSequence, Position, PublishedMark,
-    StoredEntry, TimerRow,
+    AuditRow, DocumentKey, DocumentRow, IntentRow, NewAudit, ParkedFate, ParkedRecord, ParkedSequence, Position,
+    PublishedMark, StoredEntry, TimerRow,
 };
 use bytes::Bytes;
 use events::{PayloadHash, Uid};
@@ -133,15 +134,39 @@ pub(super) fn parked(c: &mut Columns<'_, '_>) -> Result<ParkedRecord> {
         uid: c.value::<Option<[u8; 16]>>()?.map(Uid),
         hash: PayloadHash(c.value()?),
         parked_ms: c.value()?,
-        fate: columns::fate(
-            &c.value::<String>()?,
-            c.value::<Option<String>>()?.as_deref(),
-            c.value()?,
-            c.value()?,
-            &c.value::<String>()?,
-            &c.value::<String>()?,
-            c.value()?,
-        )?,
+        fate: fate(c)?,
+    })
+}
+
+fn fate(c: &mut Columns<'_, '_>) -> Result<ParkedFate> {
+    let (state, failure): (String, Option<String>) = (c.value()?, c.value()?);
+    let (attempts, refusals) = (c.value()?, c.value()?);
+    let (receipts, unknown): (String, String) = (c.value()?, c.value()?);
+    let (changed_ms, version, fingerprint) = (c.value()?, c.value()?, c.value()?);
+    let edit: Option<Vec<u8>> = c.value()?;
+    columns::fate(FateRow {
+        state: &state,
+        failure: failure.as_deref(),
+        attempts,
+        refusals,
+        receipts: &receipts,
+        unknown: &unknown,
+        changed_ms,
+        version,
+        fingerprint,
+        edit: edit.as_deref(),
+    })
+}
+
+pub(super) fn letter_count(c: &mut Columns<'_, '_>) -> Result<LetterCount> {
+    Ok(LetterCount {
+        fingerprint: c.value()?,
+        class: columns::class(&c.value::<String>()?)?,
+        code: c.value()?,
+        rows: c.value::<i64>()?.unsigned_abs(),
+        sequences: c.value::<i64>()?.unsigned_abs(),
+        first_ms: c.value()?,
+        last_ms: c.value()?,
     })
 }
 

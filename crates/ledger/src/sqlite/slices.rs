@@ -10,7 +10,7 @@ use crate::types::{IntentRow, NewAudit, Position, PublishedMark, SliceStatus, Ta
 use crate::{Error, Result};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-fn begin(connection: &mut Connection) -> Result<Transaction<'_>> {
+pub(super) fn begin(connection: &mut Connection) -> Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(convert)
 }
 
@@ -122,7 +122,7 @@ pub(super) fn set_stopped(
     transaction.commit().map_err(convert)
 }
 
-fn append_audit(connection: &Connection, audit: &NewAudit) -> Result<()> {
+pub(super) fn append_audit(connection: &Connection, audit: &NewAudit) -> Result<()> {
     let last = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT ?1";
     let last: Option<(i64, String)> = first(connection, last, [bound(1)], |c| Ok((c.value()?, c.value()?)))?;
     let row = chain(last.as_ref().map(|(seq, hash)| (*seq, hash.as_str())), audit);
@@ -140,4 +140,10 @@ fn append_audit(connection: &Connection, audit: &NewAudit) -> Result<()> {
         row.hash
     ];
     change(connection, sql, values).map(drop)
+}
+
+pub(super) fn add_audit(connection: &mut Connection, audit: &NewAudit) -> Result<()> {
+    let transaction = begin(connection)?;
+    append_audit(&transaction, audit)?;
+    transaction.commit().map_err(convert)
 }

@@ -36,6 +36,8 @@ impl Encoded {
             closed_entry: batch.closed_entry,
             published: batch.published.clone(),
             stopped: batch.stopped.clone(),
+            items: batch.items.clone(),
+            job_stops: batch.job_stops.clone(),
         };
         Self { batch: rest, body: codec::encode(&batch.body), publishes: publishes_column(&batch.body) }
     }
@@ -66,6 +68,7 @@ pub(super) fn commit(connection: &mut Connection, batches: &[Encoded]) -> Result
     write_parked(&transaction, &rows)?;
     write_intents(&transaction, &rows)?;
     write_timers(&transaction, &rows)?;
+    super::jobs::write(&transaction, &rows)?;
     transaction.commit().map_err(convert)?;
     Ok(outcomes)
 }
@@ -180,8 +183,9 @@ fn write_parked(c: &Connection, rows: &Rows<'_>) -> Result<()> {
 fn insert_parked(c: &Connection, record: &ParkedRecord) -> Result<()> {
     let sql = r#"INSERT INTO parked_record (slice, sequence, no, topic, partition, "offset", timestamp_ms, key, value,
             headers, uid, hash, parked_ms, needed_ms, state, failure, attempts, refusals, receipts, unknown,
-            changed_ms)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+            changed_ms, version, fingerprint, class, code, edit)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
+            ?24, ?25, ?26)
         ON CONFLICT DO NOTHING"#;
     let fate = FateColumns::of(&record.fate);
     let values = params![
@@ -205,7 +209,12 @@ fn insert_parked(c: &Connection, record: &ParkedRecord) -> Result<()> {
         record.fate.refusals,
         fate.receipts,
         fate.unknown,
-        record.fate.changed_ms
+        record.fate.changed_ms,
+        record.fate.version,
+        record.fate.fingerprint,
+        fate.class,
+        fate.code,
+        fate.edit
     ];
     match change(c, sql, values)? {
         0 => Err(batch::taken(record.slice, &record.sequence, record.no)),
@@ -215,7 +224,7 @@ fn insert_parked(c: &Connection, record: &ParkedRecord) -> Result<()> {
 
 fn update_parked(c: &Connection, slice: i32, sequence: &str, no: i64, fate: &ParkedFate) -> Result<usize> {
     let sql = "UPDATE parked_record SET state = ?4, failure = ?5, attempts = ?6, refusals = ?7, receipts = ?8,
-        unknown = ?9, changed_ms = ?10 WHERE slice = ?1 AND sequence = ?2 AND no = ?3";
+        unknown = ?9, changed_ms = ?10, version = ?11, fingerprint = ?12, class = ?13, code = ?14, edit = ?15 WHERE slice = ?1 AND sequence = ?2 AND no = ?3";
     let columns = FateColumns::of(fate);
     let values = params![
         slice,
@@ -227,7 +236,12 @@ fn update_parked(c: &Connection, slice: i32, sequence: &str, no: i64, fate: &Par
         fate.refusals,
         columns.receipts,
         columns.unknown,
-        fate.changed_ms
+        fate.changed_ms,
+        fate.version,
+        fate.fingerprint,
+        columns.class,
+        columns.code,
+        columns.edit
     ];
     change(c, sql, values)
 }

@@ -72,6 +72,9 @@ pub fn fate(state: ParkedState) -> ParkedFate {
         receipts: BTreeMap::from([("effect/1".to_owned(), "{\"id\":\"7\"}".to_owned())]),
         unknown: vec!["effect/2".into()],
         changed_ms: TODAY,
+        version: 2,
+        fingerprint: Some("v1:00ff".into()),
+        edit: None,
     }
 }
 

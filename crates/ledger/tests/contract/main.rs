@@ -4,6 +4,7 @@ mod builders;
 mod commit;
 mod faults;
 mod horizon;
+mod jobs;
 mod kills;
 mod migrations;
 mod model;
@@ -53,6 +54,16 @@ contract! {
     parking::a_number_is_taken_once_and_only_an_existing_record_changes,
     parking::sequences_are_put_changed_and_removed,
     parking::filters_find_parked_records,
+    parking::letters_are_selected_counted_and_paged,
+    jobs::a_job_freezes_its_items_and_is_created_once,
+    jobs::a_row_is_held_by_one_job_and_a_prediction_holds_none,
+    jobs::jobs_at_once_never_share_a_row,
+    jobs::rows_that_are_not_what_people_saw_are_named,
+    jobs::jobs_that_no_caller_should_create_are_misuse,
+    jobs::a_job_is_what_its_items_are,
+    jobs::jobs_are_paused_resumed_and_cancelled_on_the_record,
+    jobs::a_stop_rule_ends_a_job_in_a_commit,
+    jobs::groups_of_letters_are_put_on_the_record,
     operate::an_accepted_position_fences_the_owner_and_a_stop_does_not,
     operate::every_operation_is_chained_in_the_audit,
     operate::operators_at_once_make_one_chain,

@@ -32,6 +32,14 @@ pub async fn parked_records_read_back_byte_for_byte(stage: Stage) {
         receipts: Default::default(),
         unknown: Vec::new(),
         changed_ms: -1,
+        version: 0,
+        fingerprint: None,
+        edit: Some(Box::new(Edit {
+            number: 2,
+            job: "j\0".into(),
+            value: None,
+            headers: Headers(vec![("ce_id".into(), blob(b"1#edit-2"))]),
+        })),
     };
     ledger.commit(&[SliceCommit { parked: inserts(&records), ..batch(0, 1, 1) }]).await.unwrap();
     assert_eq!(ledger.parked_page(0, "s", i64::MIN, 10).await.unwrap(), records);
@@ -140,8 +148,56 @@ pub async fn filters_find_parked_records(stage: Stage) {
     assert_eq!(find(all.clone()).await, [of(0, "a", 1), of(1, "a", 1), of(0, "b", 2), of(0, "a", 3)]);
     assert_eq!(find(ParkedFilter { limit: 1, ..all.clone() }).await, [of(0, "a", 1)]);
     assert_eq!(find(ParkedFilter { slice: Some(1), ..all.clone() }).await, [of(1, "a", 1)]);
-    assert_eq!(find(ParkedFilter { state: Some(ParkedState::Discarded), ..all.clone() }).await, [of(0, "b", 2)]);
+    assert_eq!(find(ParkedFilter { states: vec![ParkedState::Discarded], ..all.clone() }).await, [of(0, "b", 2)]);
     assert_eq!(find(ParkedFilter { uid: Some(untimed(3)), ..all.clone() }).await, [of(0, "a", 3)]);
-    let narrow = ParkedFilter { slice: Some(0), sequence: Some("a".into()), state: Some(ParkedState::Waiting), ..all };
+    let narrow = ParkedFilter { slice: Some(0), sequence: Some("a".into()), states: vec![ParkedState::Waiting], ..all };
     assert_eq!(find(narrow).await, [of(0, "a", 1), of(0, "a", 3)]);
+}
+
+pub async fn letters_are_selected_counted_and_paged(stage: Stage) {
+    let ledger = stage.ledger().await;
+    ledger.take_over(0, "me").await.unwrap();
+    let mut rows: Vec<_> = (1..=7).map(|no| parked(0, if no < 4 { "a" } else { "b" }, no)).collect();
+    rows[1].fate = ParkedFate { failure: None, fingerprint: None, ..rows[1].fate.clone() };
+    rows[2].fate.fingerprint = Some("v1:other".into());
+    rows[3].fate.failure = Some(failure::Failure::bug("PANIC", "broken"));
+    (rows[4].topic, rows[4].key) = ("order.v1".into(), Some(bytes::Bytes::from_static(b"\0key")));
+    rows[5].fate.attempts = 9;
+    ledger.commit(&[SliceCommit { parked: inserts(&rows), ..batch(0, 1, 1) }]).await.unwrap();
+    let all = ParkedFilter { limit: 10, ..ParkedFilter::default() };
+    let find = async |filter: ParkedFilter| {
+        ledger.parked_records(&filter).await.unwrap().into_iter().map(|row| row.no).collect::<Vec<_>>()
+    };
+    let wanted = |change: fn(&mut ParkedFilter)| {
+        let mut filter = all.clone();
+        change(&mut filter);
+        filter
+    };
+    assert_eq!(find(wanted(|f| f.failed = true)).await, [1, 3, 4, 5, 6, 7]);
+    assert_eq!(find(wanted(|f| f.class = Some(failure::Class::Bug))).await, [4]);
+    assert_eq!(find(wanted(|f| f.code = Some("PANIC".into()))).await, [4]);
+    assert_eq!(find(wanted(|f| f.fingerprint = Some("v1:other".into()))).await, [3]);
+    assert_eq!(find(wanted(|f| f.topic = Some("order.v1".into()))).await, [5]);
+    assert_eq!(find(wanted(|f| f.key = Some(bytes::Bytes::from_static(b"\0key")))).await, [5]);
+    assert_eq!(find(wanted(|f| f.min_attempts = Some(2))).await, [6]);
+    assert_eq!(find(wanted(|f| (f.since_ms, f.until_ms) = (Some(TODAY + 2), Some(TODAY + 4)))).await, [2, 3]);
+    let both = wanted(|f| f.states = vec![ParkedState::Waiting, ParkedState::Applied]);
+    assert_eq!(find(both).await, [1, 2, 3, 4, 5, 6, 7]);
+    let mut page = ParkedFilter { limit: 3, ..all.clone() };
+    let mut seen = Vec::new();
+    loop {
+        let rows = ledger.parked_records(&page).await.unwrap();
+        let Some(last) = rows.last() else { break };
+        page.after = Some(ParkedCursor::of(last));
+        seen.extend(rows.iter().map(|row| row.no));
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7]);
+    let counts = ledger.letter_counts(&all).await.unwrap();
+    let shown = counts.iter().map(|c| (c.fingerprint.as_deref(), &*c.code, c.rows, c.sequences)).collect::<Vec<_>>();
+    let (usual, other) = (Some("v1:00ff"), Some("v1:other"));
+    assert_eq!(shown, [(usual, "PERIOD_CLOSED", 4, 2), (usual, "PANIC", 1, 1), (other, "PERIOD_CLOSED", 1, 1)]);
+    assert_eq!((counts[0].first_ms, counts[0].last_ms), (TODAY + 1, TODAY));
+    let key = RowKey { slice: 0, sequence: "b".into(), no: 5 };
+    assert_eq!(ledger.parked_record(&key).await.unwrap().as_ref(), Some(&rows[4]));
+    assert_eq!(ledger.parked_record(&RowKey { no: 99, ..key }).await.unwrap(), None);
 }

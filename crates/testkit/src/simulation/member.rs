@@ -4,9 +4,9 @@
 use super::topic::Log;
 use consumer::{
     Handler,
-    machine::{Arrived, Call, Input, Machine, Output, Returned},
+    machine::{Arrived, Call, Input, Machine, Output, Returned, RowRequest},
 };
-use ledger::{CommitOutcome, LoadRequest, Loaded, Outgoing, ParkedRecord, PublishedMark, SliceCommit};
+use ledger::{CommitOutcome, Job, LoadRequest, Loaded, Outgoing, ParkedRecord, PublishedMark, RowKey, SliceCommit};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -20,6 +20,10 @@ pub struct Member<H: Handler> {
     pub loaded: Option<Loaded>,
     pub read_pages: Vec<(Arc<str>, Vec<ParkedRecord>)>,
     pub commit: Option<SliceCommit>,
+    /// Asked for by jobs, and what the machine was told of them last.
+    pub items: Vec<(String, Option<RowKey>, usize)>,
+    pub rows: Vec<RowRequest>,
+    pub jobs_told: Vec<Job>,
     /// The ledger's answer to a commit that is done.
     pub committed: Option<CommitOutcome>,
     pub calls: Vec<Call<H::Effect>>,
@@ -46,6 +50,9 @@ impl<H: Handler> Member<H> {
             loaded: None,
             read_pages: Vec::new(),
             commit: None,
+            items: Vec::new(),
+            rows: Vec::new(),
+            jobs_told: Vec::new(),
             committed: None,
             calls: Vec::new(),
             answers: Vec::new(),
@@ -66,6 +73,8 @@ impl<H: Handler> Member<H> {
                     assert!(self.load.replace(request).is_none(), "a second load while one is outstanding");
                 }
                 Output::LoadParked { sequence, from_no, limit } => self.pages.push((sequence, from_no, limit)),
+                Output::LoadJobItems { job, after, limit } => self.items.push((job, after, limit)),
+                Output::LoadRow(request) => self.rows.push(request),
                 Output::Commit(commit) => {
                     let free = self.committed.is_none() && self.commit.replace(*commit).is_none();
                     assert!(free, "a second commit while one is outstanding");
@@ -108,6 +117,8 @@ impl<H: Handler> Member<H> {
             || !self.calls.is_empty()
             || !self.answers.is_empty()
             || !self.publish.is_empty()
+            || !self.items.is_empty()
+            || !self.rows.is_empty()
             || !self.acknowledgements.is_empty()
     }
 }

@@ -67,6 +67,9 @@ pub struct Case<H: Handler> {
     pub rule: Rule<H::Effect>,
     /// Whether people try what was refused again when everything else is done: once in vain, then with the rule taken away.
     pub is_looked_after: bool,
+    /// Whether these people work by jobs: what is refused is predicted and retried by jobs, with pauses and cancellations while there are
+    /// faults, and what is refused for good in the end is given up.
+    pub by_jobs: bool,
     pub money: Option<Money<H>>,
     /// Whether waiting events are coalesced, so that only the last effect of each entity is the same in every run.
     pub coalesces: bool,
@@ -75,7 +78,7 @@ pub struct Case<H: Handler> {
 impl<H: Handler> Case<H> {
     pub fn new(handler: H, events: Vec<SimEvent<H::Event>>) -> Self {
         let handler = Arc::new(handler);
-        Self { handler, events, rule: |_| None, is_looked_after: false, money: None, coalesces: false }
+        Self { handler, events, rule: |_| None, is_looked_after: false, by_jobs: false, money: None, coalesces: false }
     }
 
     /// The same with some of its events only.
@@ -86,6 +89,7 @@ impl<H: Handler> Case<H> {
             events,
             rule: self.rule,
             is_looked_after: self.is_looked_after,
+            by_jobs: self.by_jobs,
             money: self.money,
             coalesces: self.coalesces,
         }

@@ -4,6 +4,7 @@ mod end;
 mod faults;
 mod moves;
 mod people;
+mod redrive;
 mod takeover;
 
 pub use end::{End, Outcome};
@@ -51,6 +52,7 @@ pub struct World<'a, H: Handler> {
     gate_closed: bool,
     faults_left: u32,
     people_began: bool,
+    jobs_made: u32,
     reread: Option<end::Before>,
     sometimes: Sometimes,
     /// What the world itself saw: crashes and what they cost.
@@ -64,7 +66,10 @@ const SLICE: i32 = 0;
 
 impl<'a, H: Handler> World<'a, H> {
     #[must_use]
-    pub fn new(case: &'a Case<H>, options: Options, seed: u64) -> Self {
+    pub fn new(case: &'a Case<H>, mut options: Options, seed: u64) -> Self {
+        // A row that waits lets the one it waits for go first, each time it is tried: how often people try it is the schedule's doing
+        // then, and each refusal is told.
+        options.disorder &= !case.by_jobs;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let log = publish(&case.events, &options, &mut rng);
         Self {
@@ -83,6 +88,7 @@ impl<'a, H: Handler> World<'a, H> {
             furthest: BTreeMap::new(),
             gate_closed: false,
             people_began: false,
+            jobs_made: 0,
             reread: None,
             sometimes: Sometimes::default(),
             seen: Vec::new(),

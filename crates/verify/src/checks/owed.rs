@@ -73,7 +73,8 @@ fn took_effect(input: &Input) -> bool {
             | ParkedState::LetterPending
             | ParkedState::DeadLettered
             | ParkedState::Discarded
-            | ParkedState::Skipped,
+            | ParkedState::Skipped
+            | ParkedState::Moved,
         ) => false,
         None => input.told.is_some_and(|told| matches!(told.first, Disposition::Applied | Disposition::Superseded)),
     }

@@ -127,6 +127,23 @@ impl Running {
     }
 }
 
+/// Control on this stack, which then tells where it is. Dropping it stops it.
+pub(super) async fn control(stack: &mut Stack, data: &Path) -> Result<control::Server> {
+    let services = super::super::SERVICES;
+    let (text, at) = devstack::services::control_toml(None, services, &stack.endpoints(), data)
+        .map_err(|error| Trouble::failed("STACK", error.to_string()))?;
+    let file = data.join("control.toml");
+    std::fs::write(&file, text).map_err(|error| Trouble::failed("DATA", format!("{}: {error}", file.display())))?;
+    let source = Source { file: Some(file), ..Source::default() };
+    let loaded = load::<Whole<control::ControlConfig>>(&source);
+    let config = loaded.map_err(|problems| Trouble::failed("CONFIG", problems.to_string()))?.config.own;
+    let app = control::app_of(&config, control::system_clock()).map_err(|error| Trouble::failed("CONTROL", error))?;
+    let server = control::serve(config.api.bind, Arc::new(app)).await;
+    let server = server.map_err(|error| Trouble::failed("CONTROL", format!("{}: {error}", config.api.bind)))?;
+    stack.announce(at);
+    Ok(server)
+}
+
 /// Whatever ends the demo: a runtime may not be waited for where others run.
 impl Drop for Running {
     fn drop(&mut self) {

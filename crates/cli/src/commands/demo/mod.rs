@@ -2,6 +2,7 @@
 //! killed without warning again and again; then everything is verified from the outside.
 
 mod inside;
+mod stuck;
 
 use super::{happened, verify};
 use crate::{
@@ -78,31 +79,37 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let scratch = Scratch::try_new("demo").map_err(|error| Trouble::failed("DATA", error.to_string()))?;
     let data = args.data.clone().unwrap_or_else(|| scratch.join("stack"));
     output.note("starting broker, registry, sandboxes and ledger in this process …");
-    let stack = Stack::start(StackConfig::new(Kind::Embedded, &data)).await.map_err(|error| stack_trouble(&error))?;
+    let mut stack =
+        Stack::start(StackConfig::new(Kind::Embedded, &data)).await.map_err(|error| stack_trouble(&error))?;
     let known = Known::of(Parts::from(stack.endpoints()));
     let mut services = [
         Running::start(Which::ErpSync, &stack, &data)?,
         Running::start(Which::CrmSync, &stack, &data)?,
         Running::start(Which::AnalyticsFeed, &stack, &data)?,
     ];
+    let control = inside::control(&mut stack, &data).await?;
     let (expected, kills) = publish_under_kills(args, &known, &mut services, output).await?;
-    let events = expected.records;
-    output.note(format!("{events} events published, {kills} kills; waiting until the rest is done …"));
+    output.note(format!("{} events published, {kills} kills; waiting until the rest is done …", expected.records));
     let all = [
         verify::sources(&known, "erp-sync").await?,
         verify::sources(&known, "crm-sync").await?,
         verify::sources(&known, "analytics-feed").await?,
     ];
     verify::wait(&all, PATIENCE, output).await?;
+    let producer = publish::start_producer(&known)?;
+    let (stuck, month) = stuck::leave(&known, &producer, &all, args.seed, PATIENCE, output).await?;
+    let events = expected.records + stuck;
+    verify::wait(&all, PATIENCE, output).await?;
     let report = verify::report(&all).await?;
     let [sources, crm, _] = &all;
     let shown = effects_outside(crm).await?;
-    let summary = Summary { shown, ..summarise(args, &expected, kills, sources, report).await? };
+    let summary = Summary { shown, ..summarise(args, (&expected, events), kills, sources, report).await? };
     let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
     output.answer(&answer(&summary));
     if !args.once {
-        stay(&data, output).await;
+        stay(&data, &month, output).await;
     }
+    drop(control);
     for service in services {
         service.drain().await;
     }
@@ -181,7 +188,7 @@ async fn send(producer: &Producer, chunk: Vec<Generated>, schemas: &publish::enc
 
 async fn summarise(
     args: &DemoArgs,
-    expected: &Expectations,
+    (expected, events): (&Expectations, u64),
     kills: u32,
     sources: &::verify::Sources,
     report: ::verify::Report,
@@ -205,7 +212,7 @@ async fn summarise(
     let effects = effects_outside(sources).await?;
     let happened =
         Happened { kinds: happened::kinds(expected), money: happened::money(expected), text: happened::told(expected) };
-    let (accounts, events) = (args.accounts, expected.records);
+    let accounts = args.accounts;
     Ok(Summary { accounts, events, happened, effects, shown: 0, kills, dead_letters, business_cases, verify: report })
 }
 
@@ -242,13 +249,15 @@ fn answer(summary: &Summary) -> Answer {
     Answer::fields(json!(summary)).said(text)
 }
 
-async fn stay(data: &std::path::Path, output: &Output) {
+async fn stay(data: &std::path::Path, month: &str, output: &Output) {
     let data = data.display();
     output.note(format!(
         "\nThe stack stays up until Ctrl-C. In another terminal, try:\n  \
          throughline status --data {data}\n  throughline status --data {data} --parked\n  \
          throughline generate --accounts 5 --seed 7 --publish --data {data}\n  throughline verify --data {data} --wait 1m\n  \
-         throughline trace --data {data} ACCOUNT"
+         throughline trace --data {data} ACCOUNT\n  \
+         throughline dlq groups --data {data}\n  throughline dlq ls --data {data} --class poison\n\
+         docs/operate/dead-letters.md is a tour of what is stuck; the period {month} is closed in the ERP."
     ));
     // Without signals the demo could only be killed, which is as good an end.
     let _ = tokio::signal::ctrl_c().await;

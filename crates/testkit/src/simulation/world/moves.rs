@@ -64,6 +64,9 @@ impl<H: Handler> World<'_, H> {
         if member.over.is_some() {
             return Ok(false);
         }
+        if self.case.by_jobs && self.rng.random_bool(0.15) && self.do_jobs(member)? {
+            return Ok(true);
+        }
         for _ in 0..KINDS {
             let kind = self.rng.random_range(0..KINDS);
             if self.move_kind(member, kind, is_zombie)? {
@@ -75,7 +78,7 @@ impl<H: Handler> World<'_, H> {
                 return Ok(true);
             }
         }
-        Ok(false)
+        if self.case.by_jobs { self.do_jobs(member) } else { Ok(false) }
     }
 
     fn move_kind(&mut self, member: &mut Member<H>, kind: usize, is_zombie: bool) -> Result<bool, String> {

@@ -27,6 +27,10 @@ impl<H: Handler> World<'_, H> {
             self.outside.mend();
             again = mended(&refused).collect();
         }
+        if self.case.by_jobs {
+            let heads = refused.iter().filter(|row| again.contains(row.sequence.as_str()) && class(row).is_some());
+            return self.act_by_jobs(heads.collect());
+        }
         self.note(|| format!("people try {again:?} again"));
         let Some(member) = &mut self.member else { return Ok(false) };
         for sequence in &again {

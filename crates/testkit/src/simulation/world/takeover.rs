@@ -88,7 +88,7 @@ impl<H: Handler> World<'_, H> {
     /// I9: what counts as dead-lettered has its letter in the topic, at any moment.
     fn letters_are_there(&self) -> Result<(), String> {
         let filter =
-            ParkedFilter { state: Some(ParkedState::DeadLettered), limit: usize::MAX, ..ParkedFilter::default() };
+            ParkedFilter { states: vec![ParkedState::DeadLettered], limit: usize::MAX, ..ParkedFilter::default() };
         let rows = now_or_never(self.ledger.parked_records(&filter)).map_err(|error| error.to_string())?;
         let letters: Vec<_> =
             self.published.values().flatten().filter_map(|(_, event)| record::letter_of(event)).collect();

@@ -1,0 +1,62 @@
+//! `throughline dlq`: what is stuck, why, and what to do about it. A client of control: it decides nothing itself.
+
+mod change;
+mod edit;
+mod look;
+mod selection;
+pub(crate) mod watch;
+
+use crate::{
+    exit::{Exit, Result},
+    output::Output,
+};
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqCommand {
+    /// Show letters grouped by cause: how many, keys, money at risk, since when, what people say of it
+    Groups(look::ListArgs),
+    /// List letters; of a topic that is not ours, dead letters as its tool wrote them
+    Ls(look::ListArgs),
+    /// Show one letter: why, what is in it, what waits behind it, what to do
+    Show(look::ShowArgs),
+    /// Follow new letters until Ctrl-C
+    Tail(look::ListArgs),
+    /// Count letters by one property
+    Stats(look::StatsArgs),
+    /// Write letters with headers and masked bodies, one JSON object a line
+    Export(look::ListArgs),
+    /// Say of a group that it is acknowledged, resolved, or archived until a date
+    Mark(look::MarkArgs),
+    /// Freeze letters, and what would happen to each, into a plan file; changes nothing
+    #[command(subcommand)]
+    Plan(change::PlanCommand),
+    /// Start the job of a plan file
+    Apply(change::ApplyArgs),
+    /// Process letters again: plan, confirm, apply
+    Retry(change::ChangeArgs),
+    /// Give letters up, with a reason; nothing is deleted
+    Discard(change::ChangeArgs),
+    /// Bring discarded letters back
+    Restore(change::ChangeArgs),
+    /// Change a decoded copy of one letter, checked against its schema; the original stays
+    Edit(edit::EditArgs),
+}
+
+pub(crate) async fn run(command: &DlqCommand, output: &Output) -> Result<Exit> {
+    match command {
+        DlqCommand::Groups(args) => look::groups(args, output).await,
+        DlqCommand::Ls(args) => look::list(args, output).await,
+        DlqCommand::Show(args) => look::show(args, output).await,
+        DlqCommand::Tail(args) => look::tail(args, output).await,
+        DlqCommand::Stats(args) => look::stats(args, output).await,
+        DlqCommand::Export(args) => look::export(args, output).await,
+        DlqCommand::Mark(args) => look::mark(args, output).await,
+        DlqCommand::Plan(command) => change::plan(command, output).await,
+        DlqCommand::Apply(args) => change::apply(args, output).await,
+        DlqCommand::Retry(args) => change::at_once("retry", args, output).await,
+        DlqCommand::Discard(args) => change::at_once("discard", args, output).await,
+        DlqCommand::Restore(args) => change::at_once("restore", args, output).await,
+        DlqCommand::Edit(args) => edit::run(args, output).await,
+    }
+}

@@ -1,0 +1,182 @@
+//! What a job does about one item, now that its row is known.
+
+use super::{LoadedRow, Phase, edit};
+use crate::handler::Handler;
+use crate::machine::{Arrived, Machine, lane::Lane};
+use failure::{Class, Failure};
+use ledger::{ItemResult, ItemState, JobItem, Millis, ParkedFate, ParkedRecord, ParkedState, RowKey, Verb};
+use std::sync::Arc;
+
+/// Sequences of one record that nobody could read begin so: they are no business key.
+pub(in crate::machine) fn is_alone(sequence: &str) -> bool {
+    sequence.starts_with('!')
+}
+
+impl<H: Handler> Machine<H> {
+    pub(super) fn act(&mut self, name: &Arc<str>, loaded: LoadedRow<H::Event>, now: Millis) {
+        let Some(flight) = self.jobs.flights.get(name) else { return };
+        let (verb, Some(item)) = (flight.verb, flight.items.front().cloned()) else { return };
+        let LoadedRow { item: key, row, head, passed, .. } = loaded;
+        let Some((row, arrived)) = row else { return self.settle(name, &key, ItemState::Changed, now) };
+        if let Some(result) = early(verb, &item, &row, now) {
+            return self.item_result(name, key.no, result, now);
+        }
+        let is_head = head == Some(key.no);
+        if self.jobs.flights.get(name).is_some_and(|flight| flight.tried == Some(key.no)) {
+            return self.settle(name, &key, ItemState::Blocked, now);
+        }
+        match verb {
+            Verb::Retry if !is_head => self.settle(name, &key, ItemState::Blocked, now),
+            Verb::Retry => self.try_item(name, row, arrived, now),
+            Verb::Edit => self.edit_item(name, &item, row, arrived, is_head, now),
+            Verb::Discard => self.discard_item(name, row, is_head, now),
+            Verb::Restore => self.restore_item(name, row, passed, now),
+            Verb::Predict => self.predict_item(name, row, arrived, is_head, now),
+        }
+    }
+
+    /// A result that says nothing more than its state.
+    pub(super) fn settle(&mut self, name: &Arc<str>, key: &RowKey, state: ItemState, now: Millis) {
+        self.item_result(name, key.no, ItemResult::new(state, now), now);
+    }
+
+    pub(super) fn refuse(&mut self, name: &Arc<str>, no: i64, code: &str, note: String, now: Millis) {
+        let result =
+            ItemResult { code: Some(code.to_owned()), note: Some(note), ..ItemResult::new(ItemState::Refused, now) };
+        self.item_result(name, no, result, now);
+    }
+
+    pub(super) fn phase(&mut self, name: &Arc<str>, phase: Phase<H>) {
+        if let Some(flight) = self.jobs.flights.get_mut(name) {
+            flight.phase = phase;
+        }
+    }
+
+    /// The head is tried as if it were due; its result comes with what becomes of it.
+    fn try_item(&mut self, name: &Arc<str>, row: ParkedRecord, arrived: Arrived<H::Event>, now: Millis) {
+        if is_alone(name) && arrived.event.is_ok() {
+            return self.move_home(name, row, &arrived, now);
+        }
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        Self::try_soon(&mut self.due, name, lane, now);
+        if let Some(flight) = self.jobs.flights.get_mut(name) {
+            (flight.phase, flight.tried) = (Phase::Trying, Some(row.no));
+        }
+    }
+
+    fn edit_item(
+        &mut self,
+        name: &Arc<str>,
+        item: &JobItem,
+        mut row: ParkedRecord,
+        arrived: Arrived<H::Event>,
+        is_head: bool,
+        now: Millis,
+    ) {
+        let no = row.no;
+        if !edit::is_in_place(&row, &item.job) {
+            let event = match &arrived.event {
+                Ok(event) => event,
+                Err(failure) => return self.refuse(name, no, &failure.code, failure.reason.clone(), now),
+            };
+            let home = self.handler.sequence(event, arrived.key());
+            if !is_alone(name) && home != **name {
+                let note = format!("the edited event belongs to sequence `{home}`");
+                return self.refuse(name, no, "EDIT_MOVES_SEQUENCE", note, now);
+            }
+            let Some(edit) = &item.edit else { return self.settle(name, &item.row, ItemState::Changed, now) };
+            let edit = edit::edited(&row, edit, &item.job);
+            row.fate =
+                ParkedFate { edit: Some(Box::new(edit)), version: row.fate.version + 1, changed_ms: now, ..row.fate };
+            self.batch.fate(name, no, row.fate.clone());
+            if let Some(lane) = self.lanes.get_mut(name) {
+                // The try must read it with the edit.
+                lane.last_insert = self.batch.entry;
+            }
+        }
+        if is_head {
+            return self.try_item(name, row, arrived, now);
+        }
+        let note = Some("the edit is in place, and waits behind an earlier row".to_owned());
+        self.item_result(name, no, ItemResult { note, ..ItemResult::new(ItemState::Done, now) }, now);
+    }
+
+    fn discard_item(&mut self, name: &Arc<str>, row: ParkedRecord, is_head: bool, now: Millis) {
+        let Some(mut lane) = self.lanes.remove(name) else { return };
+        if let Some(parked) = lane.parked.as_mut().filter(|_| is_head) {
+            // Rows before it may have ended out of turn.
+            parked.head_no = row.no;
+        }
+        let next = lane.parked.as_ref().and_then(|parked| parked.next_attempt_ms);
+        self.end_parked(name, &mut lane, row.no, row.fate, ParkedState::Discarded, now);
+        if let Some(parked) = lane.parked.as_mut().filter(|_| !is_head) {
+            // The head is as it was: whoever waits for people goes on waiting.
+            parked.next_attempt_ms = next;
+            self.batch.put_sequence(name, parked);
+        }
+        self.lanes.insert(name.clone(), lane);
+        self.make_runnable(name);
+    }
+
+    /// What nobody could read belongs to no sequence; now that it can be read, it goes on behind what waits in its own.
+    fn move_home(&mut self, name: &Arc<str>, row: ParkedRecord, arrived: &Arrived<H::Event>, now: Millis) {
+        let Ok(event) = &arrived.event else { return };
+        let home: Arc<str> = self.handler.sequence(event, arrived.key()).into();
+        let Some(mut alone) = self.lanes.remove(name) else { return };
+        self.end_parked(name, &mut alone, row.no, row.fate.clone(), ParkedState::Moved, now);
+        self.lanes.insert(name.clone(), alone);
+        self.make_runnable(name);
+        let mut lane = self.lanes.remove(&home).unwrap_or_default();
+        let is_first = lane.parked.is_none();
+        let fate = ParkedFate { state: ParkedState::Waiting, changed_ms: now, version: 0, ..row.fate.clone() };
+        self.bring_home(&home, &mut lane, row, fate, now);
+        if is_first {
+            Self::try_soon(&mut self.due, &home, &mut lane, now);
+        }
+        self.lanes.insert(home, lane);
+    }
+
+    fn bring_home(&mut self, home: &Arc<str>, lane: &mut Lane<H>, row: ParkedRecord, fate: ParkedFate, now: Millis) {
+        let failure = fate.failure.clone();
+        let failure = failure.unwrap_or_else(|| Failure::bug("INVARIANT_BROKEN", "a letter without a failure"));
+        let is_first = lane.parked.is_none();
+        let sequence = lane.parked.get_or_insert_with(|| Box::new(self.new_sequence(home, now)));
+        if is_first {
+            shows(sequence, &failure);
+        }
+        let no = sequence.tail_no;
+        sequence.tail_no += 1;
+        sequence.depth += 1;
+        lane.last_insert = self.batch.entry;
+        self.batch.put_sequence(home, sequence);
+        let row = ParkedRecord { sequence: home.to_string(), no, parked_ms: now, fate, ..row };
+        self.batch.park(home, row);
+    }
+}
+
+/// People see the failure that the head has had so far.
+pub(super) fn shows(sequence: &mut ledger::ParkedSequence, failure: &Failure) {
+    sequence.class = failure.class;
+    sequence.code = failure.code.to_string();
+    sequence.reason.clone_from(&failure.reason);
+    sequence.owner.clone_from(&failure.owner);
+    sequence.field.clone_from(&failure.field);
+    sequence.awaits = failure.awaits.clone().filter(|_| failure.class == Class::NotYet);
+}
+
+/// What can be said without touching the row: it ended, or it is not what people saw.
+fn early(verb: Verb, item: &JobItem, row: &ParkedRecord, now: Millis) -> Option<ItemResult> {
+    let state = row.fate.state;
+    let ended = || ItemResult { ended: Some(state), ..ItemResult::new(ItemState::Done, now) };
+    let changed = || ItemResult::new(ItemState::Changed, now);
+    let is_same = row.fate.version == item.version;
+    let is_edited = row.fate.version == item.version + 1 && edit::is_in_place(row, &item.job);
+    match verb {
+        Verb::Retry | Verb::Edit | Verb::Predict if state == ParkedState::Discarded => Some(changed()),
+        Verb::Retry | Verb::Edit | Verb::Predict if !state.is_alive() => Some(ended()),
+        Verb::Discard if !state.is_alive() => Some(changed()),
+        Verb::Restore if state != ParkedState::Discarded => Some(changed()),
+        Verb::Edit if is_edited => None,
+        _ => (!is_same).then(changed),
+    }
+}

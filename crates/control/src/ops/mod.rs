@@ -1,0 +1,75 @@
+//! One module a family of routes. A handler gets a session that has the route's right, and input that was checked against the
+//! route's parameters.
+
+mod audit;
+mod export;
+mod foreign;
+mod groups;
+mod jobs;
+mod letters;
+mod page;
+mod plans;
+mod predict;
+mod stats;
+
+use crate::{
+    app::Session,
+    error::{Error, Result},
+    routes::Op,
+};
+use ledger::{JobAction, Verb};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+pub(crate) async fn dispatch(session: &Session<'_>, op: Op, input: Value) -> Result<Value> {
+    match op {
+        Op::Services => services(session).await,
+        Op::Groups => groups::list(session, input).await,
+        Op::Letters => letters::list(session, input).await,
+        Op::Letter => letters::show(session, input).await,
+        Op::Unmasked => letters::unmasked(session, input).await,
+        Op::Stats => stats::count(session, input).await,
+        Op::Export => export::page(session, input).await,
+        Op::Foreign => foreign::list(session, input).await,
+        Op::ForeignLetter => foreign::show(session, input).await,
+        Op::AuditList => audit::list(session, input).await,
+        Op::AuditVerify => audit::verify(session, input).await,
+        Op::AuditExport => audit::export(session, input).await,
+        Op::GroupState => groups::change(session, input).await,
+        Op::PlanRetry => plans::plan(session, Verb::Retry, input).await,
+        Op::PlanDiscard => plans::plan(session, Verb::Discard, input).await,
+        Op::PlanRestore => plans::plan(session, Verb::Restore, input).await,
+        Op::PlanEdit => plans::edit(session, input).await,
+        Op::ApplyRetry => plans::apply(session, Verb::Retry, input).await,
+        Op::ApplyDiscard => plans::apply(session, Verb::Discard, input).await,
+        Op::ApplyRestore => plans::apply(session, Verb::Restore, input).await,
+        Op::ApplyEdit => plans::apply(session, Verb::Edit, input).await,
+        Op::Jobs => jobs::list(session, input).await,
+        Op::Job => jobs::show(session, input).await,
+        Op::JobItems => jobs::items(session, input).await,
+        Op::JobPause => jobs::set(session, JobAction::Pause, input).await,
+        Op::JobResume => jobs::set(session, JobAction::Resume, input).await,
+        Op::JobCancel => jobs::set(session, JobAction::Cancel, input).await,
+    }
+}
+
+/// Input that its parameters let pass, as a type.
+pub(crate) fn typed<T: DeserializeOwned>(input: Value) -> Result<T> {
+    serde_json::from_value(input).map_err(|error| Error::invalid(error.to_string()))
+}
+
+async fn services(session: &Session<'_>) -> Result<Value> {
+    let mut services = Vec::new();
+    for service in session.services(None).await? {
+        let state = match session.ledger(&service).await {
+            Ok(ledger) => match ledger.sequences(None).await {
+                Ok(sequences) => json!({ "service": service, "ok": true, "parked_sequences": sequences.len(),
+                    "parked_records": sequences.iter().map(|sequence| sequence.depth).sum::<i64>() }),
+                Err(error) => json!({ "service": service, "ok": false, "reason": error.to_string() }),
+            },
+            Err(error) => json!({ "service": service, "ok": false, "reason": error.message }),
+        };
+        services.push(state);
+    }
+    Ok(json!({ "services": services }))
+}

@@ -1,0 +1,49 @@
+//! Letters counted by one property.
+
+use super::{page, typed};
+use crate::{
+    app::Session,
+    error::Result,
+    letters::{Money, Seen, Selection, time},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+struct Input {
+    #[serde(flatten)]
+    selection: Selection,
+    by: String,
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+pub(super) async fn count(session: &Session<'_>, input: Value) -> Result<Value> {
+    let Input { selection, by } = typed(input)?;
+    let letters = page::selected(session, &selection, true).await?;
+    let mut counts: BTreeMap<String, (u64, Money)> = BTreeMap::new();
+    for letter in &letters {
+        let (count, money) = counts.entry(property(letter, &by)).or_default();
+        *count += 1;
+        money.add_all(&letter.money);
+    }
+    let rows: Vec<Value> = counts
+        .into_iter()
+        .map(|(name, (count, money))| json!({ "by": by, "value": name, "count": count, "at_risk": money }))
+        .collect();
+    Ok(json!({ "stats": rows, "total": letters.len() }))
+}
+
+fn property(letter: &Seen, by: &str) -> String {
+    let failure = letter.record.fate.failure.as_ref();
+    let none = || "-".to_owned();
+    match by {
+        "class" => failure.map_or_else(none, |failure| failure.class.to_string()),
+        "code" => failure.map_or_else(none, |failure| failure.code.to_string()),
+        "topic" => letter.record.topic.clone(),
+        "service" => letter.id.service.clone(),
+        "hour" => time(letter.record.parked_ms.div_euclid(HOUR_MS) * HOUR_MS).unwrap_or_default(),
+        _ => json!(letter.state).as_str().unwrap_or_default().to_owned(),
+    }
+}

@@ -44,6 +44,8 @@ pub(crate) struct Parts {
     pub(crate) ledger: Option<String>,
     /// URL of the ERP's sandbox.
     pub(crate) erp: Option<String>,
+    /// URL of the CRM's sandbox.
+    pub(crate) crm: Option<String>,
     pub(crate) services: BTreeMap<String, Running>,
     /// The parts are those of a stack in a folder, with a ledger for each service.
     pub(crate) whole: bool,
@@ -53,8 +55,10 @@ pub(crate) struct Parts {
 
 impl From<Endpoints> for Parts {
     fn from(found: Endpoints) -> Self {
+        let crm = found.crm().map(str::to_owned);
         let sqlite = found.sqlite.map(|path| format!("sqlite://{path}"));
         Self {
+            crm,
             kafka: Some(found.kafka),
             registry: Some(found.registry),
             ledger: found.postgres.or(sqlite),

@@ -71,6 +71,12 @@ pub struct Running {
 pub const FILE: &str = "endpoints.json";
 
 impl Endpoints {
+    /// URL of the CRM's sandbox; a stack of an older version has none.
+    #[must_use]
+    pub fn crm(&self) -> Option<&str> {
+        self.sandboxes.get("crm").map(String::as_str)
+    }
+
     /// Reads `endpoints.json` of a data folder.
     pub fn read(data: &Path) -> Result<Self> {
         let path = data.join(FILE);

@@ -34,7 +34,7 @@ pub enum Error {
     Kafka(#[from] kafka::Error),
     #[error("the schema registry refuses {subject}")]
     Schema { subject: String, source: kafka::registry::RegistryError },
-    #[error("the ERP sandbox")]
+    #[error("a sandbox")]
     Sandbox(#[from] sandbox::Error),
     #[error("no home folder is known for the cache; set THROUGHLINE_CACHE to a folder")]
     NoCache,

@@ -30,21 +30,22 @@ pub(crate) struct Addresses {
     pub inside: Inside,
 }
 
-fn addresses(kind: Kind, kafka: String, registry: String, erp: String) -> Endpoints {
-    let sandboxes = BTreeMap::from([("erp".to_owned(), erp.clone())]);
+fn addresses(kind: Kind, kafka: String, registry: String, [erp, crm]: [String; 2]) -> Endpoints {
+    let sandboxes = BTreeMap::from([("erp".to_owned(), erp.clone()), ("crm".to_owned(), crm)]);
     let (services, parts) = Default::default();
     Endpoints { kind, kafka, registry, postgres: None, sqlite: None, erp, sandboxes, control: None, services, parts }
 }
 
-/// Broker, registry and sandbox in this process, the ledger in one file.
+/// Broker, registry and sandboxes in this process, the ledger in one file.
 pub(crate) async fn embedded(config: &StackConfig) -> Result<Addresses> {
     set_aside(&config.data)?;
     let broker = MockBroker::start()?;
     let registry = Registry::start(registry::Config::default()).await?;
-    let sandbox = sandbox_inside(&config.data).await?;
-    let endpoints = addresses(Kind::Embedded, broker.bootstrap().to_owned(), registry.url(), sandbox.url());
+    let (sandbox, crm) = (sandbox_inside(&config.data).await?, crm_inside(&config.data).await?);
+    let urls = [sandbox.url(), crm.url()];
+    let endpoints = addresses(Kind::Embedded, broker.bootstrap().to_owned(), registry.url(), urls);
     let sqlite = Some(config.data.join("ledger.db").display().to_string());
-    let inside = Inside { broker: Some(broker), registry: Some(registry), sandbox: Some(sandbox) };
+    let inside = Inside { broker: Some(broker), registry: Some(registry), sandbox: Some(sandbox), crm: Some(crm) };
     Ok(Addresses { endpoints: Endpoints { sqlite, ..endpoints }, parts: Vec::new(), inside })
 }
 
@@ -69,16 +70,16 @@ fn set_aside(data: &Path) -> Result<()> {
     }
     tracing::warn!(
         kept = %aside.display(),
-        "the embedded broker starts empty, so the ledger and the ERP sandbox of the earlier run were moved aside"
+        "the embedded broker starts empty, so the ledgers and the sandboxes of the earlier run were moved aside"
     );
     Ok(())
 }
 
-/// Kafka, PostgreSQL, registry and sandbox as processes, all at once.
+/// Kafka, PostgreSQL, registry and sandboxes as processes, all at once.
 pub(crate) async fn real(config: &StackConfig, listener: &Listener) -> Result<Addresses> {
-    let (kafka, postgres, registry, sandbox) =
-        tokio::join!(kafka(config), postgres(config), registry(config), sandbox(config));
-    let (kafka, postgres, registry, sandbox) = (kafka?, postgres?, registry?, sandbox?);
+    let (kafka, postgres, registry, sandbox, crm) =
+        tokio::join!(kafka(config), postgres(config), registry(config), sandbox(config), crm(config));
+    let (kafka, postgres, registry, sandbox, crm) = (kafka?, postgres?, registry?, sandbox?, crm?);
     let mut inside = Inside::default();
     let mut parts = Vec::new();
     let mut watch = |name: &str, unit: Option<Unit>| {
@@ -88,9 +89,11 @@ pub(crate) async fn real(config: &StackConfig, listener: &Listener) -> Result<Ad
     watch("postgres", postgres.unit);
     watch("registry", registry.unit);
     watch("sandbox", sandbox.unit);
+    watch("crm-sandbox", crm.unit);
     inside.registry = registry.inside;
     inside.sandbox = sandbox.inside;
-    let endpoints = addresses(Kind::Real, kafka.address, registry.address, sandbox.address);
+    inside.crm = crm.inside;
+    let endpoints = addresses(Kind::Real, kafka.address, registry.address, [sandbox.address, crm.address]);
     Ok(Addresses { endpoints: Endpoints { postgres: Some(postgres.address), ..endpoints }, parts, inside })
 }
 
@@ -138,7 +141,7 @@ async fn registry(config: &StackConfig) -> Result<Part<Registry>> {
     let folder = config.data.join("registry");
     match programs::find(&["throughline-registry"], "devstack", config.binaries.as_deref()) {
         Ok(program) => {
-            let program = stand_in("registry", program, &folder, &folder).await?;
+            let program = stand_in("registry", program, &folder, &folder, &[]).await?;
             Ok(Part::process(program.http().to_owned(), Unit::Program(Box::new(program))))
         }
         Err(error) => {
@@ -153,7 +156,7 @@ async fn sandbox(config: &StackConfig) -> Result<Part<sandbox::Sandbox>> {
     let folder = config.data.join("sandbox");
     match programs::find(&["throughline-sandbox", "sandbox"], "sandbox", config.binaries.as_deref()) {
         Ok(program) => {
-            let program = stand_in("sandbox", program, &folder, &erp_folder(&config.data)).await?;
+            let program = stand_in("sandbox", program, &folder, &erp_folder(&config.data), &[]).await?;
             Ok(Part::process(program.http().to_owned(), Unit::Program(Box::new(program))))
         }
         Err(error) => {
@@ -162,6 +165,33 @@ async fn sandbox(config: &StackConfig) -> Result<Part<sandbox::Sandbox>> {
             Ok(Part::inside(sandbox.url(), sandbox))
         }
     }
+}
+
+async fn crm(config: &StackConfig) -> Result<Part<sandbox::salesforce::Sandbox>> {
+    match programs::find(&["throughline-sandbox", "sandbox"], "sandbox", config.binaries.as_deref()) {
+        Ok(program) => {
+            let (folder, data) = (config.data.join("sandbox-crm"), crm_folder(&config.data));
+            let vendor = ["--vendor", "salesforce"];
+            let program = stand_in("crm-sandbox", program, &folder, &data, &vendor).await?;
+            Ok(Part::process(program.http().to_owned(), Unit::Program(Box::new(program))))
+        }
+        Err(error) => {
+            tracing::info!(%error, "the CRM sandbox runs inside this process");
+            let sandbox = crm_inside(&config.data).await?;
+            Ok(Part::inside(sandbox.url(), sandbox))
+        }
+    }
+}
+
+fn crm_folder(data: &Path) -> PathBuf {
+    data.join("sandbox/crm")
+}
+
+async fn crm_inside(data: &Path) -> Result<sandbox::salesforce::Sandbox> {
+    let folder = crm_folder(data);
+    std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
+    let config = sandbox::salesforce::Config { data: Some(folder), ..Default::default() };
+    Ok(sandbox::salesforce::start(config).await?)
 }
 
 fn erp_folder(data: &Path) -> PathBuf {
@@ -175,12 +205,15 @@ async fn sandbox_inside(data: &Path) -> Result<sandbox::Sandbox> {
 }
 
 /// One of our own small servers, on a port that it keeps.
-async fn stand_in(name: &str, program: PathBuf, folder: &Path, data: &Path) -> Result<Program> {
-    std::fs::create_dir_all(data).map_err(Error::file("make the folder", data))?;
+async fn stand_in(name: &str, program: PathBuf, folder: &Path, data: &Path, more: &[&str]) -> Result<Program> {
+    for folder in [folder, data] {
+        std::fs::create_dir_all(folder).map_err(Error::file("make the folder", folder))?;
+    }
     let [port] = ports::remembered(folder, [name])?;
     let ready = folder.join("ready");
     let spec = Spec::new(name, program, folder.join(format!("{name}.log")));
     let spec = spec.arg("--listen").arg(format!("127.0.0.1:{port}")).arg("--data").arg(data);
+    let spec = more.iter().fold(spec, |spec, argument| spec.arg(argument));
     Program::start(spec.arg("--ready-file").arg(&ready), ready).await
 }
 

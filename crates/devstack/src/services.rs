@@ -100,6 +100,7 @@ pub fn toml(
     section(&mut text, "ledger", &[("url", &quote(&ledger)), ("schema", &quote(&service.replace('-', "_")))]);
     match service {
         "analytics-feed" => masking(&mut text, &folder)?,
+        "crm-sync" => crm(&mut text, endpoints, data)?,
         _ => erp(&mut text, &folder, endpoints, data)?,
     }
     Ok(text)
@@ -195,12 +196,42 @@ fn erp(text: &mut String, folder: &Path, endpoints: &Endpoints, data: &Path) -> 
 
 fn credentials(data: &Path) -> Result<Credentials> {
     let path = data.join("sandbox/erp/erp-credentials.json");
-    let bytes = std::fs::read(&path).map_err(Error::file("read", &path))?;
-    let credentials: Credentials = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::Damaged { path: path.display().to_string(), reason: error.to_string() })?;
-    // A path in that file is meant from where the sandbox was started; it lies beside it.
-    let key = path.with_file_name(credentials.private_key_file.file_name().unwrap_or_default());
+    let credentials: Credentials = read_json(&path)?;
+    let key = beside(&path, &credentials.private_key_file);
     Ok(Credentials { private_key_file: key, ..credentials })
+}
+
+/// What the CRM's sandbox leaves beside its state.
+#[derive(Debug, Deserialize)]
+struct CrmCredentials {
+    client_id: String,
+    username: String,
+    private_key_file: PathBuf,
+}
+
+fn crm(text: &mut String, endpoints: &Endpoints, data: &Path) -> Result<()> {
+    let path = data.join("sandbox/crm/crm-credentials.json");
+    let credentials: CrmCredentials = read_json(&path)?;
+    let key = beside(&path, &credentials.private_key_file);
+    let crm = [
+        ("base_url", quote(endpoints.crm().unwrap_or_default())),
+        ("client_id", quote(&credentials.client_id)),
+        ("username", quote(&credentials.username)),
+        ("private_key_file", quote(&key.display().to_string())),
+    ];
+    section(text, "crm", &crm.each_ref().map(|(key, value)| (*key, value.as_str())));
+    Ok(())
+}
+
+fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
+    let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Damaged { path: path.display().to_string(), reason: error.to_string() })
+}
+
+/// A path in a sandbox's file is meant from where the sandbox was started; it lies beside that file.
+fn beside(file: &Path, named: &Path) -> PathBuf {
+    file.with_file_name(named.file_name().unwrap_or_default())
 }
 
 fn section(text: &mut String, name: &str, settings: &[(&str, &str)]) {

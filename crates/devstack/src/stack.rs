@@ -74,6 +74,7 @@ pub(crate) struct Inside {
     pub broker: Option<MockBroker>,
     pub registry: Option<Registry>,
     pub sandbox: Option<Sandbox>,
+    pub crm: Option<sandbox::salesforce::Sandbox>,
 }
 
 impl fmt::Debug for Inside {
@@ -172,7 +173,7 @@ impl Stack {
         found.ok_or_else(|| Error::NoProcess { name: name.to_owned() })
     }
 
-    /// `kill -9` of `kafka`, `postgres`, `registry`, `sandbox` or a service. It comes back by itself.
+    /// `kill -9` of `kafka`, `postgres`, `registry`, `sandbox`, `crm-sandbox` or a service. It comes back by itself.
     pub async fn kill(&self, name: &str) -> Result<()> {
         self.watched(name)?.kill().await;
         Ok(())
@@ -199,6 +200,9 @@ impl Stack {
         futures::future::join_all(others.into_iter().map(Watched::stop)).await;
         if let Some(sandbox) = inside.sandbox {
             sandbox.stop().await?;
+        }
+        if let Some(crm) = inside.crm {
+            crm.stop().await?;
         }
         if let Some(registry) = inside.registry {
             registry.stop().await?;

@@ -1,6 +1,7 @@
 //! End-to-end tests drive built binaries on a whole stack, as a user would: start, publish, break things, wait, verify.
 
 pub mod books;
+pub mod crm;
 pub mod erp;
 pub mod foreign;
 pub mod member;
@@ -118,11 +119,12 @@ impl Bench {
         Ok(())
     }
 
-    /// The same as [`Bench::verified`] for another service, which changes nothing outside.
+    /// The same as [`Bench::verified`] for another service.
     pub async fn verified_of(&self, service: &str, patience: Duration) -> Result<Report> {
         let ledger = ledger_of(&self.stack, service).await?;
+        let outside = self.stack.endpoints().crm().filter(|_| service == "crm-sync").map(str::to_owned);
         let service = ServiceSource { name: service.to_owned(), ledger };
-        let sources = Sources { service, outside: None, ..self.sources.clone() };
+        let sources = Sources { service, outside, ..self.sources.clone() };
         verify::wait_until_quiet(&sources, patience, |_| {}).await?;
         let report = verify::verify(&sources).await?;
         ensure!(report.ok, "verification failed: {report:#?}");

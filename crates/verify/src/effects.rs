@@ -1,7 +1,9 @@
 //! The outside system's own log of what took effect.
 
 use crate::Error;
+use rust_decimal::Decimal;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// One committed effect.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +27,27 @@ pub async fn read(url: &str) -> Result<Vec<Effect>, Error> {
         Ok(Effect { event_id: effect.event_id.map(original), ..effect })
     };
     text.lines().filter(|line| !line.is_empty()).map(parse).collect()
+}
+
+/// What the CRM's sandbox shows to be owed: Σ of balances by currency, in major units.
+pub async fn owed(url: &str) -> Result<BTreeMap<String, Decimal>, Error> {
+    #[derive(Deserialize)]
+    struct State {
+        records: BTreeMap<String, Vec<serde_json::Value>>,
+    }
+    let outside = |error: reqwest::Error| Error::Outside(error.to_string());
+    let answer = reqwest::get(format!("{url}/__admin/state?records=true")).await.map_err(outside)?;
+    let text = answer.error_for_status().map_err(outside)?.text().await.map_err(outside)?;
+    let state: State = serde_json::from_str(&text).map_err(|error| Error::Outside(error.to_string()))?;
+    let mut owed = BTreeMap::new();
+    for row in state.records.get("TL_Receivable__c").into_iter().flatten() {
+        let text = |name: &str| row[name].as_str().unwrap_or_default();
+        let balance: Decimal = text("TL_Balance__c")
+            .parse()
+            .map_err(|error| Error::Outside(format!("{}: {error}", text("TL_Receivable_Id__c"))))?;
+        *owed.entry(text("CurrencyIsoCode").to_owned()).or_default() += balance;
+    }
+    Ok(owed)
 }
 
 /// The event that an edited one stands in for: what people put in its place is `<id>#edit-<number>` outside.

@@ -78,12 +78,17 @@ pub struct Check {
     pub detail: String,
 }
 
+/// The service that shows in a CRM what is owed.
+const CRM_SYNC: &str = "crm-sync";
+
 /// What is known before the topics are read.
 struct Known {
     journal: JournalView,
     effects: Option<Vec<effects::Effect>>,
     /// By object and currency, in minor units.
     waiting: BTreeMap<(String, String), i128>,
+    /// What the CRM shows to be owed, by currency; only of the service that shows it.
+    owed: Option<BTreeMap<String, rust_decimal::Decimal>>,
     service: String,
 }
 
@@ -97,10 +102,14 @@ impl Known {
         };
         // Documents of a service without an outside system have forms of their own.
         let waiting = match &sources.outside {
-            Some(_) => waiting::read(ledger).await?,
-            None => BTreeMap::new(),
+            Some(_) if sources.service.name != CRM_SYNC => waiting::read(ledger).await?,
+            Some(_) | None => BTreeMap::new(),
         };
-        Ok(Self { journal, effects, waiting, service: sources.service.name.clone() })
+        let owed = match &sources.outside {
+            Some(url) if sources.service.name == CRM_SYNC => Some(effects::owed(url).await?),
+            Some(_) | None => None,
+        };
+        Ok(Self { journal, effects, waiting, owed, service: sources.service.name.clone() })
     }
 
     /// Whether the service makes the analytics topics of the events it reads.

@@ -46,13 +46,17 @@ pub(crate) async fn report(all: &[Sources]) -> Result<Report> {
     Ok(report)
 }
 
-/// Only `erp-sync` changes an outside system.
+/// `erp-sync` and `crm-sync` change outside systems, each its own.
 pub(crate) async fn sources(stack: &Stack, service: &str) -> Result<Sources> {
     Ok(Sources {
         kafka: stack.kafka()?,
         registry: kafka::RegistryConfig::new(stack.registry()?),
         service: ServiceSource { name: service.to_owned(), ledger: stack.ledger(service).await? },
-        outside: stack.parts().erp.clone().filter(|_| service == "erp-sync"),
+        outside: match service {
+            "erp-sync" => stack.parts().erp.clone(),
+            "crm-sync" => stack.parts().crm.clone(),
+            _ => None,
+        },
     })
 }
 

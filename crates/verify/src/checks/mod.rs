@@ -12,6 +12,7 @@ mod money;
 mod open;
 mod order;
 mod outbox;
+mod owed;
 
 use crate::{Check, Known, input::Input, places::Place};
 use events::{Dataset, Envelope, Record};
@@ -35,6 +36,7 @@ pub struct Checks {
 enum Money {
     Outside(Box<money::Sums>),
     Analytics(Box<analytics::Sums>),
+    Owed(Box<owed::Sums>),
 }
 
 impl Checks {
@@ -44,6 +46,8 @@ impl Checks {
             order: order::Order::of(known),
             money: if known.publishes_analytics() {
                 Money::Analytics(Box::default())
+            } else if known.owed.is_some() {
+                Money::Owed(Box::default())
             } else {
                 Money::Outside(Box::default())
             },
@@ -75,6 +79,7 @@ impl Checks {
             Money::Outside(sums) if known.effects.is_some() => sums.take(input),
             Money::Outside(_) => {}
             Money::Analytics(sums) => sums.take(input),
+            Money::Owed(sums) => sums.take(input),
         }
         self.letters.compare(&input.place, record);
         self.copies.take(input);
@@ -89,6 +94,7 @@ impl Checks {
             match self.money {
                 Money::Outside(sums) => sums.finish(known),
                 Money::Analytics(sums) => sums.finish(),
+                Money::Owed(sums) => sums.finish(known),
             },
             open::nothing(known, ranges),
             self.outbox.finish(known),

@@ -17,7 +17,7 @@ const TOPIC: &str = "invoice.posted.v1";
 fn known() -> Known {
     let mut journal = JournalView::default();
     journal.positions.insert((TOPIC.into(), 0), 3);
-    Known { journal, effects: Some(Vec::new()), waiting: BTreeMap::new(), service: "erp-sync".to_owned() }
+    Known { journal, effects: Some(Vec::new()), waiting: BTreeMap::new(), owed: None, service: "erp-sync".to_owned() }
 }
 
 fn place(offset: i64) -> Place {

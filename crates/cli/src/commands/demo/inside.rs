@@ -21,6 +21,7 @@ use tokio::runtime::Runtime;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     ErpSync,
+    CrmSync,
     AnalyticsFeed,
 }
 
@@ -28,6 +29,7 @@ impl Which {
     const fn name(self) -> &'static str {
         match self {
             Self::ErpSync => "erp-sync",
+            Self::CrmSync => "crm-sync",
             Self::AnalyticsFeed => "analytics-feed",
         }
     }
@@ -59,6 +61,7 @@ impl Running {
     fn from_config(which: Which, config: PathBuf) -> Result<Self> {
         match which {
             Which::ErpSync => Self::spawn(which, config, erp_sync::run),
+            Which::CrmSync => Self::spawn(which, config, crm_sync::run),
             Which::AnalyticsFeed => Self::spawn(which, config, analytics_feed::run),
         }
     }

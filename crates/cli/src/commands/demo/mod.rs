@@ -55,6 +55,8 @@ struct Summary {
     #[serde(flatten)]
     happened: Happened,
     effects: u64,
+    /// Writes to the CRM.
+    shown: u64,
     kills: u32,
     /// By class.
     dead_letters: BTreeMap<String, u64>,
@@ -76,24 +78,32 @@ struct Happened {
 pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let scratch = Scratch::try_new("demo").map_err(|error| Trouble::failed("DATA", error.to_string()))?;
     let data = args.data.clone().unwrap_or_else(|| scratch.join("stack"));
-    output.note("starting broker, registry, ERP sandbox and ledger in this process …");
+    output.note("starting broker, registry, sandboxes and ledger in this process …");
     let mut stack =
         Stack::start(StackConfig::new(Kind::Embedded, &data)).await.map_err(|error| stack_trouble(&error))?;
     let known = Known::of(Parts::from(stack.endpoints()));
-    let mut services =
-        [Running::start(Which::ErpSync, &stack, &data)?, Running::start(Which::AnalyticsFeed, &stack, &data)?];
+    let mut services = [
+        Running::start(Which::ErpSync, &stack, &data)?,
+        Running::start(Which::CrmSync, &stack, &data)?,
+        Running::start(Which::AnalyticsFeed, &stack, &data)?,
+    ];
     let control = inside::control(&mut stack, &data).await?;
     let (expected, kills) = publish_under_kills(args, &known, &mut services, output).await?;
     output.note(format!("{} events published, {kills} kills; waiting until the rest is done …", expected.records));
-    let all = [verify::sources(&known, "erp-sync").await?, verify::sources(&known, "analytics-feed").await?];
+    let all = [
+        verify::sources(&known, "erp-sync").await?,
+        verify::sources(&known, "crm-sync").await?,
+        verify::sources(&known, "analytics-feed").await?,
+    ];
     verify::wait(&all, PATIENCE, output).await?;
     let producer = publish::start_producer(&known)?;
     let (stuck, month) = stuck::leave(&known, &producer, &all, args.seed, PATIENCE, output).await?;
     let events = expected.records + stuck;
     verify::wait(&all, PATIENCE, output).await?;
     let report = verify::report(&all).await?;
-    let [sources, _] = &all;
-    let summary = summarise(args, (&expected, events), kills, sources, report).await?;
+    let [sources, crm, _] = &all;
+    let shown = effects_outside(crm).await?;
+    let summary = Summary { shown, ..summarise(args, (&expected, events), kills, sources, report).await? };
     let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
     output.answer(&answer(&summary));
     if !args.once {
@@ -111,7 +121,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
 async fn publish_under_kills(
     args: &DemoArgs,
     known: &Known,
-    services: &mut [Running; 2],
+    services: &mut [Running; 3],
     output: &Output,
 ) -> Result<(Expectations, u32)> {
     let schemas = publish::schema_ids(known).await?;
@@ -199,12 +209,15 @@ async fn summarise(
             }
         }
     }
-    let effects =
-        ::verify::effects_outside(sources).await.map_err(|error| Trouble::failed("VERIFY", error.to_string()))?;
+    let effects = effects_outside(sources).await?;
     let happened =
         Happened { kinds: happened::kinds(expected), money: happened::money(expected), text: happened::told(expected) };
     let accounts = args.accounts;
-    Ok(Summary { accounts, events, happened, effects, kills, dead_letters, business_cases, verify: report })
+    Ok(Summary { accounts, events, happened, effects, shown: 0, kills, dead_letters, business_cases, verify: report })
+}
+
+async fn effects_outside(sources: &::verify::Sources) -> Result<u64> {
+    ::verify::effects_outside(sources).await.map_err(|error| Trouble::failed("VERIFY", error.to_string()))
 }
 
 fn answer(summary: &Summary) -> Answer {
@@ -213,13 +226,15 @@ fn answer(summary: &Summary) -> Answer {
         if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
     };
     let mut text = format!(
-        "{} accounts: {} events became {} records in the ERP, and rows for data teams, while both services were killed {} times.\n\
+        "{} accounts: {} events became {} records in the ERP, {} writes to the CRM, and rows for data teams, while the services were \
+         killed {} times.\n\
          {}\
          Dead letters (somebody must mend the event): {}.\n\
          Business cases (somebody must decide): {}.\n\n",
         summary.accounts,
         summary.events,
         summary.effects,
+        summary.shown,
         summary.kills,
         summary.happened.text,
         list(&summary.dead_letters),

@@ -21,7 +21,7 @@ THROUGHLINE := "$(CARGO_TARGET_DIR)/fast/throughline"
 STARTED := $(shell date +%s)
 step = @printf '\n[+%4d s] %s\n' $$(( $$(date +%s) - $(STARTED) )) '$(1)'
 
-.PHONY: help setup demo up down test check fmt rules schemas docs bench clean
+.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,8 @@ test: setup check ## What CI runs: setup, check, then every test, end to end on 
 	@cargo test --locked --workspace --doc --quiet
 	$(call step,tests)
 	@cargo test --locked --workspace --lib --bins --tests --no-fail-fast $(ARGS)
+	$(call step,simulation)
+	@"$(CARGO_TARGET_DIR)/debug/simulate" --seeds $(or $(SEEDS),10000)
 
 check: ## Format, dependency rules, lints as errors, drift of what is generated
 	$(call step,format)
@@ -78,6 +80,14 @@ docs: ## Regenerate the documents that follow from code (docs/errors.md)
 bench: ## Measure, with ratios against peers in the same run (ARGS: what to measure)
 	@cargo build --locked --release --workspace --bins
 	@"$(CARGO_TARGET_DIR)/release/bench" $(ARGS)
+
+simulate: ## Run SEEDS=N schedules of faults (default 10000, a minute or two) against runs without faults
+	@cargo build --locked --quiet -p proof --bin simulate
+	@"$(CARGO_TARGET_DIR)/debug/simulate" --seeds $(or $(SEEDS),10000) $(ARGS)
+
+mutants: ## Put deliberate bugs into a copy of the runtime and have the simulation find each (a build, then minutes)
+	@cargo build --locked --quiet -p proof --no-default-features --bin mutants
+	@"$(CARGO_TARGET_DIR)/debug/mutants" --work "$(CARGO_TARGET_DIR)/mutants" --page docs/mutants.md $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all

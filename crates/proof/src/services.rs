@@ -21,13 +21,15 @@ fn lives(seed: u64) -> Vec<SimEvent<Event>> {
     sim.collect()
 }
 
-fn erp_sync() -> ErpSync {
+/// erp-sync as it runs, with the mapping in the repository.
+pub fn erp_sync() -> ErpSync {
     let mapping = Mapping::parse(include_str!("../../../deploy/policies/erp-mapping.yaml"));
     let mapping = mapping.unwrap_or_else(|error| unreachable!("the mapping in the repository: {error}"));
     ErpSync::replying(mapping, Replies::new(Replies::TOPICS.into_iter().zip(1..).collect()))
 }
 
-fn feed() -> AnalyticsFeed {
+/// analytics-feed with a key of its own.
+pub fn feed() -> AnalyticsFeed {
     let masks = Pseudonyms::try_new(&"0123456789abcdef0123456789abcdef".to_owned().into(), 1);
     AnalyticsFeed::new(masks.unwrap_or_else(|error| unreachable!("a good key: {error}")), Writer::numbered())
 }

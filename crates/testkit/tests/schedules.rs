@@ -134,6 +134,21 @@ fn a_stream_longer_than_memory_ends_like_its_twin_under_any_schedule() {
     assert_replay_safe(&Case::new(Mirror, stream()), 20);
 }
 
+/// Seed 549: look-ups of a coalesced step fail until it would be parked.
+#[test]
+fn an_older_state_is_never_sent_after_a_newer_one_that_may_be_there() {
+    let case = Case { coalesces: true, ..Case::new(Latest, burst()) };
+    for seed in [549, 1, 2, 3, 4, 5] {
+        case.run(seed).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    }
+}
+
+/// Seed 1: an owner shows people an intent and is killed.
+#[test]
+fn the_row_of_an_intent_goes_when_the_next_owner_has_done_it() {
+    Case::new(Books { effect_key: honest_key }, business()).run(1).unwrap_or_else(|why| panic!("{why}"));
+}
+
 fn is_found(case: &Case<impl Handler>) -> bool {
     (1..=200).any(|seed| case.run(seed).is_err())
 }

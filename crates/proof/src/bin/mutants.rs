@@ -1,4 +1,5 @@
-//! Shows that the simulation finds deliberate bugs: each is put into a copy of the tree, built, and searched for by seeds.
+//! Shows that the simulation finds deliberate bugs: all are put into a copy of the tree, which is built once, and each is switched on
+//! alone and searched for by seeds. With none switched on the same program must find nothing.
 //! Exit code 0 all found, 1 one was not (the simulation is too weak), 2 the list does not fit the code.
 
 use anyhow::{Context as _, Result, bail};
@@ -8,6 +9,7 @@ use proof::{
     progress::Progress,
 };
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
@@ -53,41 +55,42 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<bool> {
-    let mut mutants = mutant::all()?;
-    if let Some(only) = &args.only {
-        mutants.retain(|mutant| mutant.name.contains(only.as_str()));
-    }
+    let mutants = mutant::all()?;
     let tree = args.work.join("tree");
-    copy(&args.root, &tree)?;
-    eprintln!("{} mutants; the first build takes a few minutes, each further one less than one", mutants.len());
-    build(args, &tree).context("the tree without a mutant does not build")?;
+    let texts = mutant::all_applied(&mutants, &args.root)?;
+    copy(&args.root, &tree, Path::new(""), &texts)?;
+    for (file, text) in &texts {
+        let path = tree.join(file);
+        if std::fs::read_to_string(&path).unwrap_or_default() != *text {
+            std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        }
+    }
+    eprintln!("{} mutants: one build of a few minutes, then seconds for each", mutants.len());
+    build(args, &tree).context("the tree with its mutants does not build")?;
+    if let Some((case, seed, what)) = search(args, 0, 900)? {
+        bail!("without a mutant {case}, seed {seed} finds: {what}");
+    }
     let mut progress = Progress::new(mutants.len() as u64);
     let mut rows: Vec<Row> = Vec::new();
-    for mutant in mutants {
+    for (number, mutant) in (1..).zip(mutants) {
+        if args.only.as_ref().is_some_and(|only| !mutant.name.contains(only.as_str())) {
+            continue;
+        }
         progress.tell(rows.len() as u64, "mutants");
-        let row = try_one(args, &tree, mutant)?;
-        let found =
+        let started = Instant::now();
+        let found = search(args, number, args.seeds)?;
+        let row = Row { found, mutant, seconds: started.elapsed().as_secs_f64() };
+        let told =
             row.found.as_ref().map_or("NOT FOUND".to_owned(), |(case, seed, what)| format!("{case} {seed}: {what}"));
-        println!("{:<62} {:>4.0} s  {found}", row.mutant.name, row.seconds);
+        println!("{:<62} {:>4.0} s  {told}", row.mutant.name, row.seconds);
         rows.push(row);
     }
-    if let Some(page) = &args.page {
+    if let Some(page) = args.page.as_ref().filter(|_| args.only.is_none()) {
         std::fs::write(page, table(&rows)).with_context(|| page.display().to_string())?;
     }
     let missed = rows.iter().filter(|row| row.found.is_none()).count();
     println!("{} of {} found", rows.len() - missed, rows.len());
     Ok(missed == 0)
-}
-
-fn try_one(args: &Args, tree: &Path, mutant: Mutant) -> Result<Row> {
-    let started = Instant::now();
-    let file = tree.join(&mutant.file);
-    let original = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    std::fs::write(&file, mutant.applied(tree)?)?;
-    let built = build(args, tree).with_context(|| format!("mutant `{}` does not build", mutant.name));
-    let found = built.and_then(|()| search(args));
-    std::fs::write(&file, original)?;
-    Ok(Row { found: found?, mutant, seconds: started.elapsed().as_secs_f64() })
 }
 
 fn build(args: &Args, tree: &Path) -> Result<()> {
@@ -106,10 +109,12 @@ fn build(args: &Args, tree: &Path) -> Result<()> {
     Ok(())
 }
 
-fn search(args: &Args) -> Result<Option<(String, String, String)>> {
+/// Case, seed and what was broken, if anything is found.
+fn search(args: &Args, mutant: usize, seeds: u64) -> Result<Option<(String, String, String)>> {
     let program = args.work.join("target/debug/simulate");
     let output = Command::new(program)
-        .args(["--whole", "--seeds", &args.seeds.to_string()])
+        .args(["--whole", "--seeds", &seeds.to_string()])
+        .env("THROUGHLINE_MUTANT", mutant.to_string())
         .stderr(Stdio::null())
         .output()
         .context("simulate")?;
@@ -125,9 +130,9 @@ fn search(args: &Args) -> Result<Option<(String, String, String)>> {
 
 fn table(rows: &[Row]) -> String {
     let mut page = String::from(
-        "# Mutants\n\nDeliberate bugs of the runtime, each put alone into a copy of the tree and searched for by the simulation.\n\
+        "# Mutants\n\nDeliberate bugs of the runtime, each switched on alone in a copy of the tree and searched for by the simulation.\n\
          Written by `make mutants`; the list is [mutants.toml](../crates/proof/mutants.toml), the whole story is in [proof.md](proof.md).\n\n\
-         | mutant | what it breaks | case and seed that found it | what was broken | build and search |\n|---|---|---|---|---|\n",
+         | mutant | what it breaks | case and seed that found it | what was broken | search |\n|---|---|---|---|---|\n",
     );
     for row in rows {
         let (place, what) = match &row.found {
@@ -142,20 +147,20 @@ fn table(rows: &[Row]) -> String {
     page
 }
 
-/// Brings the copy up to date; what has not changed keeps its time, so that it is not built again.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Brings the copy up to date but for `changed`; what has not changed keeps its time, so that it is not built again.
+fn copy(from: &Path, to: &Path, below: &Path, changed: &BTreeMap<String, String>) -> Result<()> {
     std::fs::create_dir_all(to).with_context(|| to.display().to_string())?;
     for entry in std::fs::read_dir(from).with_context(|| from.display().to_string())? {
         let entry = entry?;
         let name = entry.file_name();
         let is_left_out = name.to_str().is_some_and(|name| name.starts_with('.') || name == "target");
-        let (source, target) = (entry.path(), to.join(&name));
-        if is_left_out {
+        let (source, target, place) = (entry.path(), to.join(&name), below.join(&name));
+        if is_left_out || place.to_str().is_some_and(|place| changed.contains_key(place)) {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            copy(&source, &target)?;
-        } else if std::fs::read(&source)? != std::fs::read(&target).unwrap_or_default() || !target.exists() {
+            copy(&source, &target, &place, changed)?;
+        } else if !target.exists() || std::fs::read(&source)? != std::fs::read(&target)? {
             std::fs::copy(&source, &target).with_context(|| target.display().to_string())?;
         }
     }

@@ -47,10 +47,10 @@ test: setup check ## What CI runs: setup, check, then every test, end to end on 
 	@cargo build --locked --workspace --all-targets
 	$(call step,examples in the documentation)
 	@cargo test --locked --workspace --doc --quiet
-	$(call step,tests)
-	@cargo test --locked --workspace --lib --bins --tests --no-fail-fast $(ARGS)
 	$(call step,simulation)
 	@"$(CARGO_TARGET_DIR)/debug/simulate" --seeds $(or $(SEEDS),10000)
+	$(call step,tests)
+	@cargo test --locked --workspace --lib --bins --tests --no-fail-fast $(ARGS)
 
 check: ## Format, dependency rules, lints as errors, drift of what is generated
 	$(call step,format)
@@ -86,7 +86,7 @@ simulate: ## Run SEEDS=N schedules of faults (default 10000, a minute or two) ag
 	@"$(CARGO_TARGET_DIR)/debug/simulate" --seeds $(or $(SEEDS),10000) $(ARGS)
 
 mutants: ## Put deliberate bugs into a copy of the runtime and have the simulation find each (a build, then minutes)
-	@cargo build --locked --quiet -p proof --no-default-features --bin mutants
+	@cargo build --locked --quiet -p proof --bin mutants
 	@"$(CARGO_TARGET_DIR)/debug/mutants" --work "$(CARGO_TARGET_DIR)/mutants" --page docs/mutants.md $(ARGS)
 
 fmt: ## Format the code

@@ -96,7 +96,7 @@ fn run(args: &Args) -> Result<bool> {
 fn build(args: &Args, tree: &Path) -> Result<()> {
     let target = std::path::absolute(args.work.join("target"))?;
     let output = Command::new("cargo")
-        .args(["build", "--quiet", "--locked", "-p", "proof", "--no-default-features", "--bin", "simulate"])
+        .args(["build", "--quiet", "--locked", "-p", "proof", "--bin", "simulate"])
         .current_dir(tree)
         .env("CARGO_TARGET_DIR", target)
         .env("CARGO_PROFILE_DEV_DEBUG", "0")

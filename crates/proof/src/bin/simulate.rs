@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
-use testkit::simulation::{Plan, Scenario, Sometimes};
+use testkit::simulation::{Plan, Scenario, Sometimes, cases};
 
 #[derive(Parser)]
 #[command(
@@ -56,7 +56,7 @@ struct Found {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let known = proof::scenarios();
+    let known = cases::all();
     let names: Vec<_> = known.iter().map(|scenario| scenario.name).collect();
     if let Some(unknown) = args.cases.iter().find(|case| !names.contains(&case.as_str())) {
         eprintln!("there is no case `{unknown}`; the cases are {}", names.join(", "));

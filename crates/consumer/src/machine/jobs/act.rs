@@ -22,17 +22,28 @@ impl<H: Handler> Machine<H> {
             return self.item_result(name, key.no, result, now);
         }
         let is_head = head == Some(key.no);
+        let is_next = is_head || self.holds_up(name, &row);
         if self.jobs.flights.get(name).is_some_and(|flight| flight.tried == Some(key.no)) {
             return self.settle(name, &key, ItemState::Blocked, now);
         }
         match verb {
-            Verb::Retry if !is_head => self.settle(name, &key, ItemState::Blocked, now),
+            Verb::Retry if !is_next => self.settle(name, &key, ItemState::Blocked, now),
             Verb::Retry => self.try_item(name, row, arrived, now),
-            Verb::Edit => self.edit_item(name, &item, row, arrived, is_head, now),
+            Verb::Edit => self.edit_item(name, &item, row, arrived, is_next, now),
             Verb::Discard => self.discard_item(name, row, is_head, now),
             Verb::Restore => self.restore_item(name, row, passed, now),
-            Verb::Predict => self.predict_item(name, row, arrived, is_head, now),
+            Verb::Predict => self.predict_item(name, row, arrived, is_next, now),
         }
+    }
+
+    /// Whether the sequence waits for people because of this row although it is not the first: the first waits for what this one
+    /// brings, so that each try lets it go ahead.
+    fn holds_up(&self, name: &Arc<str>, row: &ParkedRecord) -> bool {
+        let Some(parked) = self.lanes.get(name).and_then(|lane| lane.parked.as_ref()) else { return false };
+        let shown = |failure: &Failure| {
+            failure.class == parked.class && *failure.code == *parked.code && failure.reason == parked.reason
+        };
+        parked.next_attempt_ms.is_none() && row.fate.failure.as_ref().is_some_and(shown)
     }
 
     /// A result that says nothing more than its state.
@@ -102,6 +113,7 @@ impl<H: Handler> Machine<H> {
     }
 
     fn discard_item(&mut self, name: &Arc<str>, row: ParkedRecord, is_head: bool, now: Millis) {
+        let holds_up = self.holds_up(name, &row);
         let Some(mut lane) = self.lanes.remove(name) else { return };
         if let Some(parked) = lane.parked.as_mut().filter(|_| is_head) {
             // Rows before it may have ended out of turn.
@@ -109,7 +121,7 @@ impl<H: Handler> Machine<H> {
         }
         let next = lane.parked.as_ref().and_then(|parked| parked.next_attempt_ms);
         self.end_parked(name, &mut lane, row.no, row.fate, ParkedState::Discarded, now);
-        if let Some(parked) = lane.parked.as_mut().filter(|_| !is_head) {
+        if let Some(parked) = lane.parked.as_mut().filter(|_| !is_head && !holds_up) {
             // The head is as it was: whoever waits for people goes on waiting.
             parked.next_attempt_ms = next;
             self.batch.put_sequence(name, parked);

@@ -44,7 +44,7 @@ impl TokenFile {
     pub fn caller(&self, token: &str) -> Result<Caller> {
         let mut found = None;
         for (known, caller) in &self.tokens {
-            if same(known.expose_secret().as_bytes(), token.as_bytes()) {
+            if service::http::same(known.expose_secret().as_bytes(), token.as_bytes()) {
                 found = Some(caller);
             }
         }
@@ -79,11 +79,6 @@ pub fn make_token_file(path: &Path, name: &str) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// Compares without telling by its time where two secrets differ.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (x, y)| differs | (x ^ y)) == 0
 }
 
 #[cfg(test)]

@@ -96,9 +96,15 @@ fn with_ids<E: Effect>(effect: &E, ids: &BTreeMap<String, String>) -> anyhow::Re
                 }
             }
             Value::Array(items) => items.iter_mut().for_each(|item| rename(item, ids)),
-            // What the mapping refers to, such as an account of the ledger, was there before and has the id it had.
+            // What the mapping refers to, such as an account of the ledger, was there before and has the id it had, though a
+            // record that was made may have been given the same number.
             Value::Object(fields) if fields.len() == 1 && fields.contains_key("id") => {}
-            Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, ids)),
+            Value::Object(fields) => {
+                fields
+                    .iter_mut()
+                    .filter(|(name, _)| !name.ends_with("_account"))
+                    .for_each(|(_, field)| rename(field, ids));
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }

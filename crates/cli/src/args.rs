@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        audit, completion, config, demo, dlq, doctor, explain, generate, job, publish, schemas, slice, stack, status,
-        topics, trace, verify,
+        audit, completion, config, demo, dlq, doctor, explain, generate, job, publish, rules, schemas, slice, stack,
+        status, topics, trace, verify,
     },
     output::{Format, ProgressMode},
 };
@@ -66,6 +66,9 @@ pub(crate) enum Command {
     /// Show the configuration of a service as it is in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Check, test and compare the policies of the business
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
     /// Tell what a code means and what to do about it
     Explain(explain::ExplainArgs),
     /// Print a completion script for a shell

@@ -23,6 +23,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("failure", Layer::Pure),
     ("events", Layer::Pure),
     ("history", Layer::Pure),
+    ("rules", Layer::Block),
     ("telemetry", Layer::Signals),
     ("kafka", Layer::Block),
     ("ledger", Layer::Block),

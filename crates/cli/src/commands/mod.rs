@@ -11,6 +11,7 @@ pub(crate) mod generate;
 mod happened;
 pub(crate) mod job;
 pub(crate) mod publish;
+pub(crate) mod rules;
 pub(crate) mod schemas;
 pub(crate) mod slice;
 pub(crate) mod stack;
@@ -63,6 +64,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
         Command::Slice(command) => slice::run(&command, output).await,
         Command::Doctor(args) => doctor::run(&args, output).await,
         Command::Config(command) => config::run(&command, output),
+        Command::Rules(command) => rules::run(&command, output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Completion(args) => completion::run(&args, output),
     }

@@ -1,0 +1,43 @@
+//! `approvals.yaml`: deals that somebody has to approve first.
+
+use crate::{expression::Expression, reader::Reader};
+use serde_json::Value;
+
+pub const FILE: &str = "approvals.yaml";
+
+#[derive(Debug, Default)]
+pub struct Approvals {
+    pub rules: Vec<Rule>,
+}
+
+/// Every rule that holds asks for its own approval.
+#[derive(Debug)]
+pub struct Rule {
+    /// What an approval names as its policy.
+    pub rule: String,
+    pub when: Expression,
+    pub owner: String,
+    pub reason: String,
+}
+
+impl Approvals {
+    pub(crate) fn read(reader: &mut Reader<'_>, text: &str, sample: &Value) -> Self {
+        let mut all = Self::default();
+        let Some(mut root) = reader.root(text) else { return all };
+        for mut table in reader.tables(&mut root, "rules", true) {
+            let rule = reader.text(&mut table, "rule");
+            let when = reader.condition(&mut table, "when", sample);
+            let owner = reader.text(&mut table, "owner");
+            let reason = reader.text(&mut table, "reason");
+            if all.rules.iter().any(|known| known.rule == rule) {
+                reader.problem(table.at("rule"), format!("`{rule}` is there twice"), "give it another name");
+            }
+            reader.end(table);
+            if let Some(when) = when {
+                all.rules.push(Rule { rule, when, owner, reason });
+            }
+        }
+        reader.end(root);
+        all
+    }
+}

@@ -58,6 +58,8 @@ pub struct Account {
 pub enum ContractState {
     /// Events of it were seen, but not its activation.
     Announced,
+    /// Its order is in the ERP, it is not active yet.
+    Ordered,
     Active,
     Suspended,
     Cancelled,
@@ -314,6 +316,7 @@ impl consumer::Document for ErpDocument {
             Self::Account(_) => "created",
             Self::Contract(contract) => match contract.state {
                 ContractState::Announced => "announced",
+                ContractState::Ordered => "ordered",
                 ContractState::Active => "active",
                 ContractState::Suspended => "suspended",
                 ContractState::Cancelled => "cancelled",

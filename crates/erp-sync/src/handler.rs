@@ -5,15 +5,16 @@
 use crate::{
     document::{ErpDocument, Known, key, kind},
     effect::ErpEffect,
+    event::ErpEvent,
     mapping::Mapping,
     plan::{
-        self, activation, amendment, cancellation, credit, dispute, invoice, pay_back, payment, renewal, skipped,
-        usage, void, write_off,
+        self, activation, amendment, cancellation, credit, dispute, invoice, order, pay_back, payment, renewal,
+        skipped, usage, void, write_off,
     },
     reply::{Cause, Replies},
 };
 use consumer::{Context, Decision, Documents, Handler, Input, Publish};
-use events::{Event, EventSet as _};
+use events::{Event, EventSet as _, Request};
 use failure::Failure;
 use ledger::DocumentKey;
 
@@ -38,7 +39,7 @@ impl ErpSync {
 }
 
 impl Handler for ErpSync {
-    type Event = Event;
+    type Event = ErpEvent;
     type Document = ErpDocument;
     type Effect = ErpEffect;
 
@@ -50,10 +51,15 @@ impl Handler for ErpSync {
         self.replies.as_ref().map(|_| Replies::TOPICS.to_vec()).unwrap_or_default()
     }
 
-    /// A contract brings the customer of its account, too: documents without a contract wait for that.
-    fn provides(&self, event: &Event) -> Vec<String> {
+    /// A contract or an order brings the customer of its account, too: documents without a contract wait for that.
+    fn provides(&self, event: &ErpEvent) -> Vec<String> {
         match event {
-            Event::ContractActivated(activated) => vec![activated.contract_id.clone(), activated.account_id.clone()],
+            ErpEvent::Business(Event::ContractActivated(activated)) => {
+                vec![activated.contract_id.clone(), activated.account_id.clone()]
+            }
+            ErpEvent::Request(Request::OrderRequested(request)) => {
+                vec![request.contract_id.clone(), request.account_id.clone()]
+            }
             other => vec![other.subject().to_owned()],
         }
     }
@@ -73,7 +79,8 @@ impl Handler for ErpSync {
         context: &Context<'_>,
     ) -> Result<Decision<Self>, Failure> {
         match input {
-            Input::Event(event) => self.plan(Known(documents), event, context.now_ms),
+            Input::Event(ErpEvent::Business(event)) => self.plan(Known(documents), event, context.now_ms),
+            Input::Event(ErpEvent::Request(request)) => self.asked(Known(documents), request, context),
             Input::Outcome { of: Some(event), receipts } => {
                 let mut decision = plan::recorded(documents, event, receipts);
                 if let (Some(replies), Some(cause)) = (&self.replies, cause(context)) {
@@ -87,7 +94,7 @@ impl Handler for ErpSync {
     }
 
     /// Whoever asked for an order hears that it was refused.
-    fn refused(&self, event: &Event, failure: &Failure, context: &Context<'_>) -> Vec<Publish> {
+    fn refused(&self, event: &ErpEvent, failure: &Failure, context: &Context<'_>) -> Vec<Publish> {
         let (Some(replies), Some(cause)) = (&self.replies, cause(context)) else { return Vec::new() };
         replies.to_refusal(event, failure, cause)
     }
@@ -98,6 +105,22 @@ fn cause<'a>(context: &Context<'a>) -> Option<Cause<'a>> {
 }
 
 impl ErpSync {
+    /// What order-flow asks for. A cancellation is answered with the decision itself: it takes hold when the order is closed.
+    fn asked(&self, known: Known<'_>, request: &Request, context: &Context<'_>) -> Result<Decision<Self>, Failure> {
+        match request {
+            Request::OrderRequested(event) => order::requested(&self.mapping, known, event),
+            Request::OrderCancelRequested(event) => {
+                let mut decision = order::cancelled(&self.mapping, known, event)?;
+                if let (Some(replies), Some(cause), false) =
+                    (&self.replies, cause(context), decision.effects.is_empty())
+                {
+                    decision.publish = replies.to_cancellation(known, event, cause);
+                }
+                Ok(decision)
+            }
+        }
+    }
+
     fn plan(&self, known: Known<'_>, event: &Event, now_ms: i64) -> Result<Decision<Self>, Failure> {
         match event {
             Event::ContractActivated(event) => activation::plan(&self.mapping, known, event),
@@ -118,7 +141,15 @@ impl ErpSync {
     }
 }
 
-fn reads(event: &Event) -> Vec<DocumentKey> {
+fn reads(event: &ErpEvent) -> Vec<DocumentKey> {
+    match event {
+        ErpEvent::Business(event) => reads_of_business(event),
+        ErpEvent::Request(Request::OrderRequested(event)) => activation::reads(&order::announced(event)),
+        ErpEvent::Request(Request::OrderCancelRequested(event)) => order::reads(event),
+    }
+}
+
+fn reads_of_business(event: &Event) -> Vec<DocumentKey> {
     match event {
         Event::ContractActivated(event) => activation::reads(event),
         Event::InvoicePosted(event) => invoice::reads(event),

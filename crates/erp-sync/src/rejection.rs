@@ -3,23 +3,24 @@
 //! A refused order is parked and may still be taken after somebody has mended the cause. So rejections and the acceptance of one
 //! order are numbered together: each refusal is one version, and an acceptance after two refusals is the third.
 
-use crate::reply::SYSTEM;
+use crate::{event::ErpEvent, plan::order, reply::SYSTEM};
 use connectors::order_id;
 use events::{
-    ContractActivated, Event, OrderRejected, SubscriptionRenewalAccepted,
+    ContractActivated, Event, OrderRejected, Request, SubscriptionRenewalAccepted,
     common::{RejectionCode, RejectionReason},
 };
 use failure::{Class, Failure};
 
 /// The rejection that a refusal of `event` means; `None` where no order is refused by it. `refusals`: of the same event before.
-pub(crate) fn of(event: &Event, failure: &Failure, refusals: u32) -> Option<OrderRejected> {
+pub(crate) fn of(event: &ErpEvent, failure: &Failure, refusals: u32) -> Option<OrderRejected> {
     // The version was used before: what became of that order is told already, and this record is only a dead letter.
     if failure.code == "STALE_VERSION" {
         return None;
     }
     let rejected = match event {
-        Event::ContractActivated(event) => first(event),
-        Event::SubscriptionRenewalAccepted(event) => renewed(event),
+        ErpEvent::Business(Event::ContractActivated(event)) => first(event),
+        ErpEvent::Business(Event::SubscriptionRenewalAccepted(event)) => renewed(event),
+        ErpEvent::Request(Request::OrderRequested(event)) => first(&order::announced(event)),
         _ => return None,
     };
     Some(OrderRejected {
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_refused_order_is_told_with_its_reason_owner_and_remedy() {
-        let rejected = of(&activated("A-1", "C-1").into(), &hold(), 0).expect("a rejection");
+        let rejected = of(&Event::from(activated("A-1", "C-1")).into(), &hold(), 0).expect("a rejection");
         assert_eq!((&*rejected.order_id, rejected.entity_version, rejected.resubmittable), ("C-1", 1, true));
         let [reason] = rejected.reasons.as_slice() else { panic!("{:?}", rejected.reasons) };
         assert_eq!((reason.code, reason.path.as_deref()), (RejectionCode::Credit, Some("customer")));
@@ -145,31 +146,31 @@ mod tests {
     #[test]
     fn a_refused_renewal_rejects_the_order_of_the_new_term() {
         let event = crate::testing::renewed("A-1", "C-1", 2);
-        let rejected = of(&event.clone().into(), &hold(), 0).expect("a rejection");
+        let rejected = of(&Event::from(event.clone()).into(), &hold(), 0).expect("a rejection");
         assert_eq!(rejected.order_id, order_id("C-1", Some(&event.renewal_id)));
     }
 
     #[test]
     fn a_broken_rule_of_the_contract_is_not_to_be_sent_again_as_it_is() {
         let failure = Failure::contract("FIELD_INVALID", "no such term");
-        assert!(!of(&activated("A-1", "C-1").into(), &failure, 0).expect("a rejection").resubmittable);
+        assert!(!of(&Event::from(activated("A-1", "C-1")).into(), &failure, 0).expect("a rejection").resubmittable);
     }
 
     #[test]
     fn a_version_that_was_used_before_rejects_no_order() {
         let failure = Failure::contract("STALE_VERSION", "version 1 is applied");
-        assert_eq!(of(&activated("A-1", "C-1").into(), &failure, 0), None);
+        assert_eq!(of(&Event::from(activated("A-1", "C-1")).into(), &failure, 0), None);
     }
 
     #[test]
     fn a_refused_event_that_asks_for_no_order_rejects_none() {
         let invoice = crate::testing::invoiced("A-1", "INV-1", &[100]);
-        assert_eq!(of(&invoice.into(), &hold(), 0), None);
+        assert_eq!(of(&Event::from(invoice).into(), &hold(), 0), None);
     }
 
     #[test]
     fn a_second_refusal_has_an_id_and_a_version_of_its_own_and_the_same_refusal_has_the_same() {
-        let event = Event::from(activated("A-1", "C-1"));
+        let event = ErpEvent::from(Event::from(activated("A-1", "C-1")));
         let envelope = envelope();
         let told = |refusals| {
             let context = Context { now_ms: 0, envelope: Some(&envelope), key: "A-1", refusals };
@@ -187,6 +188,7 @@ mod tests {
         let event = Event::from(activated("A-1", "C-1"));
         let envelope = envelope();
         let known = kept(&mapping(), std::slice::from_ref(&event));
+        let event = ErpEvent::from(event);
         let receipt = |id: &str| Receipt { external_id: id.into(), details: BTreeMap::new() };
         let receipts = BTreeMap::from([("order:C-1:v1:create".to_owned(), receipt("7"))]);
         let context = Context { now_ms: 0, envelope: Some(&envelope), key: "A-1", refusals: 2 };

@@ -8,18 +8,21 @@
 use crate::{
     document::{Contract, Known},
     effect::key,
+    event::ErpEvent,
     mapping::Mapping,
     order_step,
-    plan::{NUMBER, dispute::journal_id},
+    plan::{NUMBER, dispute::journal_id, order},
     rejection,
 };
 use connectors::Reference;
 use consumer::{Publish, Receipt};
 use events::{
-    ContractActivated, CustomerOnboarded, Envelope, Event, EventSet, JournalPosted, OrderAccepted, PaymentDisputed,
-    Reply, SubscriptionRenewalAccepted,
+    ContractActivated, CustomerOnboarded, Envelope, Event, EventSet, JournalPosted, OrderAccepted,
+    OrderCancelRequested, OrderCancelled, PaymentDisputed, Reply, Request, SubscriptionRenewalAccepted,
     common::{CreditStatus, DocumentRef, DuplicateDecision, JournalLine, OrderLine},
-    topics::{self, ANALYTICS_ORDER_STEP, CUSTOMER_ONBOARDED, JOURNAL_POSTED, ORDER_ACCEPTED, ORDER_REJECTED},
+    topics::{
+        self, ANALYTICS_ORDER_STEP, CUSTOMER_ONBOARDED, JOURNAL_POSTED, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
+    },
 };
 use failure::Failure;
 use sha2::{Digest, Sha256};
@@ -38,8 +41,8 @@ pub struct Replies {
 type Receipts = BTreeMap<String, Receipt>;
 
 impl Replies {
-    pub const TOPICS: [&'static str; 5] =
-        [CUSTOMER_ONBOARDED, ORDER_ACCEPTED, ORDER_REJECTED, JOURNAL_POSTED, ANALYTICS_ORDER_STEP];
+    pub const TOPICS: [&'static str; 6] =
+        [CUSTOMER_ONBOARDED, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED, JOURNAL_POSTED, ANALYTICS_ORDER_STEP];
 
     /// What replies are written with.
     pub fn subjects() -> impl Iterator<Item = &'static topics::Subject> {
@@ -57,10 +60,19 @@ impl Replies {
         &self,
         mapping: &Mapping,
         known: Known<'_>,
-        event: &Event,
+        event: &ErpEvent,
         receipts: &Receipts,
         cause: Cause<'_>,
     ) -> Vec<Publish> {
+        let asked = match event {
+            ErpEvent::Request(Request::OrderRequested(event)) => Some(Event::from(order::announced(event))),
+            ErpEvent::Business(_) | ErpEvent::Request(Request::OrderCancelRequested(_)) => None,
+        };
+        let event = match (event, &asked) {
+            (ErpEvent::Business(event), _) => event,
+            (ErpEvent::Request(_), Some(event)) => event,
+            (ErpEvent::Request(_), None) => return Vec::new(),
+        };
         let replies = match event {
             Event::ContractActivated(event) => {
                 let onboarded = onboarded(mapping, event, receipts).map(Reply::from);
@@ -78,8 +90,34 @@ impl Replies {
         replies.into_iter().flat_map(|reply: Reply| self.records(&reply, None, cause)).collect()
     }
 
+    /// What the cancellation of an order is answered with.
+    pub(crate) fn to_cancellation(
+        &self,
+        known: Known<'_>,
+        event: &OrderCancelRequested,
+        cause: Cause<'_>,
+    ) -> Vec<Publish> {
+        let erp = known.contract(&event.contract_id).and_then(|contract| contract.erp.as_ref());
+        let cancelled = OrderCancelled {
+            account_id: event.account_id.clone(),
+            entity_version: rejection::version(cause.refusals),
+            effective_at: event.effective_at,
+            recorded_at: event.recorded_at,
+            legal_entity_id: event.legal_entity_id.clone(),
+            order_id: event.order_id.clone(),
+            contract_id: Some(event.contract_id.clone()),
+            opportunity_id: Some(event.opportunity_id.clone()),
+            erp_system: SYSTEM.to_owned(),
+            erp_order_id: erp.map(|record| record.id.clone()),
+            erp_order_no: erp.and_then(|record| record.number.clone()),
+            reason: event.reason.clone(),
+            cancelled_at: event.recorded_at,
+        };
+        self.records(&Reply::from(cancelled), None, cause).collect()
+    }
+
     /// What a refusal is answered with.
-    pub(crate) fn to_refusal(&self, event: &Event, failure: &Failure, cause: Cause<'_>) -> Vec<Publish> {
+    pub(crate) fn to_refusal(&self, event: &ErpEvent, failure: &Failure, cause: Cause<'_>) -> Vec<Publish> {
         let rejected = rejection::of(event, failure, cause.refusals).map(Reply::from);
         rejected.iter().flat_map(|reply| self.records(reply, Some(failure), cause)).collect()
     }

@@ -2,13 +2,14 @@
 
 use crate::{
     document::{ErpDocument, key},
+    event::ErpEvent,
     handler::ErpSync,
     mapping::Mapping,
 };
 use consumer::{Context, Decision, Document as _, Documents, Effect as _, Handler, Input, Receipt};
 use events::{
-    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, Event, InvoicePosted, PaymentDisputed,
-    PaymentFailed, PaymentReceived, PaymentRefunded, SubscriptionRenewalAccepted, UsageRated,
+    ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, Event, InvoicePosted, OrderRequested,
+    PaymentDisputed, PaymentFailed, PaymentReceived, PaymentRefunded, SubscriptionRenewalAccepted, UsageRated,
     common::{
         CancellationMode, ContractLine, Customer, DisputeStatus, InvoiceRef, LineItem, PaymentAllocation, PaymentTerms,
         Period, Reason, RecognitionMethod, RevenueObligation, TaxLine, Term, Totals,
@@ -52,6 +53,11 @@ pub(crate) fn state(documents: &[(DocumentKey, ErpDocument)]) -> State {
 
 /// The state after these events, each of whose effects is done at once.
 pub(crate) fn kept(mapping: &Mapping, events: &[Event]) -> State {
+    kept_all(mapping, &events.iter().cloned().map(ErpEvent::from).collect::<Vec<_>>())
+}
+
+/// As [`kept`], also of requests.
+pub(crate) fn kept_all(mapping: &Mapping, events: &[ErpEvent]) -> State {
     let handler = ErpSync::new(mapping.clone());
     let mut state = state(&[]);
     let context = Context { now_ms: 0, envelope: None, key: "A-1", refusals: 0 };
@@ -98,6 +104,26 @@ pub(crate) fn activated(account_id: &str, contract_id: &str) -> ContractActivate
             ..ContractLine::default()
         }],
         ..ContractActivated::default()
+    }
+}
+
+/// The order of what [`activated`] sells.
+pub(crate) fn ordered(account_id: &str, contract_id: &str) -> OrderRequested {
+    let contract = activated(account_id, contract_id);
+    OrderRequested {
+        account_id: account_id.into(),
+        entity_version: 1,
+        legal_entity_id: contract.legal_entity_id,
+        order_id: contract_id.into(),
+        contract_id: contract_id.into(),
+        opportunity_id: "O-1".into(),
+        customer: contract.customer,
+        currency: contract.currency,
+        term: contract.term,
+        total_net_minor: contract.lines.iter().map(|line| line.amount_minor).sum(),
+        lines: contract.lines,
+        policy_version: "0".into(),
+        ..OrderRequested::default()
     }
 }
 

@@ -34,7 +34,7 @@ fn after_the_first(change: fn(&mut ContractActivated)) -> (ContractActivated, Ob
         topic: topics::CONTRACT_ACTIVATED,
         key: event.account_id.clone(),
         envelope,
-        event: Ok(Event::from(event)),
+        event: Ok(Event::from(event).into()),
     };
     let other = Envelope { id: format!("{}-2", envelope.id), ..envelope.clone() };
     let handler = ErpSync::replying(mapping(), Replies::new(Replies::TOPICS.into_iter().zip(1..).collect()));

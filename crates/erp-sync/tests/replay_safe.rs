@@ -3,11 +3,8 @@
 mod common;
 
 use common::mapping;
-use erp_sync::{ErpSync, effect::ErpEffect, reply::Replies};
-use events::{
-    Event,
-    topics::{self, CUSTOMER_ONBOARDED, Family, ORDER_REJECTED},
-};
+use erp_sync::{ErpSync, effect::ErpEffect, event::ErpEvent, reply::Replies};
+use events::topics::{self, CUSTOMER_ONBOARDED, Family, ORDER_REJECTED};
 use failure::Failure;
 use std::collections::BTreeSet;
 use testkit::{
@@ -16,12 +13,12 @@ use testkit::{
 };
 
 /// Lives of a few accounts that together have every kind of event.
-fn events(faults: Faults) -> Vec<SimEvent<Event>> {
+fn events(faults: Faults) -> Vec<SimEvent<ErpEvent>> {
     let start = jiff::civil::date(2026, 1, 1);
     let options = Options { seed: 11, accounts: 200, months: 4, start, max_events: None, faults };
     let sim = covering(&options).expect("good options").into_iter().filter_map(|generated| match generated.item {
         Item::Event { envelope, event } => {
-            Some(SimEvent { topic: generated.topic, key: generated.key, envelope, event: Ok(event) })
+            Some(SimEvent { topic: generated.topic, key: generated.key, envelope, event: Ok(event.into()) })
         }
         Item::Raw { .. } => None,
     });

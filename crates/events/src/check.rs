@@ -1,6 +1,7 @@
 //! The rules of the wire contract that need no knowledge of the business: versions, currencies, sums, periods.
 
 mod analytics;
+mod deals;
 mod document;
 mod events;
 mod replies;

@@ -182,6 +182,18 @@ pub const CODES: &[Explanation] = &[
     ),
     // Not yet.
     entry(
+        "DEAL_UNKNOWN",
+        Class::NotYet,
+        "An answer or a decision is about a deal that was not seen yet.",
+        "Nothing; it goes on when the deal comes. If it waits long, ask why the CRM never published it.",
+    ),
+    entry(
+        "ORDER_NOT_REQUESTED",
+        Class::NotYet,
+        "An order is to be taken back that was not asked for yet.",
+        "Nothing; it goes on when the order comes. If it waits long, ask why order-flow never sent it.",
+    ),
+    entry(
         "CONTRACT_NOT_ACTIVE",
         Class::NotYet,
         "The contract this event belongs to is not known yet.",
@@ -217,6 +229,12 @@ pub const CODES: &[Explanation] = &[
         Class::Business,
         "The accounting period of the document is closed.",
         "Finance reopens the period or decides on another date; then retry.",
+    ),
+    entry(
+        "ORDER_IN_FORCE",
+        Class::Business,
+        "An order is to be taken back, but its contract is active already.",
+        "Cancel the contract where it is billed; discard the request.",
     ),
     entry(
         "ITEM_UNMAPPED",

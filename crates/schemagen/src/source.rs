@@ -101,24 +101,33 @@ pub enum Family {
     Reply,
     /// What data teams read.
     Analytics,
+    /// What happened to deals before there is a contract.
+    Deal,
+    /// What a process asks another service for.
+    Request,
+    /// Cases that people have to decide.
+    Case,
 }
 
 impl Family {
-    pub const ALL: [Self; 3] = [Self::Commercial, Self::Reply, Self::Analytics];
+    pub const ALL: [Self; 6] = [Self::Commercial, Self::Reply, Self::Analytics, Self::Deal, Self::Request, Self::Case];
 
     fn parse(json: &Value) -> Result<Self> {
         match json.get("family").and_then(Value::as_str) {
             None => Ok(Self::Commercial),
             Some("reply") => Ok(Self::Reply),
             Some("analytics") => Ok(Self::Analytics),
-            Some(other) => bail!("`family` is reply, analytics or absent, not {other}"),
+            Some("deal") => Ok(Self::Deal),
+            Some("request") => Ok(Self::Request),
+            Some("case") => Ok(Self::Case),
+            Some(other) => bail!("`family` is reply, analytics, deal, request, case or absent, not {other}"),
         }
     }
 
     /// The field that says when it holds for the business.
     pub const fn time_field(self) -> &'static str {
         match self {
-            Self::Commercial | Self::Reply => "effective_at",
+            Self::Commercial | Self::Reply | Self::Deal | Self::Request | Self::Case => "effective_at",
             Self::Analytics => "occurred_at",
         }
     }

@@ -14,7 +14,10 @@ mod places;
 mod topics;
 mod waiting;
 
-use events::topics::{Family, of_family};
+use events::topics::{
+    CONTRACT_AMENDED, CONTRACT_CANCELLED, Family, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
+    SUBSCRIPTION_RENEWAL_ACCEPTED, of_family,
+};
 use journal::JournalView;
 use kafka::{Admin, ClientConfig, RegistryConfig};
 use ledger::Ledger;
@@ -80,6 +83,20 @@ pub struct Check {
 
 /// The service that shows in a CRM what is owed.
 const CRM_SYNC: &str = "crm-sync";
+
+/// Topics that a service reads, besides its replay topic.
+#[must_use]
+pub fn inputs_of(service: &str) -> Vec<&'static str> {
+    let of = |family| of_family(family).map(|subject| subject.topic);
+    match service {
+        "erp-sync" => of(Family::Commercial).chain(of(Family::Request)).collect(),
+        "order-flow" => of(Family::Deal)
+            .chain([ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED])
+            .chain([CONTRACT_AMENDED, CONTRACT_CANCELLED, SUBSCRIPTION_RENEWAL_ACCEPTED])
+            .collect(),
+        _ => of(Family::Commercial).collect(),
+    }
+}
 
 /// What is known before the topics are read.
 struct Known {
@@ -170,11 +187,11 @@ pub async fn wait_until_quiet(
 async fn busy(sources: &Sources, admin: &Admin) -> Result<Option<String>, Error> {
     let slices = sources.service.ledger.slices().await?;
     let mut lag = 0;
-    for topic in of_family(Family::Commercial) {
-        for partition in 0..admin.partitions(topic.topic).await? {
-            let (low, end) = admin.watermarks(topic.topic, partition).await?;
+    for topic in inputs_of(&sources.service.name) {
+        for partition in 0..admin.partitions(topic).await? {
+            let (low, end) = admin.watermarks(topic, partition).await?;
             let slice = slices.iter().find(|slice| slice.slice == partition);
-            let known = slice.and_then(|slice| slice.positions.iter().find(|position| position.topic == topic.topic));
+            let known = slice.and_then(|slice| slice.positions.iter().find(|position| position.topic == topic));
             lag += end - known.map_or(low, |position| position.next_offset);
         }
     }

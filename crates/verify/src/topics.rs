@@ -9,7 +9,7 @@ use crate::{
 };
 use events::{
     Dataset, Envelope, Event, EventSet, Record,
-    topics::{Family, find, of_family},
+    topics::{Family, find},
     wire,
 };
 use kafka::{Admin, Lookup, Registry, drain::Drain};
@@ -76,8 +76,8 @@ impl Reading {
 
     async fn inputs(&mut self, sources: &Sources) -> Result<(), Error> {
         let admin = Admin::connect(&sources.kafka)?;
-        for subject in of_family(Family::Commercial) {
-            let topic: Arc<str> = subject.topic.into();
+        for topic in crate::inputs_of(&self.known.service) {
+            let topic: Arc<str> = topic.into();
             for partition in 0..admin.partitions(&topic).await? {
                 let range = admin.watermarks(&topic, partition).await?;
                 self.ranges.insert((topic.clone(), partition), range);

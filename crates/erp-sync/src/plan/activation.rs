@@ -27,19 +27,44 @@ pub fn plan(mapping: &Mapping, known: Known<'_>, event: &ContractActivated) -> R
     };
     if active.erp.is_some() {
         guard::again(known, contract, event)?;
+        if contract.is_some_and(|contract| contract.state == ContractState::Ordered) {
+            let active = Decision::new().put(kind::CONTRACT, &event.contract_id, ErpDocument::Contract(active));
+            return deferred(mapping, active, event);
+        }
         // A contract that becomes active again keeps its order: an order is made once for its contract.
         let again = Decision::skip("the contract has its sales order already");
         return Ok(again.put(kind::CONTRACT, &event.contract_id, ErpDocument::Contract(active)));
     }
+    deferred(mapping, with_order(mapping, known, event, active)?, event)
+}
+
+/// The order of a contract that is not active yet.
+pub(super) fn ordered(mapping: &Mapping, known: Known<'_>, event: &ContractActivated) -> Result<Decision, Failure> {
+    let contract = Contract {
+        account_id: event.account_id.clone(),
+        entity_version: event.entity_version,
+        state: ContractState::Ordered,
+        erp: None,
+        orders: Vec::new(),
+    };
+    with_order(mapping, known, event, contract)
+}
+
+/// Customer and order; the contract remembers the order.
+fn with_order(
+    mapping: &Mapping,
+    known: Known<'_>,
+    event: &ContractActivated,
+    contract: Contract,
+) -> Result<Decision, Failure> {
     let decision = customer(mapping, known, event)?;
     let order = order(mapping, event)?;
-    let contract = Contract { orders: vec![remembered(event, &order)], ..active };
-    let decision = decision.effect(ErpEffect::AcceptOrder { order, version: event.entity_version }).put(
+    let contract = Contract { orders: vec![remembered(event, &order)], ..contract };
+    Ok(decision.effect(ErpEffect::AcceptOrder { order, version: event.entity_version }).put(
         kind::CONTRACT,
         &event.contract_id,
         ErpDocument::Contract(contract),
-    );
-    deferred(mapping, decision, event)
+    ))
 }
 
 /// The order as later amendments will find it.

@@ -10,6 +10,7 @@ pub mod credit;
 pub mod dispute;
 pub mod invoice;
 mod lines;
+pub mod order;
 mod outcome;
 pub mod pay_back;
 pub mod payment;

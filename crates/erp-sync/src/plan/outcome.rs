@@ -1,19 +1,20 @@
 //! What the ERP answered, noted in the documents: its own id, our external id, the number.
 
-use super::Decision;
+use super::{Decision, order};
+use crate::event::ErpEvent;
 use crate::{
     document::{ErpDocument, ErpRecord, kind},
     effect::key,
 };
 use consumer::{Documents, Receipt};
-use events::Event;
+use events::{Event, Request};
 use std::collections::BTreeMap;
 
 /// Adds the ERP's ids to the staged documents of `event`.
 #[must_use]
 pub fn recorded(
     documents: &Documents<'_, ErpDocument>,
-    event: &Event,
+    event: &ErpEvent,
     receipts: &BTreeMap<String, Receipt>,
 ) -> Decision {
     let mut decision = Decision::new();
@@ -26,7 +27,18 @@ pub fn recorded(
 }
 
 /// Effects of an event that make a record, with the document each belongs to.
-fn made_by(event: &Event) -> Vec<(String, &'static str, &str)> {
+fn made_by(event: &ErpEvent) -> Vec<(String, &'static str, &str)> {
+    match event {
+        ErpEvent::Business(event) => made_by_business(event),
+        ErpEvent::Request(Request::OrderRequested(event)) => vec![
+            (key::customer(&event.account_id), kind::ACCOUNT, &event.account_id),
+            (key::order(&event.contract_id, order::ORDERED), kind::CONTRACT, &event.contract_id),
+        ],
+        ErpEvent::Request(Request::OrderCancelRequested(_)) => Vec::new(),
+    }
+}
+
+fn made_by_business(event: &Event) -> Vec<(String, &'static str, &str)> {
     match event {
         Event::ContractActivated(event) => vec![
             (key::customer(&event.account_id), kind::ACCOUNT, &event.account_id),

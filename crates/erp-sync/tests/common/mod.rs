@@ -80,6 +80,7 @@ impl Service {
         event.check()?;
         let context =
             Context { now_ms: envelope.time_ms, envelope: Some(envelope), key: event.account_id(), refusals: 0 };
+        let event = &event.clone().into();
         let decision = self.handler.decide(&Documents::new(&self.documents), &Input::Event(event), &context)?;
         let mut receipts = BTreeMap::new();
         for effect in &decision.effects {

@@ -196,7 +196,7 @@ fn above_zero(field: &str, amount: i64) -> Result<(), Failure> {
     if amount > 0 { Ok(()) } else { Err(invalid(field, "must be above zero")) }
 }
 
-fn unique_lines(field: &str, lines: &[ContractLine]) -> Result<(), Failure> {
+pub(super) fn unique_lines(field: &str, lines: &[ContractLine]) -> Result<(), Failure> {
     let mut ids = HashSet::with_capacity(lines.len());
     match lines.iter().position(|line| !ids.insert(line.contract_line_id.as_str())) {
         Some(index) => Err(invalid(format!("{field}[{index}].contract_line_id"), "is used twice in this contract")),

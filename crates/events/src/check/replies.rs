@@ -6,7 +6,7 @@ use super::{
     events::posting_period,
     filled, invalid, zone,
 };
-use crate::{CustomerOnboarded, JournalPosted, OrderAccepted, OrderRejected, common::FxRate};
+use crate::{CustomerOnboarded, JournalPosted, OrderAccepted, OrderCancelled, OrderRejected, common::FxRate};
 use failure::Failure;
 
 impl Check for OrderAccepted {
@@ -28,6 +28,13 @@ impl Check for OrderRejected {
             None if self.reasons.is_empty() => Err(invalid("reasons", "a rejection has at least one reason")),
             None => Ok(()),
         }
+    }
+}
+
+impl Check for OrderCancelled {
+    fn check(&self) -> Result<(), Failure> {
+        filled("erp_system", &self.erp_system)?;
+        filled("reason.code", &self.reason.code)
     }
 }
 

@@ -334,6 +334,37 @@ fn default_customer_tax_exemption() -> TaxExemption {
     TaxExemption::None
 }
 
+/// One product of a deal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct DealLine {
+    /// What is sold, in the currency of the deal.
+    pub line: ContractLine,
+    /// The one entity that sells it; null where all sellers share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seller_entity_id: Option<String>,
+    /// Segments of one ramp have the same; they follow each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp_id: Option<String>,
+}
+
+impl codec::Encode for DealLine {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.line, out);
+        codec::Encode::encode(&self.seller_entity_id, out);
+        codec::Encode::encode(&self.ramp_id, out);
+    }
+}
+
+codec::symbols! {
+    /// What a deal is about.
+    pub enum DealType {
+        Unknown = "unknown",
+        New = "new",
+        Expansion = "expansion",
+        Renewal = "renewal",
+    }
+}
+
 /// Where an amount belongs in the seller's own accounting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Dimensions {
@@ -462,6 +493,56 @@ codec::symbols! {
         Unknown = "unknown",
         Soft = "soft",
         Hard = "hard",
+    }
+}
+
+codec::symbols! {
+    /// What was decided about a case.
+    pub enum FalloutAction {
+        Unknown = "unknown",
+        Retry = "retry",
+        Approve = "approve",
+        Reject = "reject",
+        Waive = "waive",
+    }
+}
+
+codec::symbols! {
+    /// How a case ended.
+    pub enum FalloutEnd {
+        Unknown = "unknown",
+        Mended = "mended",
+        Approved = "approved",
+        Waived = "waived",
+        Rejected = "rejected",
+        Withdrawn = "withdrawn",
+    }
+}
+
+/// One thing that keeps a deal from going on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct FalloutReason {
+    /// What is wrong, in one word.
+    pub code: String,
+    /// Field of the deal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What is wrong, for people.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix_hint: Option<String>,
+    /// Work queue that has to.
+    pub owner_queue: String,
+}
+
+impl codec::Encode for FalloutReason {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.code, out);
+        codec::Encode::encode(&self.path, out);
+        codec::Encode::encode(&self.message, out);
+        codec::Encode::encode(&self.fix_hint, out);
+        codec::Encode::encode(&self.owner_queue, out);
     }
 }
 
@@ -1001,6 +1082,26 @@ impl codec::Encode for RevenueObligation {
     }
 }
 
+/// An entity that sells a part of a deal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct SellerShare {
+    /// The entity.
+    pub legal_entity_id: String,
+    /// ISO 4217 code of its order.
+    pub currency: String,
+    /// Its share of the lines that name no entity, in percent.
+    #[serde(with = "codec::decimal")]
+    pub share_percent: rust_decimal::Decimal,
+}
+
+impl codec::Encode for SellerShare {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.legal_entity_id, out);
+        codec::Encode::encode(&self.currency, out);
+        codec::decimal::encode(&self.share_percent, 4, out);
+    }
+}
+
 /// What arrived at the seller's bank.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Settlement {
@@ -1060,6 +1161,27 @@ codec::symbols! {
         None = "none",
         Exempt = "exempt",
         ReverseCharge = "reverse_charge",
+    }
+}
+
+/// A place where tax may be due.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct TaxExposure {
+    /// ISO 3166 code.
+    pub country: String,
+    /// State or province, where the tax is levied there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Whether the seller has determined where it stands there.
+    #[serde(default)]
+    pub nexus_known: bool,
+}
+
+impl codec::Encode for TaxExposure {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.country, out);
+        codec::Encode::encode(&self.region, out);
+        codec::Encode::encode(&self.nexus_known, out);
     }
 }
 

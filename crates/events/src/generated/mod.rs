@@ -14,13 +14,22 @@ pub mod contract_amended;
 pub mod contract_cancelled;
 pub mod credit_note_issued;
 pub(crate) mod currencies;
+pub mod customer_credit_hold_changed;
 pub mod customer_onboarded;
+pub mod fallout_closed;
+pub mod fallout_decided;
+pub mod fallout_opened;
 pub mod invoice_marked_uncollectible;
 pub mod invoice_posted;
 pub mod invoice_voided;
 pub mod journal_posted;
+pub mod opportunity_closed_won;
+pub mod opportunity_reopened;
 pub mod order_accepted;
+pub mod order_cancel_requested;
+pub mod order_cancelled;
 pub mod order_rejected;
+pub mod order_requested;
 pub mod payment_disputed;
 pub mod payment_failed;
 pub mod payment_received;
@@ -43,13 +52,22 @@ pub use contract_activated::ContractActivated;
 pub use contract_amended::ContractAmended;
 pub use contract_cancelled::ContractCancelled;
 pub use credit_note_issued::CreditNoteIssued;
+pub use customer_credit_hold_changed::CustomerCreditHoldChanged;
 pub use customer_onboarded::CustomerOnboarded;
+pub use fallout_closed::FalloutClosed;
+pub use fallout_decided::FalloutDecided;
+pub use fallout_opened::FalloutOpened;
 pub use invoice_marked_uncollectible::InvoiceMarkedUncollectible;
 pub use invoice_posted::InvoicePosted;
 pub use invoice_voided::InvoiceVoided;
 pub use journal_posted::JournalPosted;
+pub use opportunity_closed_won::OpportunityClosedWon;
+pub use opportunity_reopened::OpportunityReopened;
 pub use order_accepted::OrderAccepted;
+pub use order_cancel_requested::OrderCancelRequested;
+pub use order_cancelled::OrderCancelled;
 pub use order_rejected::OrderRejected;
+pub use order_requested::OrderRequested;
 pub use payment_disputed::PaymentDisputed;
 pub use payment_failed::PaymentFailed;
 pub use payment_received::PaymentReceived;
@@ -100,6 +118,8 @@ crate::payload::event_enum! {
     JournalPosted(journal_posted::JournalPosted) on JOURNAL_POSTED,
     /// The ERP took an order: its numbers, and how it is accounted for.
     OrderAccepted(order_accepted::OrderAccepted) on ORDER_ACCEPTED,
+    /// The ERP closed an order that no contract came of. It is not deleted.
+    OrderCancelled(order_cancelled::OrderCancelled) on ORDER_CANCELLED,
     /// The ERP, or a rule before it, rejected an order: every reason at once.
     OrderRejected(order_rejected::OrderRejected) on ORDER_REJECTED,
 }
@@ -123,6 +143,37 @@ crate::payload::event_enum! {
     AnalyticsSubscription(analytics_subscription::AnalyticsSubscription) on ANALYTICS_SUBSCRIPTION,
     /// The usage of a period as it was priced. A batch that replaces an earlier one comes with a row that takes the earlier one back, so that rows always add up.
     AnalyticsUsage(analytics_usage::AnalyticsUsage) on ANALYTICS_USAGE,
+}
+
+crate::payload::event_enum! {
+    /// Anything that happens to a deal before there is a contract.
+    Deal
+    /// Credit control holds a customer, or lets it go.
+    CustomerCreditHoldChanged(customer_credit_hold_changed::CustomerCreditHoldChanged) on CUSTOMER_CREDIT_HOLD_CHANGED,
+    /// Somebody decided about a case of a deal.
+    FalloutDecided(fallout_decided::FalloutDecided) on FALLOUT_DECIDED,
+    /// A deal was won: what was sold, to whom, by whom. A later version corrects it until there is an order.
+    OpportunityClosedWon(opportunity_closed_won::OpportunityClosedWon) on OPPORTUNITY_CLOSED_WON,
+    /// A deal that was won is open again: what was begun for it is taken back.
+    OpportunityReopened(opportunity_reopened::OpportunityReopened) on OPPORTUNITY_REOPENED,
+}
+
+crate::payload::event_enum! {
+    /// Anything that a process asks another service for.
+    Request
+    /// An order is to be cancelled: its deal was taken back.
+    OrderCancelRequested(order_cancel_requested::OrderCancelRequested) on ORDER_CANCEL_REQUESTED,
+    /// An order that passed every check is to be made in the ERP.
+    OrderRequested(order_requested::OrderRequested) on ORDER_REQUESTED,
+}
+
+crate::payload::event_enum! {
+    /// Any case that people have to decide.
+    Case
+    /// A case has ended.
+    FalloutClosed(fallout_closed::FalloutClosed) on FALLOUT_CLOSED,
+    /// A deal cannot go on by itself: everything that is wrong with it, each with its owner.
+    FalloutOpened(fallout_opened::FalloutOpened) on FALLOUT_OPENED,
 }
 
 /// What an account owes one legal entity in one currency, and how it came about.
@@ -149,8 +200,16 @@ pub const CONTRACT_AMENDED: &str = "contract.amended.v1";
 pub const CONTRACT_CANCELLED: &str = "contract.cancelled.v1";
 /// A credit was given, against an invoice or open on the account. All amounts are positive credits.
 pub const CREDIT_NOTE_ISSUED: &str = "credit_note.issued.v1";
+/// Credit control holds a customer, or lets it go.
+pub const CUSTOMER_CREDIT_HOLD_CHANGED: &str = "customer.credit_hold_changed.v1";
 /// A customer exists in the ERP: its numbers and how it is accounted for.
 pub const CUSTOMER_ONBOARDED: &str = "customer.onboarded.v1";
+/// A case has ended.
+pub const FALLOUT_CLOSED: &str = "fallout.closed.v1";
+/// Somebody decided about a case of a deal.
+pub const FALLOUT_DECIDED: &str = "fallout.decided.v1";
+/// A deal cannot go on by itself: everything that is wrong with it, each with its owner.
+pub const FALLOUT_OPENED: &str = "fallout.opened.v1";
 /// What is open of an invoice was written off: nobody expects it to be paid any more.
 pub const INVOICE_MARKED_UNCOLLECTIBLE: &str = "invoice.marked_uncollectible.v1";
 /// An invoice was issued and posted. It is never edited: corrections are credit notes.
@@ -159,10 +218,20 @@ pub const INVOICE_POSTED: &str = "invoice.posted.v1";
 pub const INVOICE_VOIDED: &str = "invoice.voided.v1";
 /// A journal entry was posted in the ERP's general ledger; debits and credits are equal.
 pub const JOURNAL_POSTED: &str = "journal.posted.v1";
+/// A deal was won: what was sold, to whom, by whom. A later version corrects it until there is an order.
+pub const OPPORTUNITY_CLOSED_WON: &str = "opportunity.closed_won.v1";
+/// A deal that was won is open again: what was begun for it is taken back.
+pub const OPPORTUNITY_REOPENED: &str = "opportunity.reopened.v1";
 /// The ERP took an order: its numbers, and how it is accounted for.
 pub const ORDER_ACCEPTED: &str = "order.accepted.v1";
+/// An order is to be cancelled: its deal was taken back.
+pub const ORDER_CANCEL_REQUESTED: &str = "order.cancel_requested.v1";
+/// The ERP closed an order that no contract came of. It is not deleted.
+pub const ORDER_CANCELLED: &str = "order.cancelled.v1";
 /// The ERP, or a rule before it, rejected an order: every reason at once.
 pub const ORDER_REJECTED: &str = "order.rejected.v1";
+/// An order that passed every check is to be made in the ERP.
+pub const ORDER_REQUESTED: &str = "order.requested.v1";
 /// A payment was disputed, or a dispute went on. Only a lost dispute takes the money back.
 pub const PAYMENT_DISPUTED: &str = "payment.disputed.v1";
 /// An attempt to collect money failed.
@@ -313,6 +382,17 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "account_id",
     },
     Subject {
+        topic: CUSTOMER_CREDIT_HOLD_CHANGED,
+        subject: "customer.credit_hold_changed.v1-value",
+        full_name: "throughline.v1.CustomerCreditHoldChanged",
+        schema: customer_credit_hold_changed::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Deal,
+        owner: "credit-control",
+        subject_field: "account_id",
+        key_field: "account_id",
+    },
+    Subject {
         topic: CUSTOMER_ONBOARDED,
         subject: "customer.onboarded.v1-value",
         full_name: "throughline.v1.CustomerOnboarded",
@@ -321,6 +401,39 @@ pub static SUBJECTS: &[Subject] = &[
         family: Family::Reply,
         owner: "erp-sync",
         subject_field: "account_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: FALLOUT_CLOSED,
+        subject: "fallout.closed.v1-value",
+        full_name: "throughline.v1.FalloutClosed",
+        schema: fallout_closed::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Case,
+        owner: "order-flow",
+        subject_field: "case_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: FALLOUT_DECIDED,
+        subject: "fallout.decided.v1-value",
+        full_name: "throughline.v1.FalloutDecided",
+        schema: fallout_decided::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Deal,
+        owner: "revenue-operations",
+        subject_field: "decision_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: FALLOUT_OPENED,
+        subject: "fallout.opened.v1-value",
+        full_name: "throughline.v1.FalloutOpened",
+        schema: fallout_opened::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Case,
+        owner: "order-flow",
+        subject_field: "case_id",
         key_field: "account_id",
     },
     Subject {
@@ -368,10 +481,54 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "account_id",
     },
     Subject {
+        topic: OPPORTUNITY_CLOSED_WON,
+        subject: "opportunity.closed_won.v1-value",
+        full_name: "throughline.v1.OpportunityClosedWon",
+        schema: opportunity_closed_won::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Deal,
+        owner: "crm",
+        subject_field: "opportunity_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: OPPORTUNITY_REOPENED,
+        subject: "opportunity.reopened.v1-value",
+        full_name: "throughline.v1.OpportunityReopened",
+        schema: opportunity_reopened::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Deal,
+        owner: "crm",
+        subject_field: "opportunity_id",
+        key_field: "account_id",
+    },
+    Subject {
         topic: ORDER_ACCEPTED,
         subject: "order.accepted.v1-value",
         full_name: "throughline.v1.OrderAccepted",
         schema: order_accepted::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "erp-sync",
+        subject_field: "order_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ORDER_CANCEL_REQUESTED,
+        subject: "order.cancel_requested.v1-value",
+        full_name: "throughline.v1.OrderCancelRequested",
+        schema: order_cancel_requested::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Request,
+        owner: "order-flow",
+        subject_field: "order_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ORDER_CANCELLED,
+        subject: "order.cancelled.v1-value",
+        full_name: "throughline.v1.OrderCancelled",
+        schema: order_cancelled::SCHEMA,
         kind: Kind::Fact,
         family: Family::Reply,
         owner: "erp-sync",
@@ -386,6 +543,17 @@ pub static SUBJECTS: &[Subject] = &[
         kind: Kind::Fact,
         family: Family::Reply,
         owner: "erp-sync",
+        subject_field: "order_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ORDER_REQUESTED,
+        subject: "order.requested.v1-value",
+        full_name: "throughline.v1.OrderRequested",
+        schema: order_requested::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Request,
+        owner: "order-flow",
         subject_field: "order_id",
         key_field: "account_id",
     },

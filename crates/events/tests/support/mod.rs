@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use bytes::Bytes;
-use events::{Dataset, Envelope, Event, EventSet, Record, Reply, WriterSchema, topics, topics::Family, wire};
+use events::{
+    Case, Dataset, Deal, Envelope, Event, EventSet, Record, Reply, Request, WriterSchema, topics, topics::Family, wire,
+};
 use failure::Failure;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -13,6 +15,9 @@ pub fn from_json(topic: &str, data: &Value) -> Result<(Vec<u8>, Value), Failure>
         Family::Commercial => Event::decode_json(topic, data).map(|event| (event.encode_avro(), event.to_json())),
         Family::Reply => Reply::decode_json(topic, data).map(|reply| (reply.encode_avro(), reply.to_json())),
         Family::Analytics => Dataset::decode_json(topic, data).map(|row| (row.encode_avro(), row.to_json())),
+        Family::Deal => Deal::decode_json(topic, data).map(|deal| (deal.encode_avro(), deal.to_json())),
+        Family::Request => Request::decode_json(topic, data).map(|asked| (asked.encode_avro(), asked.to_json())),
+        Family::Case => Case::decode_json(topic, data).map(|case| (case.encode_avro(), case.to_json())),
     }
 }
 
@@ -22,6 +27,9 @@ pub fn from_avro(topic: &str, schema: &WriterSchema, datum: &[u8]) -> Result<Val
         Family::Commercial => Event::decode_avro(topic, schema, datum).map(|event| event.to_json()),
         Family::Reply => Reply::decode_avro(topic, schema, datum).map(|reply| reply.to_json()),
         Family::Analytics => Dataset::decode_avro(topic, schema, datum).map(|row| row.to_json()),
+        Family::Deal => Deal::decode_avro(topic, schema, datum).map(|deal| deal.to_json()),
+        Family::Request => Request::decode_avro(topic, schema, datum).map(|asked| asked.to_json()),
+        Family::Case => Case::decode_avro(topic, schema, datum).map(|case| case.to_json()),
     }
 }
 

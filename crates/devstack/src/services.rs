@@ -20,6 +20,20 @@ use crate::{
 /// The mapping that the repository carries: what the sandbox's items, accounts and terms are called.
 const MAPPING: &str = include_str!("../../../deploy/policies/erp-mapping.yaml");
 
+/// The policies that the repository carries.
+const POLICIES: [(&str, &str); 10] = [
+    ("approvals.yaml", include_str!("../../../deploy/policies/approvals.yaml")),
+    ("cases.yaml", include_str!("../../../deploy/policies/cases.yaml")),
+    ("checks.yaml", include_str!("../../../deploy/policies/checks.yaml")),
+    ("entities.yaml", include_str!("../../../deploy/policies/entities.yaml")),
+    ("ownership.yaml", include_str!("../../../deploy/policies/ownership.yaml")),
+    ("price-plans.yaml", include_str!("../../../deploy/policies/price-plans.yaml")),
+    ("products.yaml", include_str!("../../../deploy/policies/products.yaml")),
+    ("revenue.yaml", include_str!("../../../deploy/policies/revenue.yaml")),
+    ("routing.yaml", include_str!("../../../deploy/policies/routing.yaml")),
+    ("tax-nexus.yaml", include_str!("../../../deploy/policies/tax-nexus.yaml")),
+];
+
 /// The API over all other services: it is told where each has its ledger.
 pub const CONTROL: &str = "control";
 
@@ -101,6 +115,7 @@ pub fn toml(
     match service {
         "analytics-feed" => masking(&mut text, &folder)?,
         "crm-sync" => crm(&mut text, endpoints, data)?,
+        "order-flow" => policies(&mut text, &folder)?,
         _ => erp(&mut text, &folder, endpoints, data)?,
     }
     Ok(text)
@@ -164,6 +179,20 @@ pub fn sqlite_of(service: &str, of_erp_sync: &str) -> String {
         return of_erp_sync.to_owned();
     }
     Path::new(of_erp_sync).with_file_name(format!("ledger-{service}.db")).display().to_string()
+}
+
+/// The stack's own copy of the policies, which may be changed while it runs.
+fn policies(text: &mut String, folder: &Path) -> Result<()> {
+    let own = folder.join("policies");
+    std::fs::create_dir_all(&own).map_err(Error::file("make the folder", &own))?;
+    for (name, policy) in POLICIES {
+        let file = own.join(name);
+        if !file.exists() {
+            write_atomically(&file, policy.as_bytes())?;
+        }
+    }
+    section(text, "flow", &[("policies", &quote(&own.display().to_string()))]);
+    Ok(())
 }
 
 /// A key for this stack alone, made once: the same person has the same pseudonym for as long as the folder lives.

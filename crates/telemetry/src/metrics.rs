@@ -34,6 +34,7 @@ pub struct Metrics {
     pub batch_records: Histogram,
     pub inflight_records: Gauge,
     pub inflight_bytes: Gauge,
+    pub policies_refused: Counter,
     resident_memory: Gauge,
 }
 
@@ -65,6 +66,7 @@ impl Metrics {
             batch_records: register(r, names::BATCH_RECORDS, size_histogram()),
             inflight_records: register(r, names::INFLIGHT_RECORDS, Gauge::default()),
             inflight_bytes: register(r, names::INFLIGHT_BYTES, Gauge::default()),
+            policies_refused: register(r, names::POLICIES_REFUSED, Counter::default()),
             resident_memory: register(r, names::RESIDENT_MEMORY, Gauge::default()),
             registry,
         }

@@ -64,6 +64,11 @@ pub const BATCH_RECORDS: Name = histogram("throughline_batch_records", &[], "Rec
 pub const INFLIGHT_RECORDS: Name = gauge("throughline_inflight_records", &[], "Records read and not yet ended");
 pub const INFLIGHT_BYTES: Name = gauge("throughline_inflight_bytes", &[], "Bytes of the records in flight");
 pub const BUILD_INFO: Name = gauge("throughline_build_info", &["version"], "Always 1");
+pub const POLICIES_REFUSED: Name = counter(
+    "throughline_policies_refused_total",
+    &[],
+    "Changed policy files that were refused; the version before stays",
+);
 pub const RESIDENT_MEMORY: Name = gauge("process_resident_memory_bytes", &[], "Resident memory of the process");
 
 /// Every metric, in the order of the reference page.
@@ -88,5 +93,6 @@ pub const ALL: &[Name] = &[
     INFLIGHT_RECORDS,
     INFLIGHT_BYTES,
     BUILD_INFO,
+    POLICIES_REFUSED,
     RESIDENT_MEMORY,
 ];

@@ -33,6 +33,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("erp-sync", Layer::Service),
     ("analytics-feed", Layer::Service),
     ("crm-sync", Layer::Service),
+    ("order-flow", Layer::Service),
     ("sandbox", Layer::Development),
     ("schemagen", Layer::Development),
     ("testkit", Layer::Development),

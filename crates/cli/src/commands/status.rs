@@ -10,7 +10,6 @@ use crate::{
     stack::{Stack, StackArgs, broker_trouble, ledger_trouble},
 };
 use clap::Args;
-use events::topics::{Family, of_family};
 use kafka::Admin;
 use ledger::{IntentRow, ParkedSequence, SliceStatus};
 use open::Open;
@@ -240,7 +239,7 @@ pub(crate) async fn of_service(stack: &Stack, service: &str) -> Result<ServiceSt
 /// The topics a service reads, with their partitions.
 fn inputs(service: &str, topics: &BTreeMap<String, i32>) -> BTreeMap<String, i32> {
     let replay = format!("replay.{service}");
-    let names = of_family(Family::Commercial).map(|subject| subject.topic).chain(std::iter::once(replay.as_str()));
+    let names = verify::inputs_of(service).into_iter().chain(std::iter::once(replay.as_str()));
     names.filter_map(|name| Some((name.to_owned(), *topics.get(name)?))).collect()
 }
 

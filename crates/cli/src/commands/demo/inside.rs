@@ -23,6 +23,7 @@ pub(super) enum Which {
     ErpSync,
     CrmSync,
     AnalyticsFeed,
+    OrderFlow,
 }
 
 impl Which {
@@ -31,6 +32,7 @@ impl Which {
             Self::ErpSync => "erp-sync",
             Self::CrmSync => "crm-sync",
             Self::AnalyticsFeed => "analytics-feed",
+            Self::OrderFlow => "order-flow",
         }
     }
 }
@@ -63,6 +65,7 @@ impl Running {
             Which::ErpSync => Self::spawn(which, config, erp_sync::run),
             Which::CrmSync => Self::spawn(which, config, crm_sync::run),
             Which::AnalyticsFeed => Self::spawn(which, config, analytics_feed::run),
+            Which::OrderFlow => Self::spawn(which, config, order_flow::run),
         }
     }
 

@@ -86,6 +86,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         Running::start(Which::ErpSync, &stack, &data)?,
         Running::start(Which::CrmSync, &stack, &data)?,
         Running::start(Which::AnalyticsFeed, &stack, &data)?,
+        Running::start(Which::OrderFlow, &stack, &data)?,
     ];
     let control = inside::control(&mut stack, &data).await?;
     let (expected, kills) = publish_under_kills(args, &known, &mut services, output).await?;
@@ -94,6 +95,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         verify::sources(&known, "erp-sync").await?,
         verify::sources(&known, "crm-sync").await?,
         verify::sources(&known, "analytics-feed").await?,
+        verify::sources(&known, "order-flow").await?,
     ];
     verify::wait(&all, PATIENCE, output).await?;
     let producer = publish::start_producer(&known)?;
@@ -101,7 +103,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let events = expected.records + stuck;
     verify::wait(&all, PATIENCE, output).await?;
     let report = verify::report(&all).await?;
-    let [sources, crm, _] = &all;
+    let [sources, crm, _, _] = &all;
     let shown = effects_outside(crm).await?;
     let summary = Summary { shown, ..summarise(args, (&expected, events), kills, sources, report).await? };
     let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
@@ -121,7 +123,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
 async fn publish_under_kills(
     args: &DemoArgs,
     known: &Known,
-    services: &mut [Running; 3],
+    services: &mut [Running; 4],
     output: &Output,
 ) -> Result<(Expectations, u32)> {
     let schemas = publish::schema_ids(known).await?;
@@ -159,7 +161,7 @@ async fn publish_under_kills(
             for service in services.iter_mut() {
                 service.kill().await;
             }
-            output.note(format!("both services killed without warning ({kills} of {}), starting again", args.kills));
+            output.note(format!("all services killed without warning ({kills} of {}), starting again", args.kills));
             for service in services.iter_mut() {
                 service.restart()?;
             }

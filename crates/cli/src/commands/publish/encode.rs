@@ -1,7 +1,7 @@
 //! One line of NDJSON to one record, or the reason why not. Pure, so that every refusal has a test.
 
 use bytes::Bytes;
-use events::{Envelope, Event, EventSet, Headers, Record, wire};
+use events::{Deal, Envelope, EventSet, Headers, Record, topics, wire};
 use failure::Failure;
 use kafka::Outgoing;
 use std::collections::BTreeMap;
@@ -37,12 +37,18 @@ pub(crate) fn encode(line: &[u8], schemas: &SchemaIds, rules: Rules) -> Result<O
     }
     let text = std::str::from_utf8(line)
         .map_err(|error| Failure::poison("JSON_INVALID", format!("not UTF-8 (byte {})", error.valid_up_to() + 1)))?;
+    if let Some((envelope, deal)) = of_a_deal(text)? {
+        if rules == Rules::Checked {
+            deal.check()?;
+        }
+        return record(envelope, (deal.topic(), &deal.encode_avro()), &deal, schemas, rules);
+    }
     match (cloudevent::read(text)?, rules) {
         (Line::Event(envelope, event), _) => {
             if rules == Rules::Checked {
                 event.check()?;
             }
-            record(envelope, &event, schemas, rules)
+            record(envelope, (event.topic(), &event.encode_avro()), &event, schemas, rules)
         }
         (Line::Raw(raw), Rules::AsIs) => Ok(raw_record(&raw.topic, raw.key, raw.value, raw.headers)),
         (Line::Raw(_), Rules::Checked) => {
@@ -55,13 +61,36 @@ pub(crate) fn encode(line: &[u8], schemas: &SchemaIds, rules: Rules) -> Result<O
 /// A generated record, with all that is wrong with it.
 pub(crate) fn of_generated(generated: Generated, schemas: &SchemaIds) -> Result<Outgoing, Failure> {
     match generated.item {
-        Item::Event { envelope, event } => record(envelope, &event, schemas, Rules::AsIs),
+        Item::Event { envelope, event } => {
+            record(envelope, (event.topic(), &event.encode_avro()), &event, schemas, Rules::AsIs)
+        }
         Item::Raw { value, headers } => Ok(raw_record(generated.topic, Some(generated.key), value, headers)),
     }
 }
 
-fn record(mut envelope: Envelope, event: &Event, schemas: &SchemaIds, rules: Rules) -> Result<Outgoing, Failure> {
-    let topic = event.topic();
+/// What happens to deals; every other line is read as generated business is.
+fn of_a_deal(text: &str) -> Result<Option<(Envelope, Deal)>, Failure> {
+    if !Deal::topics().iter().any(|topic| text.contains(topic)) {
+        return Ok(None);
+    }
+    let Ok(json) = serde_json::from_str(text) else { return Ok(None) };
+    let Ok((envelope, data)) = Envelope::from_structured(&json) else { return Ok(None) };
+    match topics::of_type(&envelope.event_type) {
+        Some(subject) if subject.family == topics::Family::Deal => {
+            let deal = Deal::decode_json(subject.topic, data)?;
+            Ok(Some((envelope, deal)))
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+fn record(
+    mut envelope: Envelope,
+    (topic, datum): (&'static str, &[u8]),
+    event: &impl EventSet,
+    schemas: &SchemaIds,
+    rules: Rules,
+) -> Result<Outgoing, Failure> {
     let id = *schemas.get(topic).ok_or_else(|| {
         let reason = format!("our schema of {topic} is not registered: `throughline schemas register`");
         Failure::contract("SCHEMA_INCOMPATIBLE", reason)
@@ -75,7 +104,7 @@ fn record(mut envelope: Envelope, event: &Event, schemas: &SchemaIds, rules: Rul
         offset: 0,
         timestamp_ms: -1,
         key: Some(Bytes::from(event.account_id().to_owned())),
-        value: Some(Bytes::from(wire::frame(id, &event.encode_avro()))),
+        value: Some(Bytes::from(wire::frame(id, datum))),
         headers: envelope.to_headers(),
     };
     if rules == Rules::Checked {
@@ -94,7 +123,6 @@ fn raw_record(topic: &str, key: Option<String>, value: Option<Vec<u8>>, headers:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use events::topics;
     use serde_json::{Value, json};
 
     fn schemas() -> SchemaIds {

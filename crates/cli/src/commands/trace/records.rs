@@ -5,13 +5,10 @@ use crate::{
     output::Progress,
     stack::{Stack, broker_trouble},
 };
-use events::{
-    Record,
-    topics::{Family, of_family},
-};
+use events::Record;
 use kafka::Admin;
 use serde::Serialize;
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
 
 /// Reading all topics may take long; longer than this is given up.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -67,7 +64,9 @@ pub(super) async fn find(stack: &Stack, question: &Question, progress: &Progress
     let replays = super::super::SERVICES.iter().map(|service| format!("replay.{service}"));
     let letters = super::super::SERVICES.iter().map(|service| format!("dlq.{service}"));
     // What services publish themselves is nobody's input: it would look as if nobody had read it.
-    let topics = of_family(Family::Commercial).map(|subject| subject.topic.to_owned()).chain(replays).chain(letters);
+    let inputs = super::super::SERVICES.iter().flat_map(|service| verify::inputs_of(service));
+    let inputs: BTreeSet<String> = inputs.map(str::to_owned).collect();
+    let topics = inputs.into_iter().chain(replays).chain(letters);
     let mut found = Vec::new();
     for topic in topics.filter(|topic| known.contains_key(topic)) {
         let asked = question.clone();

@@ -1,0 +1,209 @@
+//! What order-flow remembers: deals with their orders, accounts that are held, contracts that came of it.
+//!
+//! The customer's data is kept only while a deal still needs it, and dropped as soon as its orders are decided.
+
+use events::{OpportunityClosedWon, OrderRequested, common::BillingSchedule};
+use ledger::DocumentKey;
+use rules::Verdict;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub mod kind {
+    pub const DEAL: &str = "deal";
+    pub const ACCOUNT: &str = "account";
+    pub const CONTRACT: &str = "contract";
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowDocument {
+    Deal(Box<DealState>),
+    Account(AccountState),
+    Contract(ContractState),
+}
+
+/// Where a deal stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DealStage {
+    /// Something keeps it from becoming orders; a case is open.
+    #[default]
+    Waiting,
+    /// Its orders were asked for.
+    Ordered,
+    /// Somebody rejected it.
+    Declined,
+    /// It was reopened.
+    Withdrawn,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DealState {
+    pub account_id: String,
+    pub opportunity_id: String,
+    /// Of the opportunity.
+    pub entity_version: i64,
+    pub stage: DealStage,
+    pub currency: String,
+    pub total_minor: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// The deal itself, until its orders are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opportunity: Option<Box<OpportunityClosedWon>>,
+    /// When invoices are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<BillingSchedule>,
+    /// What the policies said last, with their version.
+    #[serde(default)]
+    pub verdict: Verdict,
+    /// Codes that people let pass, each with who did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub waived: BTreeMap<String, String>,
+    /// Rules that people approved, each with who did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub approved: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<OpenCase>,
+    /// Cases so far.
+    #[serde(default)]
+    pub cases: u32,
+    /// By selling entity.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub orders: BTreeMap<String, Order>,
+}
+
+/// A case that was published and is not closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenCase {
+    pub case_id: String,
+    /// `CODE at path`, sorted: the same reasons open no second case.
+    pub reasons: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStage {
+    /// The ERP was asked.
+    #[default]
+    Requested,
+    /// The ERP refused it; it may still take it after somebody has mended the cause.
+    Rejected,
+    /// The ERP took it, and its contract is active.
+    Active,
+    /// It is being taken back.
+    Cancelling,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub order_id: String,
+    pub stage: OrderStage,
+    pub currency: String,
+    pub total_minor: i64,
+    /// What was asked for, until the contract is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Box<OrderRequested>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp_order_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erp_order_no: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<OpenCase>,
+}
+
+/// An account that was held at least once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountState {
+    pub account_id: String,
+    pub entity_version: i64,
+    pub on_hold: bool,
+    /// Deals that wait for the release.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub waiting: BTreeSet<String>,
+}
+
+/// A contract that came of a deal: its newest version, so that it can be cancelled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractState {
+    pub account_id: String,
+    pub opportunity_id: String,
+    pub legal_entity_id: String,
+    pub entity_version: i64,
+    pub currency: String,
+    pub timezone: String,
+    pub is_cancelled: bool,
+}
+
+impl consumer::Document for FlowDocument {
+    fn status(&self) -> &str {
+        match self {
+            Self::Deal(deal) => deal.status(),
+            Self::Account(account) if account.on_hold => "on_hold",
+            Self::Account(_) => "free",
+            Self::Contract(contract) if contract.is_cancelled => "cancelled",
+            Self::Contract(_) => "active",
+        }
+    }
+
+    fn account_id(&self) -> &str {
+        match self {
+            Self::Deal(deal) => &deal.account_id,
+            Self::Account(account) => &account.account_id,
+            Self::Contract(contract) => &contract.account_id,
+        }
+    }
+}
+
+impl DealState {
+    /// The stage of the order that is furthest behind, once there are orders.
+    fn status(&self) -> &'static str {
+        match self.stage {
+            DealStage::Waiting => "waiting",
+            DealStage::Declined => "declined",
+            DealStage::Withdrawn => "withdrawn",
+            DealStage::Ordered => {
+                let has = |stage| self.orders.values().any(|order| order.stage == stage);
+                if has(OrderStage::Rejected) {
+                    "rejected"
+                } else if has(OrderStage::Requested) {
+                    "requested"
+                } else {
+                    "active"
+                }
+            }
+        }
+    }
+}
+
+/// The documents of one decision, by name.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a>(pub &'a consumer::Documents<'a, FlowDocument>);
+
+impl<'a> Known<'a> {
+    pub(crate) fn deal(self, id: &str) -> Option<&'a DealState> {
+        match self.0.get(kind::DEAL, id) {
+            Some(FlowDocument::Deal(deal)) => Some(deal),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn account(self, id: &str) -> Option<&'a AccountState> {
+        match self.0.get(kind::ACCOUNT, id) {
+            Some(FlowDocument::Account(account)) => Some(account),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn contract(self, id: &str) -> Option<&'a ContractState> {
+        match self.0.get(kind::CONTRACT, id) {
+            Some(FlowDocument::Contract(contract)) => Some(contract),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn key(kind: &str, id: &str) -> DocumentKey {
+    DocumentKey::new(kind, id)
+}

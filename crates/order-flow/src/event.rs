@@ -1,0 +1,91 @@
+//! What order-flow reads: deals, what the ERP answers about their orders, and what becomes of their contracts.
+
+use events::{
+    Deal, Event, EventSet, Reply, WriterSchema,
+    topics::{
+        CONTRACT_AMENDED, CONTRACT_CANCELLED, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
+        SUBSCRIPTION_RENEWAL_ACCEPTED,
+    },
+};
+use failure::Failure;
+use serde_json::Value;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum FlowEvent {
+    Deal(Deal),
+    Reply(Reply),
+    Contract(Event),
+}
+
+const REPLIES: [&str; 3] = [ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED];
+const CONTRACTS: [&str; 3] = [CONTRACT_AMENDED, CONTRACT_CANCELLED, SUBSCRIPTION_RENEWAL_ACCEPTED];
+
+macro_rules! of_any {
+    ($self:ident, $event:ident => $answer:expr) => {
+        match $self {
+            Self::Deal($event) => $answer,
+            Self::Reply($event) => $answer,
+            Self::Contract($event) => $answer,
+        }
+    };
+}
+
+impl From<Deal> for FlowEvent {
+    fn from(event: Deal) -> Self {
+        Self::Deal(event)
+    }
+}
+
+impl From<Reply> for FlowEvent {
+    fn from(event: Reply) -> Self {
+        Self::Reply(event)
+    }
+}
+
+impl From<Event> for FlowEvent {
+    fn from(event: Event) -> Self {
+        Self::Contract(event)
+    }
+}
+
+impl EventSet for FlowEvent {
+    fn topics() -> Vec<&'static str> {
+        Deal::topics().into_iter().chain(REPLIES).chain(CONTRACTS).collect()
+    }
+
+    fn decode_avro(topic: &str, schema: &WriterSchema, datum: &[u8]) -> Result<Self, Failure> {
+        if REPLIES.contains(&topic) {
+            return Reply::decode_avro(topic, schema, datum).map(Self::Reply);
+        }
+        if CONTRACTS.contains(&topic) {
+            return Event::decode_avro(topic, schema, datum).map(Self::Contract);
+        }
+        Deal::decode_avro(topic, schema, datum).map(Self::Deal)
+    }
+
+    fn decode_json(topic: &str, data: &Value) -> Result<Self, Failure> {
+        if REPLIES.contains(&topic) {
+            return Reply::decode_json(topic, data).map(Self::Reply);
+        }
+        if CONTRACTS.contains(&topic) {
+            return Event::decode_json(topic, data).map(Self::Contract);
+        }
+        Deal::decode_json(topic, data).map(Self::Deal)
+    }
+
+    fn account_id(&self) -> &str {
+        of_any!(self, event => event.account_id())
+    }
+
+    fn subject(&self) -> &str {
+        of_any!(self, event => event.subject())
+    }
+
+    fn entity_version(&self) -> Option<i64> {
+        of_any!(self, event => event.entity_version())
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        of_any!(self, event => event.check())
+    }
+}

@@ -1,0 +1,221 @@
+//! What order-flow does with each event: which documents it looks at, and which step of the process follows. Readable alone.
+//!
+//! It changes no outside system: it asks other services by events and follows their answers. So every step is a transaction of the
+//! ledger, and each request is made once.
+
+use crate::{
+    document::{DealState, FlowDocument, Known, key, kind},
+    event::FlowEvent,
+    order, process, reply,
+    step::{Step, Times},
+    writer::{Cause, Writer},
+};
+use consumer::{Context, Decision, Documents, Handler, Input, NoEffect};
+use events::{Deal, Event, EventSet as _, Payload, Reply};
+use failure::Failure;
+use ledger::DocumentKey;
+use rules::Store;
+use serde_json::Value;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct OrderFlow {
+    policies: Arc<Store>,
+    writer: Writer,
+}
+
+impl OrderFlow {
+    #[must_use]
+    pub const fn new(policies: Arc<Store>, writer: Writer) -> Self {
+        Self { policies, writer }
+    }
+}
+
+impl Handler for OrderFlow {
+    type Event = FlowEvent;
+    type Document = FlowDocument;
+    type Effect = NoEffect;
+
+    fn name(&self) -> &'static str {
+        "order-flow"
+    }
+
+    fn outputs(&self) -> Vec<&'static str> {
+        Writer::TOPICS.to_vec()
+    }
+
+    fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
+        match input {
+            Input::Event(event) => reads(event),
+            Input::Timer { payload, .. } => reads_of_timer(payload),
+            Input::Outcome { .. } => Vec::new(),
+        }
+    }
+
+    fn decide(
+        &self,
+        documents: &Documents<'_, FlowDocument>,
+        input: &Input<'_, Self>,
+        context: &Context<'_>,
+    ) -> Result<Decision<Self>, Failure> {
+        let known = Known(documents);
+        match input {
+            Input::Event(event) => self.event(known, event, context),
+            Input::Timer { payload, .. } => self.timer(known, payload, context),
+            Input::Outcome { .. } => Ok(Decision::new()),
+        }
+    }
+}
+
+impl OrderFlow {
+    fn event(&self, known: Known<'_>, event: &FlowEvent, context: &Context<'_>) -> Result<Decision<Self>, Failure> {
+        let now = context.now_ms;
+        let policies = self.policies.current();
+        match event {
+            FlowEvent::Deal(Deal::OpportunityClosedWon(event)) => {
+                let step = self.step(known, &event.opportunity_id, &**event, context);
+                process::won(step, known, &policies, event)
+            }
+            FlowEvent::Deal(Deal::OpportunityReopened(event)) => {
+                process::reopened(self.step(known, &event.opportunity_id, &**event, context), known, event, now)
+            }
+            FlowEvent::Deal(Deal::CustomerCreditHoldChanged(event)) => {
+                let id = context.envelope.map_or("", |envelope| &envelope.id);
+                process::credit(known, event, now, id)
+            }
+            FlowEvent::Deal(Deal::FalloutDecided(event)) => {
+                let step = self.known(known, &event.opportunity_id, &**event, context)?;
+                process::decided(step, known, &policies, event)
+            }
+            FlowEvent::Reply(Reply::OrderAccepted(event)) => {
+                self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
+                    reply::accepted(step, event)
+                })
+            }
+            FlowEvent::Reply(Reply::OrderRejected(event)) => {
+                self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
+                    reply::rejected(step, event)
+                })
+            }
+            FlowEvent::Reply(Reply::OrderCancelled(event)) => {
+                self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
+                    reply::cancelled(step, event)
+                })
+            }
+            FlowEvent::Reply(Reply::CustomerOnboarded(_) | Reply::JournalPosted(_)) => {
+                Ok(Decision::skip("order-flow waits for orders only"))
+            }
+            FlowEvent::Contract(event) => reply::contract(known, event),
+        }
+    }
+
+    /// An answer about an order of ours; others ask the ERP for orders, too.
+    fn answer<T: Payload>(
+        &self,
+        known: Known<'_>,
+        event: &T,
+        opportunity_id: Option<&str>,
+        context: &Context<'_>,
+        then: impl FnOnce(Step<'_>) -> Result<Decision<Self>, Failure>,
+    ) -> Result<Decision<Self>, Failure> {
+        let ours = opportunity_id.filter(|id| event.subject() == order::order_id(id, event.legal_entity_id()));
+        match ours {
+            Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?),
+            None => Ok(Decision::skip("the order came of no deal of ours")),
+        }
+    }
+
+    fn timer(&self, known: Known<'_>, payload: &Value, context: &Context<'_>) -> Result<Decision<Self>, Failure> {
+        let text = |name: &str| payload[name].as_str().unwrap_or_default();
+        let Some(deal) = known.deal(text("opportunity_id")) else {
+            return Ok(Decision::skip("a timer of a deal that is not there"));
+        };
+        let at = |name: &str| text(name).parse().unwrap_or_default();
+        let times = Times { effective_at: at("effective_at"), recorded_at: at("recorded_at") };
+        let cause = Cause {
+            event_id: payload["event_id"].as_str().map(str::to_owned),
+            time_ms: times.recorded_at.as_millisecond(),
+            ..Cause::default()
+        };
+        let _ = context;
+        let step = Step::new(&self.writer, cause, times, deal.clone());
+        match text("what") {
+            process::RECHECK => {
+                process::judge(step, known, &self.policies.current(), None, events::common::FalloutEnd::Mended)
+            }
+            process::CANCEL => match known.contract(text("contract_id")) {
+                Some(contract) => process::cancel_contract(step, text("contract_id"), contract, text("reason")),
+                None => Ok(Decision::skip("a timer of a contract that is not there")),
+            },
+            _ => Ok(Decision::skip("a timer of another version")),
+        }
+    }
+
+    /// A step of a deal that may be new.
+    fn step<'a>(
+        &'a self,
+        known: Known<'_>,
+        opportunity_id: &str,
+        event: &impl Payload,
+        context: &Context<'_>,
+    ) -> Step<'a> {
+        let deal = known.deal(opportunity_id).cloned().unwrap_or_else(|| DealState {
+            account_id: event.account_id().to_owned(),
+            opportunity_id: opportunity_id.to_owned(),
+            ..DealState::default()
+        });
+        let times = Times { effective_at: event.effective_at(), recorded_at: event.recorded_at() };
+        Step::new(&self.writer, context.envelope.map(Cause::of).unwrap_or_default(), times, deal)
+    }
+
+    /// A step of a deal that must be there: what comes before its deal waits for it.
+    fn known<'a>(
+        &'a self,
+        known: Known<'_>,
+        opportunity_id: &str,
+        event: &impl Payload,
+        context: &Context<'_>,
+    ) -> Result<Step<'a>, Failure> {
+        if known.deal(opportunity_id).is_some() {
+            return Ok(self.step(known, opportunity_id, event, context));
+        }
+        let reason = format!("deal `{opportunity_id}` is not known");
+        Err(Failure::not_yet("DEAL_UNKNOWN", opportunity_id, reason).at_field("opportunity_id"))
+    }
+}
+
+fn reads(event: &FlowEvent) -> Vec<DocumentKey> {
+    let deal = |id: &str| key(kind::DEAL, id);
+    let account = |id: &str| key(kind::ACCOUNT, id);
+    match event {
+        FlowEvent::Deal(Deal::OpportunityClosedWon(event)) => {
+            vec![deal(&event.opportunity_id), account(&event.account_id)]
+        }
+        FlowEvent::Deal(Deal::OpportunityReopened(event)) => vec![deal(&event.opportunity_id)],
+        FlowEvent::Deal(Deal::FalloutDecided(event)) => vec![deal(&event.opportunity_id), account(&event.account_id)],
+        FlowEvent::Deal(Deal::CustomerCreditHoldChanged(event)) => vec![account(&event.account_id)],
+        FlowEvent::Reply(Reply::OrderAccepted(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
+        FlowEvent::Reply(Reply::OrderRejected(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
+        FlowEvent::Reply(Reply::OrderCancelled(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
+        FlowEvent::Reply(Reply::CustomerOnboarded(_) | Reply::JournalPosted(_)) => Vec::new(),
+        FlowEvent::Contract(event) => vec![key(kind::CONTRACT, of_contract(event))],
+    }
+}
+
+fn of_order(opportunity_id: Option<&str>, order_id: &str) -> Vec<DocumentKey> {
+    opportunity_id.map(|id| vec![key(kind::DEAL, id), key(kind::CONTRACT, order_id)]).unwrap_or_default()
+}
+
+fn of_contract(event: &Event) -> &str {
+    match event {
+        Event::ContractAmended(event) => &event.contract_id,
+        Event::ContractCancelled(event) => &event.contract_id,
+        Event::SubscriptionRenewalAccepted(event) => &event.contract_id,
+        other => other.subject(),
+    }
+}
+
+fn reads_of_timer(payload: &Value) -> Vec<DocumentKey> {
+    let named = [(kind::DEAL, "opportunity_id"), (kind::ACCOUNT, "account_id"), (kind::CONTRACT, "contract_id")];
+    named.into_iter().filter_map(|(kind, field)| payload[field].as_str().map(|id| key(kind, id))).collect()
+}

@@ -1,0 +1,115 @@
+//! What the ERP answers about orders, and what becomes of their contracts.
+
+use crate::{
+    document::{ContractState, DealStage, FlowDocument, Known, Order, OrderStage, kind},
+    handler::OrderFlow,
+    order, process,
+    step::{About, Step},
+};
+use consumer::Decision;
+use events::{
+    Event, OrderAccepted, OrderCancelled, OrderRejected, Payload,
+    common::{FalloutEnd, FalloutReason, Reason},
+};
+use failure::Failure;
+
+type Decided = Result<Decision<OrderFlow>, Failure>;
+
+/// The ERP has the order: the contract becomes active, unless the deal was taken back meanwhile.
+pub(crate) fn accepted(mut step: Step<'_>, event: &OrderAccepted) -> Decided {
+    let Some(mut order) = step.deal.orders.remove(&event.legal_entity_id) else { return Ok(unexpected()) };
+    if order.erp_order_id.is_some() {
+        return Ok(Decision::skip("the order was accepted before"));
+    }
+    order.erp_order_id = Some(event.erp_order_id.clone());
+    order.erp_order_no.clone_from(&event.erp_order_no);
+    let case = order.case.take();
+    step.close(case, FalloutEnd::Mended, None);
+    match order.stage {
+        OrderStage::Requested | OrderStage::Rejected if step.deal.stage == DealStage::Withdrawn => {
+            order.stage = OrderStage::Cancelling;
+            let reason = Reason { code: "opportunity_reopened".to_owned(), text: None };
+            let request = process::take_back(&step, &event.legal_entity_id, &order.order_id, reason);
+            step.ask(request);
+        }
+        OrderStage::Requested | OrderStage::Rejected => activate(&mut step, &mut order, event),
+        OrderStage::Active | OrderStage::Cancelling | OrderStage::Cancelled => {}
+    }
+    step.deal.orders.insert(event.legal_entity_id.clone(), order);
+    Ok(step.done())
+}
+
+fn activate(step: &mut Step<'_>, order: &mut Order, event: &OrderAccepted) {
+    order.stage = OrderStage::Active;
+    let Some(request) = order.request.take() else { return };
+    let contract = ContractState {
+        account_id: request.account_id.clone(),
+        opportunity_id: request.opportunity_id.clone(),
+        legal_entity_id: request.legal_entity_id.clone(),
+        entity_version: 1,
+        currency: request.currency.clone(),
+        timezone: request.term.timezone.clone(),
+        is_cancelled: false,
+    };
+    step.tell(order::activated(&request, &step.deal.verdict, step.deal.schedule.as_ref(), event));
+    step.put(kind::CONTRACT, &request.contract_id, FlowDocument::Contract(contract));
+}
+
+/// The ERP refused the order. It lies parked there: somebody mends the cause and has it tried again, then it is accepted.
+pub(crate) fn rejected(mut step: Step<'_>, event: &OrderRejected) -> Decided {
+    let Some(mut order) = step.deal.orders.remove(&event.legal_entity_id) else { return Ok(unexpected()) };
+    if order.erp_order_id.is_some() {
+        return Ok(Decision::skip("the order was accepted since"));
+    }
+    if matches!(order.stage, OrderStage::Requested | OrderStage::Rejected) {
+        order.stage = OrderStage::Rejected;
+        let reasons = event.reasons.iter().map(|reason| FalloutReason {
+            code: format!("ORDER_REJECTED_{}", reason.code.to_string().to_uppercase()),
+            path: reason.path.clone(),
+            message: reason.message.clone(),
+            fix_hint: reason.fix_hint.clone(),
+            owner_queue: reason.owner_queue.clone().unwrap_or_else(|| "revenue-operations".to_owned()),
+        });
+        let about = About {
+            legal_entity_id: event.legal_entity_id.clone(),
+            order_id: Some(order.order_id.clone()),
+            currency: order.currency.clone(),
+            amount_minor: order.total_minor,
+        };
+        let before = order.case.take();
+        order.case = step.open(before, about, reasons.collect());
+    }
+    step.deal.orders.insert(event.legal_entity_id.clone(), order);
+    Ok(step.done())
+}
+
+/// The ERP closed the order.
+pub(crate) fn cancelled(mut step: Step<'_>, event: &OrderCancelled) -> Decided {
+    let Some(order) = step.deal.orders.get_mut(&event.legal_entity_id) else { return Ok(unexpected()) };
+    order.stage = OrderStage::Cancelled;
+    order.request = None;
+    Ok(step.done())
+}
+
+fn unexpected() -> Decision<OrderFlow> {
+    Decision::skip("no order of this deal waits for the answer")
+}
+
+/// Versions of contracts that came of deals go on without us; they are noted, so that a contract can be cancelled.
+pub(crate) fn contract(known: Known<'_>, event: &Event) -> Decided {
+    let (contract_id, version, ends) = match event {
+        Event::ContractAmended(event) => (&event.contract_id, event.entity_version(), false),
+        Event::ContractCancelled(event) => (&event.contract_id, event.entity_version(), true),
+        Event::SubscriptionRenewalAccepted(event) => (&event.contract_id, event.entity_version(), false),
+        _ => return Ok(Decision::skip("order-flow follows contracts only")),
+    };
+    let Some(contract) = known.contract(contract_id) else {
+        return Ok(Decision::skip("the contract came of no deal of ours"));
+    };
+    let newest = ContractState {
+        entity_version: contract.entity_version.max(version),
+        is_cancelled: contract.is_cancelled || ends,
+        ..contract.clone()
+    };
+    Ok(Decision::new().put(kind::CONTRACT, contract_id, FlowDocument::Contract(newest)))
+}

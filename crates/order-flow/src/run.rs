@@ -1,0 +1,92 @@
+//! Puts the service together: configuration, policies, schemas, runtime.
+
+use crate::{FlowConfig, OrderFlow, Writer};
+use async_trait::async_trait;
+use consumer::{
+    Intent, Limits, NoEffect, Receipt, Target,
+    runtime::{self, Observer, RuntimeConfig, Service},
+};
+use failure::Failure;
+use rules::{Refresh, Store};
+use service::{
+    Context, Stop,
+    config::{Config, Section},
+};
+use std::{sync::Arc, time::Duration};
+use telemetry::Metrics;
+
+/// All settings of the service besides the common ones.
+#[derive(Debug)]
+pub struct ServiceConfig {
+    pub runtime: RuntimeConfig,
+    pub flow: FlowConfig,
+}
+
+impl Config for ServiceConfig {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self { runtime: RuntimeConfig::read(section), flow: section.section("flow") }
+    }
+}
+
+/// The outside system of a service that has none.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody;
+
+#[async_trait]
+impl Target<NoEffect> for Nobody {
+    async fn apply(&self, intents: &[Intent<NoEffect>]) -> Vec<Result<Receipt, Failure>> {
+        intents.iter().map(|intent| match intent.effect {}).collect()
+    }
+
+    async fn look_up(&self, intent: &Intent<NoEffect>) -> Result<Option<Receipt>, Failure> {
+        match intent.effect {}
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { batch: 1, concurrency: 1, per_second: None, visibility_ms: 0 }
+    }
+}
+
+/// Runs the service until it is asked to end.
+///
+/// # Errors
+/// [`Stop::Config`] for policies that are wrong; [`Stop::Crash`] where the runtime cannot go on.
+pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
+    let Context { config, health, metrics, shutdown, .. } = context;
+    let policies = Store::open(&config.flow.policies).map_err(|problems| Stop::Config(problems.to_string()))?;
+    let policies = Arc::new(policies);
+    let writer = tokio::select! {
+        ids = runtime::schema_ids(&config.runtime.registry, Writer::subjects()) => Writer::new(ids.map_err(runtime::Error::into_stop)?),
+        () = shutdown.draining() => return Ok(()),
+    };
+    let watched = watch(policies.clone(), config.flow.look_every, metrics.clone());
+    let service = Service {
+        handler: OrderFlow::new(policies, writer),
+        target: Nobody,
+        config: config.runtime,
+        observer: Observer::new(metrics, health, "none"),
+        shutdown,
+    };
+    tokio::select! {
+        ended = runtime::run(service) => ended.map_err(runtime::Error::into_stop),
+        never = watched => match never {},
+    }
+}
+
+/// Takes changed policies as long as the service runs; what is wrong with them is told once, and the version before stays.
+async fn watch(policies: Arc<Store>, every: Duration, metrics: Arc<Metrics>) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(every).await;
+        let looked = policies.clone();
+        match tokio::task::spawn_blocking(move || looked.refresh()).await {
+            Ok(Refresh::Swapped { from, to }) => tracing::info!(from, to, "policies changed"),
+            Ok(Refresh::Refused(problems)) => {
+                metrics.policies_refused.inc();
+                let version = &policies.current().version;
+                tracing::error!(version, %problems, "changed policies are refused, the version before stays in force");
+            }
+            Ok(Refresh::Unchanged) => {}
+            Err(error) => tracing::error!(%error, "policies cannot be looked at"),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Deals, and the service in a simulated world without faults.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use events::{
+    Case as Fallout, CustomerCreditHoldChanged, Deal, Envelope, Event, EventSet, FalloutDecided, OpportunityClosedWon,
+    OpportunityReopened, OrderAccepted, OrderCancelled, OrderRejected, Reply, Request, WriterSchema,
+    common::{
+        Address, ChargeType, ContractLine, Customer, DealLine, DealType, FalloutAction, PaymentTerms, Reason,
+        RejectionCode, RejectionReason, SellerShare, TaxExposure, Term,
+    },
+    topics,
+};
+use jiff::{Timestamp, civil::date};
+use order_flow::{OrderFlow, Writer, document::FlowDocument, event::FlowEvent};
+use rules::Store;
+use rust_decimal::Decimal;
+use std::{path::Path, sync::Arc};
+use testkit::simulation::{Case, Observed, Options, SimEvent, World};
+
+pub const ACCOUNT: &str = "A-1";
+
+pub fn flow() -> OrderFlow {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/policies");
+    let store = Store::open(&folder).unwrap_or_else(|problems| panic!("{problems}"));
+    OrderFlow::new(Arc::new(store), Writer::new(Writer::TOPICS.into_iter().zip(1..).collect()))
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_767_225_600 + second).expect("a time")
+}
+
+/// The `n`th thing that happens.
+pub fn happens(n: i64, event: impl Into<FlowEvent>, topic: &'static str) -> SimEvent<FlowEvent> {
+    let event = event.into();
+    let envelope = Envelope {
+        id: format!("event-{n}"),
+        source: "urn:test".into(),
+        event_type: topics::event_type(topic),
+        time_ms: at(n).as_millisecond(),
+        subject: Some(event.subject().to_owned()),
+        correlation_id: Some("deal-flow".into()),
+        ..Envelope::default()
+    };
+    SimEvent { topic, key: event.account_id().to_owned(), envelope, event: Ok(event) }
+}
+
+pub fn line(id: &str, product: &str, charge_type: ChargeType, amount_minor: i64) -> DealLine {
+    let quantity = Decimal::TEN;
+    DealLine {
+        line: ContractLine {
+            contract_line_id: id.into(),
+            product_id: product.into(),
+            charge_type,
+            quantity,
+            unit_price: Decimal::ONE_HUNDRED,
+            amount_minor,
+            ..ContractLine::default()
+        },
+        ..DealLine::default()
+    }
+}
+
+/// A deal that nothing is wrong with: one seller, one line, one year.
+pub fn deal(id: &str) -> OpportunityClosedWon {
+    OpportunityClosedWon {
+        account_id: ACCOUNT.into(),
+        entity_version: 1,
+        effective_at: at(0),
+        recorded_at: at(0),
+        legal_entity_id: "US".into(),
+        opportunity_id: id.into(),
+        deal_type: DealType::New,
+        customer: Customer {
+            legal_name: "Example".into(),
+            currency: "USD".into(),
+            payment_terms: Some(PaymentTerms { code: "NET30".into(), net_days: 30 }),
+            billing_address: Some(Address { country: "US".into(), ..Address::default() }),
+            ..Customer::default()
+        },
+        currency: "USD".into(),
+        total_contract_value_minor: 100_001,
+        term: Term {
+            start_on: date(2026, 1, 1),
+            end_on: Some(date(2027, 1, 1)),
+            timezone: "America/New_York".into(),
+            ..Term::default()
+        },
+        lines: vec![line("L1", "SUB-PLATFORM", ChargeType::Recurring, 100_001)],
+        tax_exposure: vec![TaxExposure { country: "US".into(), region: Some("CA".into()), nexus_known: true }],
+        ..OpportunityClosedWon::default()
+    }
+}
+
+/// The same, sold by two entities in two currencies.
+pub fn shared(id: &str) -> OpportunityClosedWon {
+    let seller = |entity: &str, currency: &str, percent: i64| SellerShare {
+        legal_entity_id: entity.into(),
+        currency: currency.into(),
+        share_percent: Decimal::from(percent),
+    };
+    OpportunityClosedWon { sellers: vec![seller("US", "USD", 60), seller("DE", "EUR", 40)], ..deal(id) }
+}
+
+pub fn won(n: i64, deal: OpportunityClosedWon) -> SimEvent<FlowEvent> {
+    happens(n, Deal::from(deal), topics::OPPORTUNITY_CLOSED_WON)
+}
+
+pub fn reopened(n: i64, id: &str, version: i64) -> SimEvent<FlowEvent> {
+    let event = OpportunityReopened {
+        account_id: ACCOUNT.into(),
+        entity_version: version,
+        effective_at: at(n),
+        recorded_at: at(n),
+        legal_entity_id: "US".into(),
+        opportunity_id: id.into(),
+        previous_stage: None,
+        reason: Reason { code: "customer_withdrew".into(), text: None },
+    };
+    happens(n, Deal::from(event), topics::OPPORTUNITY_REOPENED)
+}
+
+pub fn hold(n: i64, version: i64, on_hold: bool) -> SimEvent<FlowEvent> {
+    let event = CustomerCreditHoldChanged {
+        account_id: ACCOUNT.into(),
+        entity_version: version,
+        effective_at: at(n),
+        recorded_at: at(n),
+        legal_entity_id: "US".into(),
+        on_hold,
+        reason: None,
+    };
+    happens(n, Deal::from(event), topics::CUSTOMER_CREDIT_HOLD_CHANGED)
+}
+
+pub fn decided(n: i64, id: &str, action: FalloutAction, codes: &[&str]) -> SimEvent<FlowEvent> {
+    let event = FalloutDecided {
+        account_id: ACCOUNT.into(),
+        entity_version: 1,
+        effective_at: at(n),
+        recorded_at: at(n),
+        legal_entity_id: "US".into(),
+        opportunity_id: id.into(),
+        decision_id: format!("decision-{n}"),
+        action,
+        codes: codes.iter().map(|code| (*code).to_owned()).collect(),
+        decided_by: "somebody".into(),
+        note: None,
+    };
+    happens(n, Deal::from(event), topics::FALLOUT_DECIDED)
+}
+
+pub fn accepted(n: i64, id: &str, entity: &str) -> SimEvent<FlowEvent> {
+    let event = OrderAccepted {
+        account_id: ACCOUNT.into(),
+        entity_version: 1,
+        effective_at: at(n),
+        recorded_at: at(n),
+        accepted_at: at(n),
+        legal_entity_id: entity.into(),
+        order_id: format!("{id}-{entity}"),
+        contract_id: Some(format!("{id}-{entity}")),
+        opportunity_id: Some(id.into()),
+        erp_system: "netsuite".into(),
+        erp_order_id: format!("erp-{entity}"),
+        erp_order_no: Some("SO-1".into()),
+        currency: "USD".into(),
+        ..OrderAccepted::default()
+    };
+    happens(n, Reply::from(event), topics::ORDER_ACCEPTED)
+}
+
+pub fn rejected(n: i64, id: &str, entity: &str) -> SimEvent<FlowEvent> {
+    let event = OrderRejected {
+        account_id: ACCOUNT.into(),
+        entity_version: 1,
+        effective_at: at(n),
+        recorded_at: at(n),
+        rejected_at: at(n),
+        legal_entity_id: entity.into(),
+        order_id: format!("{id}-{entity}"),
+        contract_id: Some(format!("{id}-{entity}")),
+        opportunity_id: Some(id.into()),
+        erp_system: "netsuite".into(),
+        reasons: vec![RejectionReason {
+            code: RejectionCode::UnmappedProduct,
+            path: Some("lines[0].product_id".into()),
+            message: "no item".into(),
+            fix_hint: None,
+            owner_queue: Some("master-data".into()),
+        }],
+        resubmittable: true,
+    };
+    happens(n, Reply::from(event), topics::ORDER_REJECTED)
+}
+
+pub fn cancelled(n: i64, id: &str, entity: &str) -> SimEvent<FlowEvent> {
+    let event = OrderCancelled {
+        account_id: ACCOUNT.into(),
+        entity_version: 2,
+        effective_at: at(n),
+        recorded_at: at(n),
+        cancelled_at: at(n),
+        legal_entity_id: entity.into(),
+        order_id: format!("{id}-{entity}"),
+        contract_id: Some(format!("{id}-{entity}")),
+        opportunity_id: Some(id.into()),
+        erp_system: "netsuite".into(),
+        reason: Reason { code: "customer_withdrew".into(), text: None },
+        ..OrderCancelled::default()
+    };
+    happens(n, Reply::from(event), topics::ORDER_CANCELLED)
+}
+
+/// What happened, with everything told in its order.
+pub struct Told {
+    pub requests: Vec<Request>,
+    pub contracts: Vec<Event>,
+    pub cases: Vec<Fallout>,
+    pub observed: Observed,
+}
+
+impl Told {
+    pub fn of(events: Vec<SimEvent<FlowEvent>>) -> Self {
+        let case = Case::new(flow(), events);
+        let (observed, _) = World::new(&case, Options::calm(), 0).run().expect("the run comes to rest");
+        let mut told = Self { requests: Vec::new(), contracts: Vec::new(), cases: Vec::new(), observed };
+        for outgoing in told.observed.told.clone() {
+            let topic: &str = &outgoing.topic;
+            let Some(schema) = WriterSchema::own(topic) else { continue };
+            let Some(value) = &outgoing.value else { continue };
+            let datum = &value[5..];
+            if Request::topics().contains(&topic) {
+                told.requests.push(Request::decode_avro(topic, &schema, datum).expect("ours"));
+            } else if Event::topics().contains(&topic) {
+                told.contracts.push(Event::decode_avro(topic, &schema, datum).expect("ours"));
+            } else if Fallout::topics().contains(&topic) {
+                told.cases.push(Fallout::decode_avro(topic, &schema, datum).expect("ours"));
+            }
+        }
+        for event in &told.requests {
+            assert_eq!(event.check(), Ok(()));
+        }
+        for event in &told.contracts {
+            assert_eq!(event.check(), Ok(()));
+        }
+        for event in &told.cases {
+            assert_eq!(event.check(), Ok(()));
+        }
+        told
+    }
+
+    /// Stage of a deal, as people's queries see it.
+    pub fn status(&self, id: &str) -> String {
+        let body = &self.observed.documents[&ledger::DocumentKey::new("deal", id)];
+        let document: FlowDocument = serde_json::from_str(body).expect("a document");
+        consumer::Document::status(&document).to_owned()
+    }
+
+    pub fn asked(&self) -> Vec<&events::OrderRequested> {
+        let asked = self.requests.iter().filter_map(|request| match request {
+            Request::OrderRequested(asked) => Some(&**asked),
+            Request::OrderCancelRequested(_) => None,
+        });
+        asked.collect()
+    }
+
+    /// How many orders the ERP is asked to take back.
+    pub fn taken_back(&self) -> usize {
+        self.requests.len() - self.asked().len()
+    }
+
+    pub fn activated(&self) -> Vec<&events::ContractActivated> {
+        let active = self.contracts.iter().filter_map(|event| match event {
+            Event::ContractActivated(active) => Some(&**active),
+            _ => None,
+        });
+        active.collect()
+    }
+
+    /// Codes of the reasons of each case, and how each case ended.
+    pub fn cases(&self) -> (Vec<Vec<String>>, Vec<String>) {
+        let (mut opened, mut ended) = (Vec::new(), Vec::new());
+        for case in &self.cases {
+            match case {
+                Fallout::FalloutOpened(case) => {
+                    opened.push(case.reasons.iter().map(|reason| reason.code.clone()).collect());
+                }
+                Fallout::FalloutClosed(case) => ended.push(case.end.to_string()),
+            }
+        }
+        (opened, ended)
+    }
+}

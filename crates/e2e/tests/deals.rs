@@ -1,0 +1,204 @@
+//! Deals on their way through the built programs: order-flow asks, erp-sync answers, and contracts come of it, once.
+
+use devstack::Kind;
+use e2e::Bench;
+use events::{
+    Case, CustomerCreditHoldChanged, Deal, Envelope, Event, EventSet, OpportunityClosedWon, OpportunityReopened,
+    WriterSchema,
+    common::{
+        Address, ChargeType, ContractLine, Customer, DealLine, DealType, PaymentTerms, Reason, SellerShare,
+        TaxExposure, Term,
+    },
+    topics, wire,
+};
+use jiff::{Timestamp, civil::date};
+use kafka::{Drain, Outgoing};
+use std::{collections::BTreeMap, time::Duration};
+use testkit::eventually;
+
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_767_225_600 + second).expect("a time")
+}
+
+fn record(bench: &Bench, event: impl Into<Deal>) -> Outgoing {
+    let event = event.into();
+    let id = format!("{}-{}", event.subject(), event.entity_version().unwrap_or_default());
+    let envelope = Envelope {
+        id: format!("{id}-{}", event.topic()),
+        source: "urn:test:crm".into(),
+        event_type: topics::event_type(event.topic()),
+        time_ms: event.recorded_at().as_millisecond(),
+        subject: Some(event.subject().to_owned()),
+        ..Envelope::default()
+    };
+    Outgoing {
+        topic: event.topic().into(),
+        partition: None,
+        key: Some(event.account_id().to_owned().into()),
+        value: Some(wire::frame(bench.schema_id(event.topic()), &event.encode_avro()).into()),
+        headers: envelope.to_headers(),
+        timestamp_ms: None,
+    }
+}
+
+fn deal(account: &str, id: &str) -> OpportunityClosedWon {
+    let line = ContractLine {
+        contract_line_id: "L1".into(),
+        product_id: "SUB-PLATFORM".into(),
+        charge_type: ChargeType::Recurring,
+        quantity: 10.into(),
+        unit_price: 100.into(),
+        amount_minor: 100_001,
+        ..ContractLine::default()
+    };
+    OpportunityClosedWon {
+        account_id: account.into(),
+        entity_version: 1,
+        effective_at: at(0),
+        recorded_at: at(0),
+        legal_entity_id: "US".into(),
+        opportunity_id: id.into(),
+        deal_type: DealType::New,
+        customer: Customer {
+            legal_name: format!("Example {account}").into(),
+            currency: "USD".into(),
+            payment_terms: Some(PaymentTerms { code: "NET30".into(), net_days: 30 }),
+            billing_address: Some(Address { country: "US".into(), ..Address::default() }),
+            ..Customer::default()
+        },
+        currency: "USD".into(),
+        total_contract_value_minor: 100_001,
+        term: Term {
+            start_on: date(2026, 1, 1),
+            end_on: Some(date(2027, 1, 1)),
+            timezone: "America/New_York".into(),
+            ..Term::default()
+        },
+        lines: vec![DealLine { line, ..DealLine::default() }],
+        tax_exposure: vec![TaxExposure { country: "US".into(), region: Some("CA".into()), nexus_known: true }],
+        ..OpportunityClosedWon::default()
+    }
+}
+
+fn seller(entity: &str, currency: &str, percent: i64) -> SellerShare {
+    SellerShare { legal_entity_id: entity.into(), currency: currency.into(), share_percent: percent.into() }
+}
+
+fn hold(account: &str, version: i64, on_hold: bool) -> CustomerCreditHoldChanged {
+    CustomerCreditHoldChanged {
+        account_id: account.into(),
+        entity_version: version,
+        effective_at: at(version),
+        recorded_at: at(version),
+        legal_entity_id: "US".into(),
+        on_hold,
+        reason: None,
+    }
+}
+
+/// What lies on a topic now, first appearances only.
+async fn told<E: EventSet>(bench: &Bench, topic: &str) -> BTreeMap<String, E> {
+    let schema = WriterSchema::own(topic).expect("ours");
+    let records = Drain::new(bench.kafka().clone(), PATIENCE).collect(topic).await.expect("read");
+    let read = |record: &events::Record| {
+        let value = record.value.clone().expect("a fact has a value");
+        E::decode_avro(topic, &schema, &value[5..]).expect("readable")
+    };
+    records.iter().map(|record| (record.headers.text("ce_id").unwrap_or_default().to_owned(), read(record))).collect()
+}
+
+async fn until(bench: &Bench, topic: &'static str, count: usize) {
+    let enough = async || match told_count(bench, topic).await {
+        found if found >= count => Ok(()),
+        found => Err(format!("{found} of {topic}")),
+    };
+    eventually(&format!("{count} of {topic}"), PATIENCE, enough).await.expect("the work goes on");
+}
+
+async fn told_count(bench: &Bench, topic: &'static str) -> usize {
+    let records = Drain::new(bench.kafka().clone(), PATIENCE).collect(topic).await.expect("read");
+    records.iter().filter_map(|record| record.headers.text("ce_id")).collect::<std::collections::BTreeSet<_>>().len()
+}
+
+async fn deals_become_contracts(kind: Kind, name: &str) {
+    let services = [("erp-sync", 1), ("order-flow", 1)];
+    let bench = Bench::start_with(kind, &services, name, |config| config).await.expect("the stack starts");
+    let mut shared = deal("A-2", "O-2");
+    shared.sellers = vec![seller("US", "USD", 60), seller("DE", "EUR", 40)];
+    let mut wrong = deal("A-3", "O-3");
+    wrong.legal_entity_id = "FR".into();
+    wrong.tax_exposure[0].nexus_known = false;
+    let held = hold("A-4", 1, true);
+    bench.publish(&[record(&bench, held)]).await.expect("published");
+    let deals = [deal("A-1", "O-1"), shared, wrong, deal("A-4", "O-4")];
+    let records: Vec<_> = deals.iter().map(|deal| record(&bench, deal.clone())).collect();
+    bench.publish(&records).await.expect("published");
+    until(&bench, topics::FALLOUT_OPENED, 2).await;
+    until(&bench, topics::CONTRACT_ACTIVATED, 3).await;
+    bench.publish(&[record(&bench, hold("A-4", 2, false))]).await.expect("published");
+    until(&bench, topics::CONTRACT_ACTIVATED, 4).await;
+    let reopened = OpportunityReopened {
+        account_id: "A-1".into(),
+        entity_version: 2,
+        effective_at: at(9),
+        recorded_at: at(9),
+        legal_entity_id: "US".into(),
+        opportunity_id: "O-1".into(),
+        previous_stage: None,
+        reason: Reason { code: "customer_withdrew".into(), text: None },
+    };
+    bench.publish(&[record(&bench, reopened)]).await.expect("published");
+    until(&bench, topics::CONTRACT_CANCELLED, 1).await;
+    // Everything once more: nothing changes.
+    bench.publish(&records).await.expect("published");
+    for service in ["order-flow", "erp-sync"] {
+        let report = if service == "erp-sync" {
+            bench.verified(PATIENCE).await
+        } else {
+            bench.verified_of(service, PATIENCE).await
+        };
+        report.expect("verified");
+    }
+    contracts(&bench).await;
+    bench.stop().await.expect("stopped");
+}
+
+async fn contracts(bench: &Bench) {
+    let active = told::<Event>(bench, topics::CONTRACT_ACTIVATED).await;
+    let mut values: BTreeMap<String, (String, Option<i64>)> = BTreeMap::new();
+    for event in active.into_values() {
+        let Event::ContractActivated(event) = event else { panic!("{event:?}") };
+        values.insert(event.contract_id.clone(), (event.currency.clone(), event.total_contract_value_minor));
+    }
+    let of = |id: &str, currency: &str, minor| (id.to_owned(), (currency.to_owned(), Some(minor)));
+    let expected = [
+        of("O-1-US", "USD", 100_001),
+        of("O-2-US", "USD", 60_001),
+        of("O-2-DE", "EUR", 36_800),
+        of("O-4-US", "USD", 100_001),
+    ];
+    assert_eq!(values, BTreeMap::from(expected));
+    let cases = told::<Case>(bench, topics::FALLOUT_OPENED).await;
+    let mut codes: Vec<(String, Vec<String>)> = Vec::new();
+    for case in cases.into_values() {
+        let Case::FalloutOpened(case) = case else { panic!("{case:?}") };
+        codes.push((case.opportunity_id.clone(), case.reasons.iter().map(|reason| reason.code.clone()).collect()));
+    }
+    codes.sort();
+    assert_eq!(codes[1], ("O-4".to_owned(), vec!["CREDIT_HOLD".to_owned()]));
+    assert!(codes[0].1.contains(&"ENTITY_UNMAPPED".to_owned()) && codes[0].1.contains(&"TAX_NEXUS_UNKNOWN".to_owned()));
+    assert_eq!(told_count(bench, topics::ORDER_ACCEPTED).await, 4, "one order for each contract");
+    assert_eq!(told_count(bench, topics::CUSTOMER_ONBOARDED).await, 3, "one customer for each account");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deals_become_orders_and_contracts_once() {
+    deals_become_contracts(Kind::Embedded, "deals-embedded").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deals_become_orders_and_contracts_once_on_real_parts() {
+    deals_become_contracts(Kind::Real, "deals-real").await;
+}

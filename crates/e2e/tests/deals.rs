@@ -195,10 +195,10 @@ async fn contracts(bench: &Bench) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deals_become_orders_and_contracts_once() {
-    deals_become_contracts(Kind::Embedded, "deals-embedded").await;
+    Box::pin(deals_become_contracts(Kind::Embedded, "deals-embedded")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deals_become_orders_and_contracts_once_on_real_parts() {
-    deals_become_contracts(Kind::Real, "deals-real").await;
+    Box::pin(deals_become_contracts(Kind::Real, "deals-real")).await;
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        audit, completion, config, demo, dlq, doctor, explain, generate, job, publish, rules, schemas, slice, stack,
-        status, topics, trace, verify,
+        audit, completion, config, demo, dlq, doctor, explain, generate, job, order, publish, rules, schemas, slice,
+        stack, status, topics, trace, verify,
     },
     output::{Format, ProgressMode},
 };
@@ -66,6 +66,9 @@ pub(crate) enum Command {
     /// Show the configuration of a service as it is in force
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Show where deals and their orders stand, and what they wait for
+    #[command(subcommand)]
+    Order(order::OrderCommand),
     /// Check, test and compare the policies of the business
     #[command(subcommand)]
     Rules(rules::RulesCommand),

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod generate;
 mod happened;
 pub(crate) mod job;
+pub(crate) mod order;
 pub(crate) mod publish;
 pub(crate) mod rules;
 pub(crate) mod schemas;
@@ -64,6 +65,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
         Command::Slice(command) => slice::run(&command, output).await,
         Command::Doctor(args) => doctor::run(&args, output).await,
         Command::Config(command) => config::run(&command, output),
+        Command::Order(command) => order::run(&command, output).await,
         Command::Rules(command) => rules::run(&command, output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Completion(args) => completion::run(&args, output),

@@ -1,0 +1,252 @@
+//! `throughline order`: where each deal and its orders stand, and what it waits for.
+
+use crate::{
+    exit::{Exit, Result, Trouble},
+    output::{Answer, Output},
+    stack::{Stack, StackArgs, ledger_trouble},
+};
+use clap::{Args, Subcommand};
+use ledger::{DocumentFilter, DocumentRow};
+use order_flow::document::{DealStage, DealState, FlowDocument, Order, OrderStage, kind};
+use serde::Serialize;
+use serde_json::json;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrderCommand {
+    /// List deals with their orders: stage, amount, policies, age in the stage
+    Ls(ListArgs),
+    /// Show one deal: its orders with the ERP's numbers, its verdict, its case
+    Show(OneArgs),
+    /// Say in one sentence what a deal waits for, and who has to act
+    Why(OneArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only deals that wait for somebody
+    #[arg(long)]
+    waiting: bool,
+    /// At most so many deals
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneArgs {
+    /// The opportunity
+    opportunity: String,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Row {
+    opportunity: String,
+    account: String,
+    /// `-` while there is no order.
+    order: Option<String>,
+    stage: String,
+    currency: String,
+    amount_minor: i64,
+    erp_order_no: Option<String>,
+    case: Option<String>,
+    policies: String,
+    /// Seconds since the deal last changed.
+    age_s: i64,
+}
+
+pub(crate) async fn run(command: &OrderCommand, output: &Output) -> Result<Exit> {
+    match command {
+        OrderCommand::Ls(args) => {
+            let filter = DocumentFilter { limit: args.limit as usize, ..of_deals() };
+            let found = documents(&args.stack.resolve()?, &filter).await?;
+            let deals = found.iter().filter_map(|row| deal(row).map(|deal| (row, deal)));
+            let deals = deals.filter(|(_, deal)| !args.waiting || is_waiting(deal));
+            let now = jiff::Timestamp::now().as_millisecond();
+            let rows: Vec<Row> = deals.flat_map(|(row, deal)| rows(&deal, (now - row.updated_ms) / 1_000)).collect();
+            let columns = &[
+                "opportunity",
+                "order",
+                "stage",
+                "currency",
+                "amount_minor",
+                "erp_order_no",
+                "case",
+                "policies",
+                "age_s",
+            ];
+            output.answer(&Answer::list("orders", rows, columns));
+        }
+        OrderCommand::Show(args) => {
+            let deal = one(args).await?;
+            let (state, why) = (json!({ "stage": deal.stage, "why": why(&deal) }), &deal);
+            let shown = json!({
+                "opportunity": why.opportunity_id, "account": why.account_id, "version": why.entity_version,
+                "stage": state["stage"], "why": state["why"], "currency": why.currency, "amount_minor": why.total_minor,
+                "policies": why.verdict.version, "findings": why.verdict.findings, "approvals": why.verdict.approvals,
+                "waived": why.waived, "approved": why.approved, "case": why.case,
+                "orders": orders(why),
+            });
+            output.answer(&Answer::fields(shown));
+        }
+        OrderCommand::Why(args) => {
+            let deal = one(args).await?;
+            output.answer(&Answer::fields(json!({ "opportunity": deal.opportunity_id, "why": why(&deal) })));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn of_deals() -> DocumentFilter {
+    DocumentFilter { kind: Some(kind::DEAL.to_owned()), limit: 1, ..DocumentFilter::default() }
+}
+
+async fn documents(stack: &Stack, filter: &DocumentFilter) -> Result<Vec<DocumentRow>> {
+    let ledger = stack.ledger("order-flow").await?;
+    ledger.documents(filter).await.map_err(|error| ledger_trouble(&error))
+}
+
+async fn one(args: &OneArgs) -> Result<DealState> {
+    let filter = DocumentFilter { key: Some(args.opportunity.clone()), ..of_deals() };
+    let found = documents(&args.stack.resolve()?, &filter).await?;
+    found.first().and_then(deal).ok_or_else(|| {
+        let message = format!("order-flow knows no deal `{}`", args.opportunity);
+        Trouble::failed("DEAL_UNKNOWN", message).hint("`throughline order ls` lists those it knows")
+    })
+}
+
+fn deal(row: &DocumentRow) -> Option<DealState> {
+    match serde_json::from_str(&row.body) {
+        Ok(FlowDocument::Deal(deal)) => Some(*deal),
+        Ok(FlowDocument::Account(_) | FlowDocument::Contract(_)) | Err(_) => None,
+    }
+}
+
+/// The ERP's side of each order; what was asked for holds the customer's data and is not shown.
+fn orders(deal: &DealState) -> serde_json::Value {
+    let shown = |(entity, order): (&String, &Order)| {
+        let ids = (&order.erp_order_id, &order.erp_order_no);
+        json!({ "order": order.order_id, "entity": entity, "stage": order.stage, "currency": order.currency,
+            "amount_minor": order.total_minor, "erp_order_id": ids.0, "erp_order_no": ids.1, "case": order.case })
+    };
+    deal.orders.iter().map(shown).collect()
+}
+
+fn rows(deal: &DealState, age_s: i64) -> Vec<Row> {
+    let whole = Row {
+        opportunity: deal.opportunity_id.clone(),
+        account: deal.account_id.clone(),
+        order: None,
+        stage: word(&deal.stage),
+        currency: deal.currency.clone(),
+        amount_minor: deal.total_minor,
+        erp_order_no: None,
+        case: deal.case.as_ref().map(|case| case.case_id.clone()),
+        policies: deal.verdict.version.clone(),
+        age_s,
+    };
+    if deal.orders.is_empty() {
+        return vec![whole];
+    }
+    let of = |order: &Order| Row {
+        order: Some(order.order_id.clone()),
+        stage: word(&order.stage),
+        currency: order.currency.clone(),
+        amount_minor: order.total_minor,
+        erp_order_no: order.erp_order_no.clone(),
+        case: order.case.as_ref().or(deal.case.as_ref()).map(|case| case.case_id.clone()),
+        opportunity: whole.opportunity.clone(),
+        account: whole.account.clone(),
+        policies: whole.policies.clone(),
+        age_s,
+    };
+    deal.orders.values().map(of).collect()
+}
+
+fn word(stage: &impl Serialize) -> String {
+    serde_json::to_value(stage).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn is_waiting(deal: &DealState) -> bool {
+    deal.case.is_some()
+        || deal.orders.values().any(|order| !matches!(order.stage, OrderStage::Active | OrderStage::Cancelled))
+}
+
+/// What it waits for, in one sentence.
+fn why(deal: &DealState) -> String {
+    let reasons = |case: &order_flow::document::OpenCase| case.reasons.iter().cloned().collect::<Vec<_>>().join(", ");
+    let owners = || {
+        let findings = deal.verdict.findings.iter().map(|finding| finding.owner.as_str());
+        let approvals = deal.verdict.approvals.iter().map(|approval| approval.owner.as_str());
+        let all: std::collections::BTreeSet<&str> = findings.chain(approvals).collect();
+        all.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    match (deal.stage, &deal.case) {
+        (DealStage::Waiting, Some(case)) => {
+            return format!("Case {} waits for {}: {}.", case.case_id, owners(), reasons(case));
+        }
+        (DealStage::Waiting, None) => return "It waits to be judged.".to_owned(),
+        (DealStage::Declined, _) => return "Somebody rejected it; nothing is waited for.".to_owned(),
+        (DealStage::Ordered | DealStage::Withdrawn, _) => {}
+    }
+    let of = |order: &Order| match (order.stage, &order.case) {
+        (OrderStage::Requested, _) => Some(format!("order {} waits for the ERP's answer", order.order_id)),
+        (OrderStage::Rejected, Some(case)) => {
+            Some(format!("order {} lies parked in erp-sync (case {}: {})", order.order_id, case.case_id, reasons(case)))
+        }
+        (OrderStage::Rejected, None) => Some(format!("order {} lies parked in erp-sync", order.order_id)),
+        (OrderStage::Cancelling, _) => Some(format!("order {} waits to be cancelled", order.order_id)),
+        (OrderStage::Active | OrderStage::Cancelled, _) => None,
+    };
+    let waits: Vec<String> = deal.orders.values().filter_map(of).collect();
+    match (waits.is_empty(), &deal.case) {
+        (false, _) => format!("It is on its way: {}.", waits.join("; ")),
+        (true, Some(case)) => format!("Case {} is open: {}.", case.case_id, reasons(case)),
+        (true, None) => "Nothing is waited for.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use order_flow::document::OpenCase;
+    use rules::{Finding, Verdict};
+
+    fn waiting() -> DealState {
+        let finding = Finding {
+            code: "CREDIT_HOLD".into(),
+            path: "account_id".into(),
+            message: String::new(),
+            hint: String::new(),
+            owner: "credit-control".into(),
+        };
+        DealState {
+            opportunity_id: "O-1".into(),
+            verdict: Verdict { findings: vec![finding], ..Verdict::default() },
+            case: Some(OpenCase { case_id: "O-1/1".into(), reasons: ["CREDIT_HOLD at account_id".to_owned()].into() }),
+            ..DealState::default()
+        }
+    }
+
+    #[test]
+    fn a_deal_that_waits_says_for_whom_and_why() {
+        assert_eq!(why(&waiting()), "Case O-1/1 waits for credit-control: CREDIT_HOLD at account_id.");
+        let [row] = &rows(&waiting(), 7)[..] else { panic!("one row") };
+        assert_eq!((&*row.stage, row.case.as_deref(), row.age_s), ("waiting", Some("O-1/1"), 7));
+        assert!(is_waiting(&waiting()));
+    }
+
+    #[test]
+    fn a_deal_with_orders_has_a_row_for_each_and_waits_for_those_that_are_not_done() {
+        let order =
+            |id: &str, stage| (id.to_owned(), Order { order_id: format!("O-1-{id}"), stage, ..Order::default() });
+        let orders = [order("DE", OrderStage::Active), order("US", OrderStage::Requested)];
+        let deal = DealState { stage: DealStage::Ordered, case: None, orders: orders.into(), ..waiting() };
+        assert_eq!(why(&deal), "It is on its way: order O-1-US waits for the ERP's answer.");
+        assert_eq!(rows(&deal, 0).iter().map(|row| &*row.stage).collect::<Vec<_>>(), ["active", "requested"]);
+        let done = DealState { orders: [order("DE", OrderStage::Active)].into(), ..deal };
+        assert_eq!((why(&done), is_waiting(&done)), ("Nothing is waited for.".to_owned(), false));
+    }
+}

@@ -27,6 +27,15 @@ impl Jobs {
         self.items.range((id.to_owned(), first)..).take_while(move |((job, _), _)| job == id).map(|(_, item)| item)
     }
 
+    pub(super) fn ids(&self) -> impl Iterator<Item = &String> {
+        self.jobs.keys()
+    }
+
+    pub(super) fn forget(&mut self, id: &str) {
+        self.jobs.remove(id);
+        self.items.retain(|(job, _), _| job != id);
+    }
+
     pub(super) fn job(&self, id: &str) -> Option<Job> {
         let stored = self.jobs.get(id)?;
         let mut counts = JobCounts::default();

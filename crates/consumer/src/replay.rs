@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// How often a record may become a letter and come back before it stays one.
 pub const MOST_ROUNDS: usize = 3;
 
+/// The code of a record that went round too often. It stays in the ledger, and no further letter of it is published.
+pub const LOOP: &str = "REPLAY_LOOP";
+
 /// Counts how often a record came back: put into letters of records that were letters before.
 pub const ROUNDS: &str = "dlq.replay.count";
 
@@ -33,7 +36,7 @@ pub fn origin(record: &Record, inputs: &[&'static str], partitions: i32) -> Resu
     let rounds = rounds(&record.headers);
     if rounds >= MOST_ROUNDS {
         let reason = format!("it came back {rounds} times and failed each time");
-        return Err(Failure::contract("REPLAY_LOOP", reason));
+        return Err(Failure::contract(LOOP, reason));
     }
     if let Some(key) = &record.key {
         let home = partition_for_key(key, partitions);

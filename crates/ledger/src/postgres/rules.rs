@@ -1,6 +1,7 @@
 //! Standing rules, outlooks, and how long decisions about letters are kept.
 
 use super::error::convert;
+use super::jobs::IS_PREDICTION;
 use super::pool::Conn;
 use super::row::{self, Columns};
 use super::slices::append_audit;
@@ -59,9 +60,6 @@ pub(super) async fn put_outlooks(conn: &mut Conn, slice: i32, outlooks: &[Outloo
 
 /// Jobs removed by one transaction.
 const PAGE: i64 = 50;
-
-/// The first field of a job's spec.
-const IS_PREDICTION: &str = r#"(spec LIKE '{"verb":"predict",%')"#;
 
 pub(super) async fn prune(conn: &mut Conn, horizon: DecisionHorizon) -> Result<u64> {
     let sql = format!(

@@ -1,6 +1,7 @@
 //! Standing rules, outlooks, and how long decisions about letters are kept.
 
 use super::error::convert;
+use super::jobs::IS_PREDICTION;
 use super::row::{all, change, first};
 use super::slices::{append_audit, begin};
 use crate::columns::{from_json, to_json};
@@ -81,9 +82,6 @@ pub(super) fn drop_jobs(connection: &mut Connection, horizon: DecisionHorizon) -
     transaction.commit().map_err(convert)?;
     Ok(ids.len() as u64)
 }
-
-/// The first field of a job's spec.
-const IS_PREDICTION: &str = r#"(spec LIKE '{"verb":"predict",%')"#;
 
 /// Removes rules that expired long ago, and what was said of causes that have no letter any more.
 pub(super) fn drop_said(connection: &mut Connection, horizon: DecisionHorizon) -> Result<()> {

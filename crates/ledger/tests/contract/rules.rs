@@ -132,6 +132,8 @@ pub async fn jobs_go_after_their_time_and_never_before_their_letters_are_final(s
     ledger.commit(&[SliceCommit { items, parked: end, ..batch(0, 1, 2) }]).await.unwrap();
     let now = DecisionHorizon { predictions_ms: TODAY, decisions_ms: TODAY };
     assert_eq!(ledger.prune_decisions(now).await.unwrap(), 0, "none is old enough");
+    let no_predictions = JobFilter { no_predictions: true, limit: 9, ..JobFilter::default() };
+    assert_eq!(ledger.jobs(&no_predictions).await.unwrap().len(), 2);
     let predictions = DecisionHorizon { predictions_ms: TODAY + 1, ..now };
     assert_eq!(ledger.prune_decisions(predictions).await.unwrap(), 1);
     assert_eq!(jobs(&*ledger).await, ["done", "open"]);

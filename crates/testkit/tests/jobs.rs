@@ -283,3 +283,11 @@ fn a_record_that_nobody_knows_again_is_quarantined_when_it_has_been_round_too_of
     assert_eq!(codes, 3, "each copy is kept where people see it");
     assert!(rig.fates().iter().all(|fate| fate.ends_with(" letter")), "{:?}", rig.fates());
 }
+
+#[test]
+fn a_try_reads_what_the_one_before_it_left_however_soon_it_comes() {
+    let mut rig = Rig::new(vec![fact("a", "a1", 666), fact("a", "a2", 1)]);
+    rig.retry_twice_before_the_commit("a");
+    let fate = rig.row("a1").fate;
+    assert_eq!((fate.attempts, fate.refusals, fate.version), (3, 3, 3), "once at first, and each try counts");
+}

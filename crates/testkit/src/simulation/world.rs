@@ -70,7 +70,8 @@ impl<'a, H: Handler> World<'a, H> {
     #[must_use]
     pub fn new(case: &'a Case<H>, mut options: Options, seed: u64) -> Self {
         // A row that waits lets the one it waits for go first, each time it is tried: how often people try it is the schedule's doing
-        // then, and each refusal is told.
+        // then, and each refusal is told. About one schedule in a hundred ends with an order that people gave up before its cause was
+        // mended, and invoices that wait for it.
         options.disorder &= !case.by_jobs;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let log = publish(&case.events, &options, &mut rng);

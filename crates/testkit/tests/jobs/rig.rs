@@ -446,6 +446,22 @@ impl Rig {
         }
     }
 
+    /// Tries a sequence twice by hand, the second time before the first one is durable.
+    pub fn retry_twice_before_the_commit(&mut self, sequence: &str) {
+        let mut commits = VecDeque::new();
+        for _ in 0..2 {
+            self.step(In::Retry { sequence: sequence.into() });
+            while let Some(output) = self.outputs.pop_front() {
+                match output {
+                    Output::Commit(_) => commits.push_back(output),
+                    other => self.answer(other),
+                }
+            }
+        }
+        self.outputs.extend(commits);
+        self.settle();
+    }
+
     /// Rows as people call them: by event id, and what nobody can read as `!<its number among those>`.
     fn rows(&self) -> Vec<(String, ParkedRecord)> {
         let filter = ParkedFilter { limit: 1_000, ..ParkedFilter::default() };

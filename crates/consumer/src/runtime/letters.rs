@@ -77,3 +77,55 @@ fn policy(s: &mut Section<'_>) -> Policy {
     s.rule(&["auto_rate"], rate > 0, "must be at least 1", "10 is a good value");
     Policy { default, special, every_ms: millis_of(every), sample, rate }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use failure::Class;
+    use service::config::{Source, load};
+
+    struct Root(Letters);
+
+    impl Config for Root {
+        fn read(section: &mut Section<'_>) -> Self {
+            Self(section.section("letters"))
+        }
+    }
+
+    fn read(text: &str) -> Result<Letters, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("service.toml");
+        std::fs::write(&file, text).expect("a file");
+        let loaded = load::<Root>(&Source { file: Some(file), ..Source::default() });
+        loaded.map(|loaded| loaded.config.0).map_err(|problems| format!("{problems:?}"))
+    }
+
+    #[test]
+    fn nothing_is_written_or_retried_unless_somebody_says_so() {
+        let letters = read("").expect("defaults are sound");
+        assert_eq!((letters.aliases.len(), letters.policy.default), (0, Auto::Propose));
+        assert!(letters.policy.special.is_empty());
+    }
+
+    #[test]
+    fn families_and_policies_are_read_and_wrong_ones_named() {
+        let text = "[letters]\naliases = \"spring, connect\"\nauto = \"off\"\n[letters.auto_for]\nSCHEMA_ID_UNKNOWN = \"retry\"\n";
+        let letters = read(text).expect("sound");
+        assert_eq!(letters.aliases, [Family::SpringDeadLetter, Family::KafkaConnect]);
+        assert_eq!(letters.policy.of(Class::Poison, "SCHEMA_ID_UNKNOWN"), Auto::Retry);
+        assert_eq!(letters.policy.of(Class::Poison, "BYTES_NOT_AVRO"), Auto::Off);
+        for (wrong, said) in [
+            ("aliases = \"karafka\"", "no family of headers"),
+            ("aliases = \"spring,spring\"", "names a tool twice"),
+            ("auto = \"always\"", "unknown word"),
+            ("auto_every = \"5s\"", "must be at least 1m"),
+            ("auto_sample = 0", "must be from 1 to 100"),
+            ("keep_decisions = \"1h\"", "must be at least 24h"),
+            ("[letters.auto_for]\ndependency = \"retry\"", "neither business"),
+            ("[letters.auto_for]\npoison = \"always\"", "always"),
+        ] {
+            let refused = read(&format!("[letters]\n{wrong}\n")).err();
+            assert!(refused.as_ref().is_some_and(|why| why.contains(said)), "{wrong}: {refused:?}");
+        }
+    }
+}

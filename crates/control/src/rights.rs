@@ -20,12 +20,14 @@ pub enum Right {
     /// Agree to what somebody else edited.
     DlqEditApprove,
     DlqDiscard,
+    /// Put standing rules there and take them away: what happens to letters without anybody looking at each.
+    DlqRule,
     JobCancel,
     AuditRead,
 }
 
 impl Right {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::DlqRead,
         Self::DlqPayloadRead,
         Self::DlqPayloadUnmask,
@@ -35,6 +37,7 @@ impl Right {
         Self::DlqEdit,
         Self::DlqEditApprove,
         Self::DlqDiscard,
+        Self::DlqRule,
         Self::JobCancel,
         Self::AuditRead,
     ];
@@ -51,6 +54,7 @@ impl Right {
             Self::DlqEdit => "dlq.edit",
             Self::DlqEditApprove => "dlq.edit.approve",
             Self::DlqDiscard => "dlq.discard",
+            Self::DlqRule => "dlq.rule",
             Self::JobCancel => "job.cancel",
             Self::AuditRead => "audit.read",
         }
@@ -97,7 +101,7 @@ impl Role {
     pub const fn allows(self, right: Right) -> bool {
         use Right::{
             AuditRead, DlqAcknowledge, DlqDiscard, DlqEdit, DlqEditApprove, DlqExport, DlqPayloadRead, DlqRead,
-            DlqRetry, JobCancel,
+            DlqRetry, DlqRule, JobCancel,
         };
         match self {
             Self::Viewer => matches!(right, DlqRead),
@@ -115,6 +119,7 @@ impl Role {
                     | DlqEdit
                     | DlqEditApprove
                     | DlqDiscard
+                    | DlqRule
             ),
             Self::Auditor => matches!(right, DlqRead | AuditRead),
             Self::Admin => true,

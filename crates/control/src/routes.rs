@@ -36,6 +36,9 @@ pub enum Op {
     JobPause,
     JobResume,
     JobCancel,
+    Rules,
+    RuleAdd,
+    RuleRemove,
 }
 
 /// How a request is sent.
@@ -117,6 +120,18 @@ const EDIT: &[Param] = &[
 ];
 const JOB: &[Param] = &[required("id", WORD, "the job")];
 const LIVE: &[Param] = &[optional("live", Kind::Flag, "only jobs that are not over")];
+
+const RULE: &[Param] = &[
+    required("service", WORD, "whose letters"),
+    required("owner", WORD, "who answers for it: a person or a team"),
+    required("action", Kind::Word(&["retry", "discard"]), "what happens to the letters"),
+    optional("every", Kind::Text(32), "for retry: how often, such as 1h; at least a minute"),
+    required("ends", Kind::Text(64), "when it ends (RFC 3339), within a year"),
+    optional("class", Kind::Word(&["business", "contract", "poison", "bug"]), "letters of this class"),
+    optional("code", WORD, "letters with this code"),
+    optional("group", WORD, "letters of the group with this fingerprint"),
+];
+const RULE_ID: &[Param] = &[required("id", WORD, "the rule"), required("service", WORD, "whose rule it is")];
 
 const fn get(
     op: Op,
@@ -227,6 +242,15 @@ pub const ROUTES: &[Route] = &[
         "Start the job of an edit; by policy another person than who made it.",
         &[PLAN, REASON],
     ),
+    get(Op::Rules, "/v1/rules", Right::DlqRead, "Standing rules, expired ones too.", &[SERVICE]),
+    post(
+        Op::RuleAdd,
+        "/v1/rules",
+        Right::DlqRule,
+        "Let letters be retried by a schedule, or given up, until a date; also needs the right to do that by hand.",
+        &[RULE, REASON],
+    ),
+    post(Op::RuleRemove, "/v1/rules/{id}/remove", Right::DlqRule, "Take a rule away.", &[RULE_ID, REASON]),
     get(Op::Jobs, "/v1/jobs", Right::DlqRead, "Jobs, the newest first.", &[SERVICE, LIVE, PAGE]),
     get(Op::Job, "/v1/jobs/{id}", Right::DlqRead, "One job: how far it is.", &[JOB]),
     get(Op::JobItems, "/v1/jobs/{id}/items", Right::DlqRead, "What became of each letter of a job.", &[JOB, PAGE]),

@@ -259,6 +259,8 @@ pub struct JobFilter {
     pub live: bool,
     /// Only jobs with items in this slice that have no result yet.
     pub pending_in: Option<i32>,
+    /// Leaves out predictions, of which a service makes many by itself.
+    pub no_predictions: bool,
     pub limit: usize,
 }
 

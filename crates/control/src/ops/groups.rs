@@ -108,10 +108,16 @@ pub(super) async fn list(session: &Session<'_>, input: Value) -> Result<Value> {
         group.add(&letter);
     }
     let known = known(session, groups.keys().map(|(service, _)| service.as_str()).collect()).await?;
+    let outlooks =
+        super::rules::outlooks(session, groups.keys().map(|(service, _)| service.as_str()).collect()).await?;
     let now = session.app.now_ms();
     let rows: Vec<Value> = groups
         .iter()
-        .map(|(key, group)| group.row(&key.0, &key.1, known.get(key), now))
+        .map(|(key, group)| {
+            let mut row = group.row(&key.0, &key.1, known.get(key), now);
+            row["now"] = json!(outlooks.get(key));
+            row
+        })
         .filter(|row| selection.all || row["state"] != "archived")
         .collect();
     let (rows, next) = page.cut(rows, |row| format!("{} {}", row["service"], row["fingerprint"]))?;

@@ -10,6 +10,7 @@ mod letters;
 mod page;
 mod plans;
 mod predict;
+mod rules;
 mod stats;
 
 use crate::{
@@ -49,6 +50,9 @@ pub(crate) async fn dispatch(session: &Session<'_>, op: Op, input: Value) -> Res
         Op::JobItems => jobs::items(session, input).await,
         Op::JobPause => jobs::set(session, JobAction::Pause, input).await,
         Op::JobResume => jobs::set(session, JobAction::Resume, input).await,
+        Op::Rules => rules::list(session, input).await,
+        Op::RuleAdd => rules::add(session, input).await,
+        Op::RuleRemove => rules::remove(session, input).await,
         Op::JobCancel => jobs::set(session, JobAction::Cancel, input).await,
     }
 }

@@ -6,4 +6,5 @@ mod letters;
 mod oidc;
 mod plans;
 mod rights;
+mod rules;
 mod stage;

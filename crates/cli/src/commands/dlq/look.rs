@@ -68,7 +68,7 @@ pub(crate) struct MarkArgs {
 }
 
 const GROUP_COLUMNS: &[&str] =
-    &["fingerprint", "kind", "class", "code", "count", "keys", "at_risk", "last", "state", "owner", "reason"];
+    &["fingerprint", "kind", "class", "code", "count", "keys", "at_risk", "last", "state", "owner", "now", "reason"];
 const LETTER_COLUMNS: &[&str] =
     &["id", "state", "class", "code", "topic", "key", "subject", "attempts", "at_risk", "reason"];
 const FOREIGN_COLUMNS: &[&str] =
@@ -183,6 +183,7 @@ fn told(letter: &Value) -> String {
     }
     line("meaning", &letter["explain"]["meaning"]);
     line("do", &letter["explain"]["action"]);
+    line("now", &letter["now"]);
     line("attempts", &letter["attempts"]);
     line("next try", &letter["attempts_detail"]["next_attempt"]);
     line("trace", &letter["trace"]);

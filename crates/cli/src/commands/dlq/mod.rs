@@ -3,6 +3,7 @@
 mod change;
 mod edit;
 mod look;
+mod rule;
 mod selection;
 pub(crate) mod watch;
 
@@ -41,6 +42,9 @@ pub(crate) enum DlqCommand {
     Restore(change::ChangeArgs),
     /// Change a decoded copy of one letter, checked against its schema; the original stays
     Edit(edit::EditArgs),
+    /// Standing rules: retry letters by a schedule, or give them up, until a date
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
 }
 
 pub(crate) async fn run(command: &DlqCommand, output: &Output) -> Result<Exit> {
@@ -58,5 +62,6 @@ pub(crate) async fn run(command: &DlqCommand, output: &Output) -> Result<Exit> {
         DlqCommand::Discard(args) => change::at_once("discard", args, output).await,
         DlqCommand::Restore(args) => change::at_once("restore", args, output).await,
         DlqCommand::Edit(args) => edit::run(args, output).await,
+        DlqCommand::Rule(command) => rule::run(command, output).await,
     }
 }

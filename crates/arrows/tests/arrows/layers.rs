@@ -32,6 +32,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("erp-sync", Layer::Service),
     ("analytics-feed", Layer::Service),
     ("crm-sync", Layer::Service),
+    ("provisioning", Layer::Service),
     ("sandbox", Layer::Development),
     ("schemagen", Layer::Development),
     ("testkit", Layer::Development),

@@ -64,7 +64,7 @@ pub struct Answered {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Entry {
-    Write { at: i64, write: Write },
+    Write { at: i64, write: Box<Write> },
     Clock { offset_ms: i64 },
 }
 
@@ -133,7 +133,7 @@ impl State {
     /// # Errors
     /// The log cannot be written (nothing is changed then), or the stand-in was stopped.
     pub fn write(&mut self, at: i64, write: Write) -> Result<(), Error> {
-        self.commit(Entry::Write { at, write })
+        self.commit(Entry::Write { at, write: Box::new(write) })
     }
 
     /// Keeps the virtual clock.
@@ -156,7 +156,7 @@ impl State {
 
     fn apply(&mut self, entry: Entry) {
         match entry {
-            Entry::Write { at, write } => self.take(at, write),
+            Entry::Write { at, write } => self.take(at, *write),
             Entry::Clock { offset_ms } => self.offset_ms = offset_ms,
         }
     }

@@ -56,12 +56,15 @@ pub fn route(call: &Call) -> String {
     route
 }
 
+/// Reads a body; the error says what is wrong with it.
+type Read = fn(&[u8]) -> Result<Map<String, Value>, String>;
+
 /// A kind of resource.
 struct Kind {
     object: &'static str,
     path: &'static str,
     name: &'static str,
-    read: fn(&[u8]) -> Result<Map<String, Value>, String>,
+    read: Read,
     /// The attribute that no two may share, whatever the case of its letters.
     unique: Option<&'static str>,
 }

@@ -69,7 +69,12 @@ impl From<Error> for Failure {
 
 /// What people are told to look after.
 fn unavailable(system: &str) -> &'static str {
-    if system == crate::salesforce::SYSTEM { "CRM_UNAVAILABLE" } else { "ERP_UNAVAILABLE" }
+    match system {
+        crate::salesforce::SYSTEM => "CRM_UNAVAILABLE",
+        crate::entitlement::SYSTEM => "PRODUCT_UNAVAILABLE",
+        crate::scim::SYSTEM => "IDENTITY_UNAVAILABLE",
+        _ => "ERP_UNAVAILABLE",
+    }
 }
 
 fn wait(failure: Failure, retry_after: Option<Duration>) -> Failure {

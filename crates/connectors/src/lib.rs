@@ -6,13 +6,19 @@
 mod adaptive;
 pub mod capability;
 pub mod crm;
+pub mod entitlement;
 mod error;
 mod http;
 pub mod netsuite;
+pub mod oauth;
+pub mod product;
 pub mod salesforce;
+pub mod scim;
 mod text;
 
 pub use adaptive::AdaptiveLimit;
 pub use capability::*;
 pub use crm::*;
 pub use error::{Error, queue};
+pub use http::Bounds;
+pub use product::*;

@@ -11,7 +11,7 @@ pub(crate) fn of(reply: &Reply, failure: Option<&Failure>, cause: &Envelope, id:
     let step = match reply {
         Reply::OrderAccepted(accepted) => done(accepted),
         Reply::OrderRejected(rejected) => refused(rejected, failure),
-        Reply::CustomerOnboarded(_) | Reply::JournalPosted(_) | Reply::OrderCancelled(_) => return None,
+        _ => return None,
     };
     let source_event_id = cause.id.clone();
     Some(AnalyticsOrderStep { event_id: id, step: STEP.to_owned(), source_event_id, ..step }.into())

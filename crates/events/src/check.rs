@@ -1,5 +1,6 @@
 //! The rules of the wire contract that need no knowledge of the business: versions, currencies, sums, periods.
 
+mod access;
 mod analytics;
 mod deals;
 mod document;

@@ -321,6 +321,42 @@ pub const CODES: &[Explanation] = &[
         "Merge the records, then retry.",
     ),
     entry(
+        "PRODUCT_UNMAPPED",
+        Class::Business,
+        "The catalogue of entitlements does not know a product that was sold.",
+        "Master data adds the product to deploy/policies/provisioning.yaml, restarts the service, then retries.",
+    ),
+    entry(
+        "FEATURE_UNKNOWN",
+        Class::Business,
+        "A feature is asked for that the catalogue or the product platform does not know.",
+        "Master data adds the feature in both, or billing corrects the contract; then retry.",
+    ),
+    entry(
+        "ENTITLEMENT_LIMIT",
+        Class::Business,
+        "The product platform gives a tenant no more entitlements.",
+        "Revenue operations have the tenant's limit raised, then retry.",
+    ),
+    entry(
+        "REFUSED_BY_PRODUCT",
+        Class::Business,
+        "The product platform refused the content of the request.",
+        "See the field and the platform's own words in the reason.",
+    ),
+    entry(
+        "REFUSED_BY_IDENTITY",
+        Class::Business,
+        "The identity platform refused the content of the request.",
+        "See the field and the platform's own words in the reason.",
+    ),
+    entry(
+        "IDENTITY_DUPLICATE",
+        Class::Business,
+        "Another user of the identity platform has the name, or several have one id of ours.",
+        "Master data decides which user is the tenant's administrator, mends the others, then retries.",
+    ),
+    entry(
         "FIELD_PROTECTED",
         Class::Business,
         "The change touches a field that the ERP owns.",
@@ -398,6 +434,18 @@ pub const CODES: &[Explanation] = &[
         Class::Dependency,
         "The CRM refused the connection, answered with a server error before any change, or held a lock on the record.",
         "Nothing is lost: the service waits. Check the vendor's status page.",
+    ),
+    entry(
+        "PRODUCT_UNAVAILABLE",
+        Class::Dependency,
+        "The product platform cannot be reached or says that it is not available.",
+        "Nothing: the service waits and goes on by itself. See the platform's status page if it lasts.",
+    ),
+    entry(
+        "IDENTITY_UNAVAILABLE",
+        Class::Dependency,
+        "The identity platform cannot be reached or says that it is not available.",
+        "Nothing: the service waits and goes on by itself. See the platform's status page if it lasts.",
     ),
     entry(
         "RATE_LIMITED",

@@ -102,9 +102,8 @@ impl OrderFlow {
                     reply::cancelled(step, event)
                 })
             }
-            FlowEvent::Reply(Reply::CustomerOnboarded(_) | Reply::JournalPosted(_)) => {
-                Ok(Decision::skip("order-flow waits for orders only"))
-            }
+            // Also what services to come will answer.
+            FlowEvent::Reply(_) => Ok(Decision::skip("order-flow waits for orders only")),
             FlowEvent::Contract(event) => reply::contract(known, event),
         }
     }
@@ -197,7 +196,8 @@ fn reads(event: &FlowEvent) -> Vec<DocumentKey> {
         FlowEvent::Reply(Reply::OrderAccepted(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
         FlowEvent::Reply(Reply::OrderRejected(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
         FlowEvent::Reply(Reply::OrderCancelled(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
-        FlowEvent::Reply(Reply::CustomerOnboarded(_) | Reply::JournalPosted(_)) => Vec::new(),
+        // Also what services to come will answer.
+        FlowEvent::Reply(_) => Vec::new(),
         FlowEvent::Contract(event) => vec![key(kind::CONTRACT, of_contract(event))],
     }
 }

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod books;
+pub mod entitlement;
+mod rest;
 pub mod salesforce;
+pub mod scim;
 mod suitetalk;
 
 mod admin;

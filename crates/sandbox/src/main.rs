@@ -7,13 +7,13 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Parser;
-use sandbox::{Certificate, Config, Seed, salesforce};
+use sandbox::{Certificate, Config, Seed, entitlement, salesforce, scim};
 
 /// A stateful stand-in for the API of a vendor, for development and tests.
 #[derive(Parser)]
 #[command(name = "throughline-sandbox", version)]
 struct Arguments {
-    /// Whose API: NetSuite's SuiteTalk REST, or Salesforce's REST API.
+    /// Whose API: NetSuite's SuiteTalk REST, Salesforce's REST API, the product platform's entitlements, or an identity platform's SCIM.
     #[arg(long, value_enum, default_value = "netsuite")]
     vendor: Vendor,
     /// Address to listen on; port 0 picks a free one.
@@ -52,6 +52,8 @@ struct Arguments {
 enum Vendor {
     Netsuite,
     Salesforce,
+    Product,
+    Identity,
 }
 
 #[tokio::main]
@@ -68,6 +70,18 @@ async fn main() -> anyhow::Result<()> {
         }
         Vendor::Salesforce => {
             let sandbox = salesforce::start(salesforce_config(arguments)?).await?;
+            tell(&sandbox.url(), ready_file.as_deref())?;
+            asked_to_stop().await?;
+            sandbox.stop().await.context("stop")
+        }
+        Vendor::Product => {
+            let sandbox = entitlement::start(rest_config(arguments)?).await?;
+            tell(&sandbox.url(), ready_file.as_deref())?;
+            asked_to_stop().await?;
+            sandbox.stop().await.context("stop")
+        }
+        Vendor::Identity => {
+            let sandbox = scim::start(rest_config(arguments)?).await?;
             tell(&sandbox.url(), ready_file.as_deref())?;
             asked_to_stop().await?;
             sandbox.stop().await.context("stop")
@@ -97,6 +111,23 @@ fn salesforce_config(arguments: Arguments) -> anyhow::Result<salesforce::Config>
     let concurrency_limit = arguments.concurrency_limit.unwrap_or(settings.concurrency_limit);
     let settings = salesforce::Settings { latency_ms: arguments.latency_ms, concurrency_limit, ..settings };
     let mut config = salesforce::Config { listen: arguments.listen, data: arguments.data, admin_token: None, settings };
+    if let Some(path) = arguments.admin_token_file {
+        config.admin_token = Some(read(&path)?.trim().to_owned().into());
+    }
+    Ok(config)
+}
+
+/// The same for the platforms whose API is plain JSON.
+fn rest_config(arguments: Arguments) -> anyhow::Result<entitlement::Config> {
+    anyhow::ensure!(
+        arguments.seed.is_none() && arguments.public_key.is_none(),
+        "--seed and --public-key are for --vendor netsuite"
+    );
+    let settings = entitlement::Settings::default();
+    let concurrency_limit = arguments.concurrency_limit.unwrap_or(settings.concurrency_limit);
+    let settings = entitlement::Settings { latency_ms: arguments.latency_ms, concurrency_limit, ..settings };
+    let mut config =
+        entitlement::Config { listen: arguments.listen, data: arguments.data, admin_token: None, settings };
     if let Some(path) = arguments.admin_token_file {
         config.admin_token = Some(read(&path)?.trim().to_owned().into());
     }

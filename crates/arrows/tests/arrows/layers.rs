@@ -34,6 +34,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("analytics-feed", Layer::Service),
     ("crm-sync", Layer::Service),
     ("order-flow", Layer::Service),
+    ("provisioning", Layer::Service),
     ("sandbox", Layer::Development),
     ("schemagen", Layer::Development),
     ("testkit", Layer::Development),

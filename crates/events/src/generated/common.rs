@@ -443,6 +443,21 @@ codec::symbols! {
     }
 }
 
+codec::symbols! {
+    /// What led to a change of an entitlement.
+    pub enum EntitlementReason {
+        Unknown = "unknown",
+        Activated = "activated",
+        Amended = "amended",
+        Renewed = "renewed",
+        Cancelled = "cancelled",
+        Suspended = "suspended",
+        Resumed = "resumed",
+        NonPayment = "non_payment",
+        Paid = "paid",
+    }
+}
+
 /// What the product platform has to grant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct EntitlementRequest {
@@ -461,6 +476,16 @@ impl codec::Encode for EntitlementRequest {
         codec::Encode::encode(&self.feature_key, out);
         codec::decimal::encode_option(self.quantity.as_ref(), 9, out);
         codec::Encode::encode(&self.contract_line_id, out);
+    }
+}
+
+codec::symbols! {
+    /// Whether an entitlement may be used.
+    pub enum EntitlementStatus {
+        Unknown = "unknown",
+        Active = "active",
+        Suspended = "suspended",
+        Revoked = "revoked",
     }
 }
 

@@ -16,6 +16,9 @@ pub mod credit_note_issued;
 pub(crate) mod currencies;
 pub mod customer_credit_hold_changed;
 pub mod customer_onboarded;
+pub mod entitlement_granted;
+pub mod entitlement_revoked;
+pub mod entitlement_updated;
 pub mod fallout_closed;
 pub mod fallout_decided;
 pub mod fallout_opened;
@@ -34,6 +37,7 @@ pub mod payment_disputed;
 pub mod payment_failed;
 pub mod payment_received;
 pub mod payment_refunded;
+pub mod provisioning_failed;
 pub mod subscription_renewal_accepted;
 pub mod usage_rated;
 pub mod usage_threshold_exceeded;
@@ -54,6 +58,9 @@ pub use contract_cancelled::ContractCancelled;
 pub use credit_note_issued::CreditNoteIssued;
 pub use customer_credit_hold_changed::CustomerCreditHoldChanged;
 pub use customer_onboarded::CustomerOnboarded;
+pub use entitlement_granted::EntitlementGranted;
+pub use entitlement_revoked::EntitlementRevoked;
+pub use entitlement_updated::EntitlementUpdated;
 pub use fallout_closed::FalloutClosed;
 pub use fallout_decided::FalloutDecided;
 pub use fallout_opened::FalloutOpened;
@@ -72,6 +79,7 @@ pub use payment_disputed::PaymentDisputed;
 pub use payment_failed::PaymentFailed;
 pub use payment_received::PaymentReceived;
 pub use payment_refunded::PaymentRefunded;
+pub use provisioning_failed::ProvisioningFailed;
 pub use subscription_renewal_accepted::SubscriptionRenewalAccepted;
 pub use usage_rated::UsageRated;
 pub use usage_threshold_exceeded::UsageThresholdExceeded;
@@ -114,6 +122,12 @@ crate::payload::event_enum! {
     Reply
     /// A customer exists in the ERP: its numbers and how it is accounted for.
     CustomerOnboarded(customer_onboarded::CustomerOnboarded) on CUSTOMER_ONBOARDED,
+    /// The product platform lets a customer use a feature.
+    EntitlementGranted(entitlement_granted::EntitlementGranted) on ENTITLEMENT_GRANTED,
+    /// A customer may not use a feature any more.
+    EntitlementRevoked(entitlement_revoked::EntitlementRevoked) on ENTITLEMENT_REVOKED,
+    /// What a customer may use of a feature changed: how much, until when, or whether for now.
+    EntitlementUpdated(entitlement_updated::EntitlementUpdated) on ENTITLEMENT_UPDATED,
     /// A journal entry was posted in the ERP's general ledger; debits and credits are equal.
     JournalPosted(journal_posted::JournalPosted) on JOURNAL_POSTED,
     /// The ERP took an order: its numbers, and how it is accounted for.
@@ -122,6 +136,8 @@ crate::payload::event_enum! {
     OrderCancelled(order_cancelled::OrderCancelled) on ORDER_CANCELLED,
     /// The ERP, or a rule before it, rejected an order: every reason at once.
     OrderRejected(order_rejected::OrderRejected) on ORDER_REJECTED,
+    /// An event could not be carried out in the product: the reason, and who has to act.
+    ProvisioningFailed(provisioning_failed::ProvisioningFailed) on PROVISIONING_FAILED,
 }
 
 crate::payload::event_enum! {
@@ -204,6 +220,12 @@ pub const CREDIT_NOTE_ISSUED: &str = "credit_note.issued.v1";
 pub const CUSTOMER_CREDIT_HOLD_CHANGED: &str = "customer.credit_hold_changed.v1";
 /// A customer exists in the ERP: its numbers and how it is accounted for.
 pub const CUSTOMER_ONBOARDED: &str = "customer.onboarded.v1";
+/// The product platform lets a customer use a feature.
+pub const ENTITLEMENT_GRANTED: &str = "entitlement.granted.v1";
+/// A customer may not use a feature any more.
+pub const ENTITLEMENT_REVOKED: &str = "entitlement.revoked.v1";
+/// What a customer may use of a feature changed: how much, until when, or whether for now.
+pub const ENTITLEMENT_UPDATED: &str = "entitlement.updated.v1";
 /// A case has ended.
 pub const FALLOUT_CLOSED: &str = "fallout.closed.v1";
 /// Somebody decided about a case of a deal.
@@ -240,6 +262,8 @@ pub const PAYMENT_FAILED: &str = "payment.failed.v1";
 pub const PAYMENT_RECEIVED: &str = "payment.received.v1";
 /// Money that had been received was paid back.
 pub const PAYMENT_REFUNDED: &str = "payment.refunded.v1";
+/// An event could not be carried out in the product: the reason, and who has to act.
+pub const PROVISIONING_FAILED: &str = "provisioning.failed.v1";
 /// The customer accepted a renewal: the contract runs on.
 pub const SUBSCRIPTION_RENEWAL_ACCEPTED: &str = "subscription.renewal_accepted.v1";
 /// The usage of a period was priced.
@@ -401,6 +425,39 @@ pub static SUBJECTS: &[Subject] = &[
         family: Family::Reply,
         owner: "erp-sync",
         subject_field: "account_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ENTITLEMENT_GRANTED,
+        subject: "entitlement.granted.v1-value",
+        full_name: "throughline.v1.EntitlementGranted",
+        schema: entitlement_granted::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "provisioning",
+        subject_field: "entitlement_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ENTITLEMENT_REVOKED,
+        subject: "entitlement.revoked.v1-value",
+        full_name: "throughline.v1.EntitlementRevoked",
+        schema: entitlement_revoked::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "provisioning",
+        subject_field: "entitlement_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ENTITLEMENT_UPDATED,
+        subject: "entitlement.updated.v1-value",
+        full_name: "throughline.v1.EntitlementUpdated",
+        schema: entitlement_updated::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "provisioning",
+        subject_field: "entitlement_id",
         key_field: "account_id",
     },
     Subject {
@@ -599,6 +656,17 @@ pub static SUBJECTS: &[Subject] = &[
         family: Family::Commercial,
         owner: "payments",
         subject_field: "payment_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: PROVISIONING_FAILED,
+        subject: "provisioning.failed.v1-value",
+        full_name: "throughline.v1.ProvisioningFailed",
+        schema: provisioning_failed::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "provisioning",
+        subject_field: "failed_event_id",
         key_field: "account_id",
     },
     Subject {

@@ -1,0 +1,29 @@
+//! The identity platform's stand-in: users and groups over SCIM 2.0 (RFC 7643, RFC 7644) behind OAuth 2.0.
+
+mod api;
+mod read;
+
+use crate::{
+    Error,
+    rest::{self, Api},
+};
+
+pub use crate::rest::{Config, Credentials, Sandbox, Settings};
+pub(crate) use api::status_of;
+
+const API: Api = Api {
+    name: "identity",
+    objects: &["user", "group"],
+    status_of,
+    problem: api::problem,
+    route: api::route,
+    answer: api::answer,
+};
+
+/// Starts a stand-in; it serves when this returns.
+///
+/// # Errors
+/// The address is not loopback and there is no admin token; the address or the data folder cannot be used.
+pub async fn start(config: Config) -> Result<Sandbox, Error> {
+    rest::start(API, config).await
+}

@@ -151,7 +151,7 @@ impl Run {
             kafka: ClientConfig::new(&endpoints.kafka),
             registry: RegistryConfig::new(&endpoints.registry),
             service: ServiceSource { name: SERVICE.to_owned(), ledger: ledger.clone() },
-            outside: Some(endpoints.erp.clone()),
+            outside: vec![endpoints.erp.clone()],
         };
         Ok(Self { stack, data, binaries, ledger, sources, http: reqwest::Client::new(), _scratch: scratch })
     }

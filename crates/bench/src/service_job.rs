@@ -70,7 +70,7 @@ impl<'a> On<'a> {
             kafka: ClientConfig::new(&self.endpoints.kafka),
             registry: RegistryConfig::new(&self.endpoints.registry),
             service: ServiceSource { name: service.to_owned(), ledger },
-            outside: (service == ERP).then(|| self.endpoints.erp.clone()),
+            outside: if service == ERP { self.endpoints.outside(service) } else { Vec::new() },
         }
     }
 

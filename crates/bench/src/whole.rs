@@ -88,7 +88,7 @@ async fn run(name: &str, what: &str, events: impl Iterator<Item = (Envelope, Eve
         kafka: ClientConfig::new(&endpoints.kafka),
         registry: RegistryConfig::new(&endpoints.registry),
         service: ServiceSource { name: name.to_owned(), ledger: ledger::open(&ledger).await? },
-        outside: (name == "erp-sync").then(|| endpoints.erp.clone()),
+        outside: if name == "erp-sync" { endpoints.outside(name) } else { Vec::new() },
     };
     verify::wait_until_quiet(&sources, PATIENCE, tell).await?;
     let seconds = begun.elapsed().as_secs_f64();

@@ -1,6 +1,9 @@
 //! Which stack a command speaks to: the one in a data folder, or one named part by part.
 
-use crate::exit::{Result, Trouble};
+use crate::{
+    commands::SERVICES,
+    exit::{Result, Trouble},
+};
 use clap::Args;
 use devstack::{Endpoints, Kind, Running};
 use ledger::Ledger;
@@ -44,8 +47,8 @@ pub(crate) struct Parts {
     pub(crate) ledger: Option<String>,
     /// URL of the ERP's sandbox.
     pub(crate) erp: Option<String>,
-    /// URL of the CRM's sandbox.
-    pub(crate) crm: Option<String>,
+    /// URLs of the sandboxes that each service changes, by service.
+    pub(crate) outside: BTreeMap<&'static str, Vec<String>>,
     pub(crate) services: BTreeMap<String, Running>,
     /// The parts are those of a stack in a folder, with a ledger for each service.
     pub(crate) whole: bool,
@@ -55,10 +58,10 @@ pub(crate) struct Parts {
 
 impl From<Endpoints> for Parts {
     fn from(found: Endpoints) -> Self {
-        let crm = found.crm().map(str::to_owned);
+        let outside = SERVICES.iter().map(|service| (*service, found.outside(service))).collect();
         let sqlite = found.sqlite.map(|path| format!("sqlite://{path}"));
         Self {
-            crm,
+            outside,
             kafka: Some(found.kafka),
             registry: Some(found.registry),
             ledger: found.postgres.or(sqlite),

@@ -105,7 +105,7 @@ fn an_endpoints_file_that_is_none_is_refused() {
 
 #[test]
 fn services_that_do_not_exist_are_refused_with_the_ones_that_do() {
-    refuses(&["run", "crm"], 2, &["there is no service `crm`", "services: erp-sync"]);
+    refuses(&["run", "crm"], 2, &["there is no service `crm`", "services: order-flow, erp-sync"]);
     refuses(&["config", "print", "crm"], 2, &["there is no service `crm`"]);
     refuses(&["status", "crm", "--brokers", "b:1"], 2, &["there is no service `crm`"]);
 }

@@ -77,6 +77,18 @@ impl Endpoints {
         self.sandboxes.get("crm").map(String::as_str)
     }
 
+    /// URLs of the sandboxes that a service changes; none of a service without outside systems, or where the stack has none.
+    #[must_use]
+    pub fn outside(&self, service: &str) -> Vec<String> {
+        let names: &[&str] = match service {
+            "erp-sync" => &["erp"],
+            "crm-sync" => &["crm"],
+            "provisioning" => &["product", "identity"],
+            _ => &[],
+        };
+        names.iter().filter_map(|name| self.sandboxes.get(*name).cloned()).collect()
+    }
+
     /// Reads `endpoints.json` of a data folder.
     pub fn read(data: &Path) -> Result<Self> {
         let path = data.join(FILE);

@@ -30,8 +30,9 @@ pub(crate) struct Addresses {
     pub inside: Inside,
 }
 
-fn addresses(kind: Kind, kafka: String, registry: String, [erp, crm]: [String; 2]) -> Endpoints {
-    let sandboxes = BTreeMap::from([("erp".to_owned(), erp.clone()), ("crm".to_owned(), crm)]);
+fn addresses(kind: Kind, kafka: String, registry: String, erp: String, others: [(&str, String); 3]) -> Endpoints {
+    let mut sandboxes = BTreeMap::from([("erp".to_owned(), erp.clone())]);
+    sandboxes.extend(others.map(|(name, url)| (name.to_owned(), url)));
     let (services, parts) = Default::default();
     Endpoints { kind, kafka, registry, postgres: None, sqlite: None, erp, sandboxes, control: None, services, parts }
 }
@@ -42,10 +43,14 @@ pub(crate) async fn embedded(config: &StackConfig) -> Result<Addresses> {
     let broker = MockBroker::start()?;
     let registry = Registry::start(registry::Config::default()).await?;
     let (sandbox, crm) = (sandbox_inside(&config.data).await?, crm_inside(&config.data).await?);
-    let urls = [sandbox.url(), crm.url()];
-    let endpoints = addresses(Kind::Embedded, broker.bootstrap().to_owned(), registry.url(), urls);
+    let product = platform_inside(PRODUCT, &config.data).await?;
+    let identity = platform_inside(IDENTITY, &config.data).await?;
+    let others = [("crm", crm.url()), (PRODUCT, product.url()), (IDENTITY, identity.url())];
+    let endpoints = addresses(Kind::Embedded, broker.bootstrap().to_owned(), registry.url(), sandbox.url(), others);
     let sqlite = Some(config.data.join("ledger.db").display().to_string());
-    let inside = Inside { broker: Some(broker), registry: Some(registry), sandbox: Some(sandbox), crm: Some(crm) };
+    let (broker, registry) = (Some(broker), Some(registry));
+    let inside =
+        Inside { broker, registry, sandbox: Some(sandbox), crm: Some(crm), platforms: vec![product, identity] };
     Ok(Addresses { endpoints: Endpoints { sqlite, ..endpoints }, parts: Vec::new(), inside })
 }
 
@@ -77,9 +82,12 @@ fn set_aside(data: &Path) -> Result<()> {
 
 /// Kafka, PostgreSQL, registry and sandboxes as processes, all at once.
 pub(crate) async fn real(config: &StackConfig, listener: &Listener) -> Result<Addresses> {
-    let (kafka, postgres, registry, sandbox, crm) =
-        tokio::join!(kafka(config), postgres(config), registry(config), sandbox(config), crm(config));
+    let stores = async { tokio::join!(kafka(config), postgres(config), registry(config)) };
+    let platforms = async { tokio::join!(platform(PRODUCT, config), platform(IDENTITY, config)) };
+    let ((kafka, postgres, registry), sandbox, crm, (product, identity)) =
+        tokio::join!(stores, sandbox(config), crm(config), platforms);
     let (kafka, postgres, registry, sandbox, crm) = (kafka?, postgres?, registry?, sandbox?, crm?);
+    let (product, identity) = (product?, identity?);
     let mut inside = Inside::default();
     let mut parts = Vec::new();
     let mut watch = |name: &str, unit: Option<Unit>| {
@@ -90,10 +98,14 @@ pub(crate) async fn real(config: &StackConfig, listener: &Listener) -> Result<Ad
     watch("registry", registry.unit);
     watch("sandbox", sandbox.unit);
     watch("crm-sandbox", crm.unit);
+    watch("product-sandbox", product.unit);
+    watch("identity-sandbox", identity.unit);
     inside.registry = registry.inside;
     inside.sandbox = sandbox.inside;
     inside.crm = crm.inside;
-    let endpoints = addresses(Kind::Real, kafka.address, registry.address, [sandbox.address, crm.address]);
+    inside.platforms = product.inside.into_iter().chain(identity.inside).collect();
+    let others = [("crm", crm.address), (PRODUCT, product.address), (IDENTITY, identity.address)];
+    let endpoints = addresses(Kind::Real, kafka.address, registry.address, sandbox.address, others);
     Ok(Addresses { endpoints: Endpoints { postgres: Some(postgres.address), ..endpoints }, parts, inside })
 }
 
@@ -192,6 +204,43 @@ async fn crm_inside(data: &Path) -> Result<sandbox::salesforce::Sandbox> {
     std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
     let config = sandbox::salesforce::Config { data: Some(folder), ..Default::default() };
     Ok(sandbox::salesforce::start(config).await?)
+}
+
+/// The product platform, by the name of its sandbox.
+pub(crate) const PRODUCT: &str = "product";
+/// The identity platform, by the name of its sandbox.
+pub(crate) const IDENTITY: &str = "identity";
+
+/// Both are stand-ins of the same kind.
+type Platform = sandbox::entitlement::Sandbox;
+
+async fn platform(name: &'static str, config: &StackConfig) -> Result<Part<Platform>> {
+    match programs::find(&["throughline-sandbox", "sandbox"], "sandbox", config.binaries.as_deref()) {
+        Ok(program) => {
+            let folder = config.data.join(format!("sandbox-{name}"));
+            let data = platform_folder(name, &config.data);
+            let program = stand_in(&format!("{name}-sandbox"), program, &folder, &data, &["--vendor", name]).await?;
+            Ok(Part::process(program.http().to_owned(), Unit::Program(Box::new(program))))
+        }
+        Err(error) => {
+            tracing::info!(%error, "the sandbox of the {name} platform runs inside this process");
+            let sandbox = platform_inside(name, &config.data).await?;
+            Ok(Part::inside(sandbox.url(), sandbox))
+        }
+    }
+}
+
+pub(crate) fn platform_folder(name: &str, data: &Path) -> PathBuf {
+    data.join("sandbox").join(name)
+}
+
+async fn platform_inside(name: &str, data: &Path) -> Result<Platform> {
+    let folder = platform_folder(name, data);
+    std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
+    let config = sandbox::entitlement::Config { data: Some(folder), ..Default::default() };
+    let started =
+        if name == IDENTITY { sandbox::scim::start(config).await } else { sandbox::entitlement::start(config).await };
+    Ok(started?)
 }
 
 fn erp_folder(data: &Path) -> PathBuf {

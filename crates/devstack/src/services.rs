@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::{
     endpoints::{ControlAt, Endpoints, Kind},
     error::{Error, Result},
+    parts::{IDENTITY, PRODUCT, platform_folder},
     ports,
     process::{Spec, write_atomically},
     programs,
@@ -19,6 +20,9 @@ use crate::{
 
 /// The mapping that the repository carries: what the sandbox's items, accounts and terms are called.
 const MAPPING: &str = include_str!("../../../deploy/policies/erp-mapping.yaml");
+
+/// What products entitle to, as the repository carries it.
+const ACCESS: &str = include_str!("../../../deploy/policies/provisioning.yaml");
 
 /// The policies that the repository carries.
 const POLICIES: [(&str, &str); 10] = [
@@ -116,6 +120,7 @@ pub fn toml(
         "analytics-feed" => masking(&mut text, &folder)?,
         "crm-sync" => crm(&mut text, endpoints, data)?,
         "order-flow" => policies(&mut text, &folder)?,
+        "provisioning" => platforms(&mut text, &folder, endpoints, data)?,
         _ => erp(&mut text, &folder, endpoints, data)?,
     }
     Ok(text)
@@ -249,6 +254,37 @@ fn crm(text: &mut String, endpoints: &Endpoints, data: &Path) -> Result<()> {
         ("private_key_file", quote(&key.display().to_string())),
     ];
     section(text, "crm", &crm.each_ref().map(|(key, value)| (*key, value.as_str())));
+    Ok(())
+}
+
+/// What the sandbox of a platform leaves beside its state.
+#[derive(Debug, Deserialize)]
+struct ClientCredentials {
+    client_id: String,
+    client_secret_file: PathBuf,
+}
+
+fn platforms(text: &mut String, folder: &Path, endpoints: &Endpoints, data: &Path) -> Result<()> {
+    let policy = folder.join("provisioning.yaml");
+    if !policy.exists() {
+        write_atomically(&policy, ACCESS.as_bytes())?;
+    }
+    let policy = quote(&policy.display().to_string());
+    for (name, more) in [(PRODUCT, ("policy", policy.as_str())), (IDENTITY, ("enabled", "true"))] {
+        let path = platform_folder(name, data).join(format!("{name}-credentials.json"));
+        let credentials: ClientCredentials = read_json(&path)?;
+        let secret = beside(&path, &credentials.client_secret_file);
+        let url = endpoints.sandboxes.get(name).map(String::as_str).unwrap_or_default();
+        let base = if name == IDENTITY { format!("{url}/scim/v2") } else { url.to_owned() };
+        let settings = [
+            ("base_url", quote(&base)),
+            ("client_id", quote(&credentials.client_id)),
+            ("client_secret_file", quote(&secret.display().to_string())),
+        ];
+        let mut settings: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        settings.push(more);
+        section(text, name, &settings);
+    }
     Ok(())
 }
 

@@ -75,6 +75,8 @@ pub(crate) struct Inside {
     pub registry: Option<Registry>,
     pub sandbox: Option<Sandbox>,
     pub crm: Option<sandbox::salesforce::Sandbox>,
+    /// The product platform and the identity platform.
+    pub platforms: Vec<sandbox::entitlement::Sandbox>,
 }
 
 impl fmt::Debug for Inside {
@@ -175,7 +177,8 @@ impl Stack {
         found.ok_or_else(|| Error::NoProcess { name: name.to_owned() })
     }
 
-    /// `kill -9` of `kafka`, `postgres`, `registry`, `sandbox`, `crm-sandbox` or a service. It comes back by itself.
+    /// `kill -9` of `kafka`, `postgres`, `registry`, `sandbox`, `crm-sandbox`, `product-sandbox`, `identity-sandbox` or a service. It comes
+    /// back by itself.
     pub async fn kill(&self, name: &str) -> Result<()> {
         self.watched(name)?.kill().await;
         Ok(())
@@ -205,6 +208,9 @@ impl Stack {
         }
         if let Some(crm) = inside.crm {
             crm.stop().await?;
+        }
+        for platform in inside.platforms {
+            platform.stop().await?;
         }
         if let Some(registry) = inside.registry {
             registry.stop().await?;

@@ -76,7 +76,7 @@ impl Bench {
         })?;
         let service = ServiceSource { name: "erp-sync".to_owned(), ledger: ledger.clone() };
         let sources =
-            Sources { kafka: client, registry: registry_config, service, outside: Some(endpoints.erp.clone()) };
+            Sources { kafka: client, registry: registry_config, service, outside: endpoints.outside("erp-sync") };
         Ok(Self { stack, ledger, registry, producer, ids, sources, scratch })
     }
 
@@ -122,7 +122,7 @@ impl Bench {
     /// The same as [`Bench::verified`] for another service.
     pub async fn verified_of(&self, service: &str, patience: Duration) -> Result<Report> {
         let ledger = ledger_of(&self.stack, service).await?;
-        let outside = self.stack.endpoints().crm().filter(|_| service == "crm-sync").map(str::to_owned);
+        let outside = self.stack.endpoints().outside(service);
         let service = ServiceSource { name: service.to_owned(), ledger };
         let sources = Sources { service, outside, ..self.sources.clone() };
         let report = verify::verify_at_rest(&sources, patience, |_| {}).await?;

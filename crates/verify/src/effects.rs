@@ -1,4 +1,4 @@
-//! The outside system's own log of what took effect.
+//! The outside systems' own logs of what took effect.
 
 use crate::Error;
 use rust_decimal::Decimal;
@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Deserialize)]
 pub struct Effect {
     pub seq: u64,
+    /// Which of the outside systems; each has an order of its own.
+    #[serde(skip)]
+    pub system: usize,
     pub operation: String,
     pub object: String,
     pub external_id: Option<String>,
@@ -17,8 +20,16 @@ pub struct Effect {
     pub currency: Option<String>,
 }
 
-/// Reads all of it.
-pub async fn read(url: &str) -> Result<Vec<Effect>, Error> {
+/// Reads the logs of all of them.
+pub async fn read_all(urls: &[String]) -> Result<Vec<Effect>, Error> {
+    let mut all = Vec::new();
+    for (system, url) in urls.iter().enumerate() {
+        all.extend(read(url).await?.into_iter().map(|effect| Effect { system, ..effect }));
+    }
+    Ok(all)
+}
+
+async fn read(url: &str) -> Result<Vec<Effect>, Error> {
     let outside = |error: reqwest::Error| Error::Outside(error.to_string());
     let text = reqwest::get(format!("{url}/__admin/effects")).await.map_err(outside)?;
     let text = text.error_for_status().map_err(outside)?.text().await.map_err(outside)?;
@@ -48,6 +59,36 @@ pub async fn owed(url: &str) -> Result<BTreeMap<String, Decimal>, Error> {
         *owed.entry(text("CurrencyIsoCode").to_owned()).or_default() += balance;
     }
     Ok(owed)
+}
+
+/// An entitlement as the product platform has it, or as it was told.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Standing {
+    pub revision: i64,
+    pub status: String,
+}
+
+/// What the product platform's sandbox lets customers use, by entitlement.
+pub async fn access(url: &str) -> Result<BTreeMap<String, Standing>, Error> {
+    #[derive(Deserialize)]
+    struct State {
+        records: Records,
+    }
+    #[derive(Deserialize)]
+    struct Records {
+        entitlement: Vec<Entitlement>,
+    }
+    #[derive(Deserialize)]
+    struct Entitlement {
+        entitlement_id: String,
+        #[serde(flatten)]
+        standing: Standing,
+    }
+    let outside = |error: reqwest::Error| Error::Outside(error.to_string());
+    let answer = reqwest::get(format!("{url}/__admin/state?records=true")).await.map_err(outside)?;
+    let text = answer.error_for_status().map_err(outside)?.text().await.map_err(outside)?;
+    let state: State = serde_json::from_str(&text).map_err(|error| Error::Outside(error.to_string()))?;
+    Ok(state.records.entitlement.into_iter().map(|one| (one.entitlement_id, one.standing)).collect())
 }
 
 /// The event that an edited one stands in for: what people put in its place is `<id>#edit-<number>` outside.

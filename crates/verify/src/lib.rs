@@ -34,8 +34,8 @@ pub struct Sources {
     pub kafka: ClientConfig,
     pub registry: RegistryConfig,
     pub service: ServiceSource,
-    /// Base URL of the outside system's sandbox; without one its part is not checked, and the report says so.
-    pub outside: Option<String>,
+    /// Base URLs of the outside systems' sandboxes; without one their part is not checked, and the report says so.
+    pub outside: Vec<String>,
 }
 
 /// One service: its name and its ledger.
@@ -81,8 +81,12 @@ pub struct Check {
     pub detail: String,
 }
 
+/// The service that books, and adds up usage in documents of its own.
+const ERP_SYNC: &str = "erp-sync";
 /// The service that shows in a CRM what is owed.
 const CRM_SYNC: &str = "crm-sync";
+/// The service that gives access; it moves no money.
+const PROVISIONING: &str = "provisioning";
 
 /// Topics that a service reads, besides its replay topic.
 #[must_use]
@@ -106,6 +110,8 @@ struct Known {
     waiting: BTreeMap<(String, String), i128>,
     /// What the CRM shows to be owed, by currency; only of the service that shows it.
     owed: Option<BTreeMap<String, rust_decimal::Decimal>>,
+    /// What the product platform lets customers use; only of the service that gives access.
+    access: Option<BTreeMap<String, effects::Standing>>,
     service: String,
 }
 
@@ -113,20 +119,20 @@ impl Known {
     async fn read(sources: &Sources) -> Result<Self, Error> {
         let ledger = &*sources.service.ledger;
         let journal = JournalView::read(ledger).await?;
-        let effects = match &sources.outside {
-            Some(url) => Some(effects::read(url).await?),
-            None => None,
-        };
-        // Documents of a service without an outside system have forms of their own.
-        let waiting = match &sources.outside {
-            Some(_) if sources.service.name != CRM_SYNC => waiting::read(ledger).await?,
-            Some(_) | None => BTreeMap::new(),
-        };
-        let owed = match &sources.outside {
-            Some(url) if sources.service.name == CRM_SYNC => Some(effects::owed(url).await?),
+        let (outside, name) = (&sources.outside, sources.service.name.as_str());
+        let effects = if outside.is_empty() { None } else { Some(effects::read_all(outside).await?) };
+        // Documents of the other services have forms of their own.
+        let waiting =
+            if outside.is_empty() || name != ERP_SYNC { BTreeMap::new() } else { waiting::read(ledger).await? };
+        let owed = match outside.first() {
+            Some(url) if name == CRM_SYNC => Some(effects::owed(url).await?),
             Some(_) | None => None,
         };
-        Ok(Self { journal, effects, waiting, owed, service: sources.service.name.clone() })
+        let access = match outside.first() {
+            Some(url) if name == PROVISIONING => Some(effects::access(url).await?),
+            Some(_) | None => None,
+        };
+        Ok(Self { journal, effects, waiting, owed, access, service: sources.service.name.clone() })
     }
 
     /// Whether the service makes the analytics topics of the events it reads.
@@ -178,15 +184,12 @@ async fn entries(sources: &Sources) -> Result<Vec<(i32, i64, i64)>, Error> {
     Ok(entries)
 }
 
-/// How many effects the outside system's log holds; 0 where no outside system is known.
+/// How many effects the outside systems' logs hold; 0 where no outside system is known.
 ///
 /// # Errors
 /// If the log cannot be read.
 pub async fn effects_outside(sources: &Sources) -> Result<u64, Error> {
-    match &sources.outside {
-        Some(url) => Ok(effects::read(url).await?.len() as u64),
-        None => Ok(0),
-    }
+    Ok(effects::read_all(&sources.outside).await?.len() as u64)
 }
 
 /// Waits until the service has read everything, nothing is open and nothing waits for its next try.

@@ -8,7 +8,7 @@ use crate::{
     places::Place,
 };
 use events::{
-    Dataset, Envelope, Event, EventSet, Record,
+    Dataset, Envelope, Event, EventSet, Record, Reply,
     topics::{Family, find},
     wire,
 };
@@ -49,13 +49,15 @@ impl Reading {
         let mut topics: BTreeSet<Arc<str>> = self.known.journal.outgoing.keys().map(|place| place.1.clone()).collect();
         topics.insert(letters.clone());
         for topic in topics {
-            let is_analytics = find(&topic).is_some_and(|subject| subject.family == Family::Analytics);
+            let family = find(&topic).map(|subject| subject.family);
             let mut stream = self.drain.stream(&topic).await?;
             while let Some(batch) = stream.recv().await {
                 for record in batch? {
                     self.checks.published(&self.known, &record);
-                    if is_analytics {
-                        self.row(&record).await?;
+                    match family {
+                        Some(Family::Analytics) => self.row(&record).await?,
+                        Some(Family::Reply) if self.known.access.is_some() => self.reply(&record).await?,
+                        _ => {}
                     }
                     if topic == letters {
                         self.checks.letter(record);
@@ -70,6 +72,14 @@ impl Reading {
         let Ok(parsed) = wire::parse(record, &wire::Limits::default()) else { return Ok(()) };
         if let Some(row) = read::<Dataset>(record, parsed.body, &self.registry).await? {
             self.checks.row(&parsed.envelope, &row);
+        }
+        Ok(())
+    }
+
+    async fn reply(&mut self, record: &Record) -> Result<(), Error> {
+        let Ok(parsed) = wire::parse(record, &wire::Limits::default()) else { return Ok(()) };
+        if let Some(reply) = read::<Reply>(record, parsed.body, &self.registry).await? {
+            self.checks.reply(&reply);
         }
         Ok(())
     }

@@ -73,7 +73,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
 }
 
 /// The services that have a binary of their own.
-pub(crate) const SERVICES: &[&str] = &["order-flow", "erp-sync", "crm-sync", "analytics-feed"];
+pub(crate) const SERVICES: &[&str] = &["order-flow", "erp-sync", "crm-sync", "provisioning", "analytics-feed"];
 
 /// The services named, or all of the stack. A ledger named by itself is that of one service: `erp-sync` unless another is named.
 pub(crate) fn services(named: &[String], stack: &Stack) -> Result<Vec<&'static str>> {

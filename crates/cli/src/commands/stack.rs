@@ -106,7 +106,8 @@ fn started(endpoints: &Endpoints, data: &Path) -> Answer {
     lines.extend(endpoints.postgres.iter().map(|url| format!("postgres  {url}")));
     lines.extend(endpoints.sqlite.iter().map(|path| format!("sqlite    {path}")));
     lines.push(format!("erp       {}", endpoints.erp));
-    lines.extend(endpoints.crm().map(|crm| format!("crm       {crm}")));
+    let others = endpoints.sandboxes.iter().filter(|(name, _)| *name != "erp");
+    lines.extend(others.map(|(name, url)| format!("{name:10}{url}")));
     let services = endpoints.services.iter();
     lines.extend(services.map(|(name, one)| format!("{name}  pid {} {}", one.pid, one.http.as_deref().unwrap_or("-"))));
     lines.extend(endpoints.control.iter().map(|control| format!("api       {}", control.url)));

@@ -62,17 +62,13 @@ fn joined(reports: Vec<Report>) -> Report {
     Report { ok, checks: reports.into_iter().flat_map(|report| report.checks).collect() }
 }
 
-/// `erp-sync` and `crm-sync` change outside systems, each its own.
+/// With the outside systems that the service changes.
 pub(crate) async fn sources(stack: &Stack, service: &str) -> Result<Sources> {
     Ok(Sources {
         kafka: stack.kafka()?,
         registry: kafka::RegistryConfig::new(stack.registry()?),
         service: ServiceSource { name: service.to_owned(), ledger: stack.ledger(service).await? },
-        outside: match service {
-            "erp-sync" => stack.parts().erp.clone(),
-            "crm-sync" => stack.parts().crm.clone(),
-            _ => None,
-        },
+        outside: stack.parts().outside.get(service).cloned().unwrap_or_default(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The invariants, each as a comparison of two things that were read independently. Records pass by one at a time; a check keeps
 //! no more of them than it compares.
 
+mod access;
 mod analytics;
 mod copies;
 mod dispositions;
@@ -15,7 +16,7 @@ mod outbox;
 mod owed;
 
 use crate::{Check, Known, input::Input, places::Place};
-use events::{Dataset, Envelope, Record};
+use events::{Dataset, Envelope, Record, Reply};
 use finding::Finding;
 use std::collections::BTreeMap;
 
@@ -32,11 +33,12 @@ pub struct Checks {
     copies: copies::Copies,
 }
 
-/// I4, in the words of the service.
+/// I4, in the words of the service: what is said and what is there come to the same.
 enum Money {
     Outside(Box<money::Sums>),
     Analytics(Box<analytics::Sums>),
     Owed(Box<owed::Sums>),
+    Access(access::Told),
 }
 
 impl Checks {
@@ -48,6 +50,8 @@ impl Checks {
                 Money::Analytics(Box::default())
             } else if known.owed.is_some() {
                 Money::Owed(Box::default())
+            } else if known.access.is_some() {
+                Money::Access(access::Told::default())
             } else {
                 Money::Outside(Box::default())
             },
@@ -72,12 +76,19 @@ impl Checks {
         }
     }
 
+    /// What the service said of what it did outside.
+    pub fn reply(&mut self, reply: &Reply) {
+        if let Money::Access(told) = &mut self.money {
+            told.take(reply);
+        }
+    }
+
     pub fn input(&mut self, known: &Known, input: &Input, record: &Record) {
         self.dispositions.take(known, input);
         self.order.take(input);
         match &mut self.money {
             Money::Outside(sums) if known.effects.is_some() => sums.take(input),
-            Money::Outside(_) => {}
+            Money::Outside(_) | Money::Access(_) => {}
             Money::Analytics(sums) => sums.take(input),
             Money::Owed(sums) => sums.take(input),
         }
@@ -95,6 +106,7 @@ impl Checks {
                 Money::Outside(sums) => sums.finish(known),
                 Money::Analytics(sums) => sums.finish(),
                 Money::Owed(sums) => sums.finish(known),
+                Money::Access(told) => told.finish(known),
             },
             open::nothing(known, ranges),
             self.outbox.finish(known),

@@ -46,11 +46,11 @@ impl Order {
     pub fn finish(self, known: &Known) -> Check {
         let mut finding = Finding::new();
         let Some(effects) = &known.effects else { return unchecked("I3", RULE) };
-        let mut newest: BTreeMap<(&str, &str), &Source> = BTreeMap::new();
+        let mut newest: BTreeMap<(usize, &str, &str), &Source> = BTreeMap::new();
         for effect in effects {
             let source = effect.event_id.as_deref().and_then(|id| self.0.get(id)).and_then(Option::as_ref);
             let Some(source) = source else { continue };
-            let last = newest.entry((&source.key, &source.topic)).or_insert(source);
+            let last = newest.entry((effect.system, &source.key, &source.topic)).or_insert(source);
             finding.expect(source.offset >= last.offset || is_later_version(source, last), || {
                 let Source { topic, offset, key, .. } = source;
                 format!("effect {} of key {key} is for {topic}@{offset}, after one for @{}", effect.seq, last.offset)

@@ -17,7 +17,14 @@ const TOPIC: &str = "invoice.posted.v1";
 fn known() -> Known {
     let mut journal = JournalView::default();
     journal.positions.insert((TOPIC.into(), 0), 3);
-    Known { journal, effects: Some(Vec::new()), waiting: BTreeMap::new(), owed: None, service: "erp-sync".to_owned() }
+    Known {
+        journal,
+        effects: Some(Vec::new()),
+        waiting: BTreeMap::new(),
+        owed: None,
+        access: None,
+        service: "erp-sync".to_owned(),
+    }
 }
 
 fn place(offset: i64) -> Place {
@@ -45,6 +52,7 @@ fn input(offset: i64, count: u8) -> Input {
 fn effect(seq: u64, event: &str, external_id: &str) -> Effect {
     Effect {
         seq,
+        system: 0,
         operation: "create".to_owned(),
         object: "invoice".to_owned(),
         external_id: Some(external_id.to_owned()),

@@ -24,6 +24,7 @@ pub(super) enum Which {
     CrmSync,
     AnalyticsFeed,
     OrderFlow,
+    Provisioning,
 }
 
 impl Which {
@@ -33,6 +34,7 @@ impl Which {
             Self::CrmSync => "crm-sync",
             Self::AnalyticsFeed => "analytics-feed",
             Self::OrderFlow => "order-flow",
+            Self::Provisioning => "provisioning",
         }
     }
 }
@@ -66,6 +68,7 @@ impl Running {
             Which::CrmSync => Self::spawn(which, config, crm_sync::run),
             Which::AnalyticsFeed => Self::spawn(which, config, analytics_feed::run),
             Which::OrderFlow => Self::spawn(which, config, order_flow::run),
+            Which::Provisioning => Self::spawn(which, config, provisioning::run),
         }
     }
 

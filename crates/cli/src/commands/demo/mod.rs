@@ -87,6 +87,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         Running::start(Which::CrmSync, &stack, &data)?,
         Running::start(Which::AnalyticsFeed, &stack, &data)?,
         Running::start(Which::OrderFlow, &stack, &data)?,
+        Running::start(Which::Provisioning, &stack, &data)?,
     ];
     let control = inside::control(&mut stack, &data).await?;
     let (expected, kills) = publish_under_kills(args, &known, &mut services, output).await?;
@@ -96,13 +97,14 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         verify::sources(&known, "crm-sync").await?,
         verify::sources(&known, "analytics-feed").await?,
         verify::sources(&known, "order-flow").await?,
+        verify::sources(&known, "provisioning").await?,
     ];
     verify::wait(&all, PATIENCE, output).await?;
     let producer = publish::start_producer(&known)?;
     let (stuck, month) = stuck::leave(&known, &producer, &all, args.seed, PATIENCE, output).await?;
     let events = expected.records + stuck;
     let report = verify::report_at_rest(&all, PATIENCE, output).await?;
-    let [sources, crm, _, _] = &all;
+    let [sources, crm, _, _, _] = &all;
     let shown = effects_outside(crm).await?;
     let summary = Summary { shown, ..summarise(args, (&expected, events), kills, sources, report).await? };
     let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
@@ -122,7 +124,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
 async fn publish_under_kills(
     args: &DemoArgs,
     known: &Known,
-    services: &mut [Running; 4],
+    services: &mut [Running; 5],
     output: &Output,
 ) -> Result<(Expectations, u32)> {
     let schemas = publish::schema_ids(known).await?;

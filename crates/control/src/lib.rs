@@ -9,6 +9,7 @@ mod config;
 pub mod error;
 pub mod foreign;
 mod http;
+pub mod lane;
 pub mod letters;
 mod openapi;
 mod ops;

@@ -8,6 +8,7 @@ pub mod auth;
 mod config;
 pub mod error;
 mod http;
+pub mod lane;
 pub mod letters;
 mod openapi;
 mod ops;

@@ -35,7 +35,7 @@ const BLOCKED_SHOWN: usize = 20;
 
 pub(super) async fn list(session: &Session<'_>, input: Value) -> Result<Value> {
     let List { selection, page } = typed(input)?;
-    let (letters, next) = page.cut(page::selected(session, &selection, true).await?, page::mark)?;
+    let (letters, next) = page::of_letters(session, &selection, &page).await?;
     let rows: Vec<Value> = letters.iter().map(crate::letters::Seen::summary).collect();
     Ok(json!({ "letters": rows, "next": next }))
 }

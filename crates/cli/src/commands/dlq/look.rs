@@ -254,19 +254,6 @@ pub(super) async fn stats(args: &StatsArgs, output: &Output) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-pub(super) async fn export(args: &ListArgs, output: &Output) -> Result<Exit> {
-    let control = args.control.connect()?;
-    let (letters, more) = pages(&control, "/v1/export", args.selection.query()?, "letters", args.limit).await?;
-    if letters.is_empty() && args.fail_if_empty {
-        return Ok(Exit::Empty);
-    }
-    if more {
-        output.note(format!("more match; --limit writes more than {}", args.limit));
-    }
-    letters.iter().for_each(|letter| output.text(&format!("{letter}\n")));
-    Ok(Exit::Done)
-}
-
 pub(super) async fn mark(args: &MarkArgs, output: &Output) -> Result<Exit> {
     let MarkArgs { fingerprint, state, service, until, reason, control } = args;
     if !["acknowledged", "resolved", "archived"].contains(&state.as_str()) {

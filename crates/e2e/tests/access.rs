@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 use testkit::eventually;
 
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 const SERVICE: &str = "provisioning";
 /// Enough that a kill hits work.
-const ACCOUNTS: usize = 40;
+const ACCOUNTS: usize = 30;
 
 /// On a day in the past.
 fn at(day: i8) -> Timestamp {
@@ -246,8 +246,7 @@ async fn access_follows_contracts_and_payments(kind: Kind, name: &str) {
     let mut grants: Vec<_> = grants.map(|event| record(&access.bench, event)).collect();
     grants.push(record(&access.bench, activated("A-unknown", line("NO-SUCH-PRODUCT", 10))));
     access.publish(grants).await;
-    access.kill_after(ACCOUNTS / 4).await;
-    access.kill_after(ACCOUNTS).await;
+    access.kill_after(ACCOUNTS / 2).await;
     access.verified().await;
     let (amending, cancelling, failing) = (account(0), account(1), account(2));
     assert_eq!(access.effects().await, (2 * ACCOUNTS, 2 * ACCOUNTS), "tenant, seats, user and group of each");

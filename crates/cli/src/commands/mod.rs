@@ -36,7 +36,7 @@ pub(crate) async fn run(command: Command, output: &Output) -> Result<Exit> {
     match command {
         Command::Up(args) => stack::up(&args, output).await,
         Command::Publish(args) => publish::run(&args, output).await,
-        Command::Demo(args) => demo::run(&args, output).await,
+        Command::Demo(args) => Box::pin(demo::run(&args, output)).await,
         // Watching a job ends with Ctrl-C, the job does not.
         Command::Dlq(command) => dlq::run(&command, output).await,
         Command::Job(command) => job::run(&command, output).await,
@@ -58,7 +58,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
         Command::Generate(args) => generate::run(&args, output).await,
         Command::Status(args) => status::run(&args, output).await,
         Command::Verify(args) => verify::run(&args, output).await,
-        Command::Demo(args) => demo::run(&args, output).await,
+        Command::Demo(args) => Box::pin(demo::run(&args, output)).await,
         Command::Trace(args) => trace::run(&args, output).await,
         Command::Dlq(command) => dlq::run(&command, output).await,
         Command::Job(command) => job::run(&command, output).await,

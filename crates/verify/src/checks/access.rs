@@ -54,3 +54,53 @@ impl Told {
         check
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::JournalView;
+    use events::{EntitlementGranted, EntitlementRevoked};
+
+    fn granted(id: &str) -> Reply {
+        let (entitlement_id, status) = (id.to_owned(), EntitlementStatus::Active);
+        EntitlementGranted { entitlement_id, entity_version: 1, status, ..EntitlementGranted::default() }.into()
+    }
+
+    fn revoked(id: &str) -> Reply {
+        EntitlementRevoked { entitlement_id: id.to_owned(), entity_version: 2, ..EntitlementRevoked::default() }.into()
+    }
+
+    fn checked(told: &[Reply], there: &[(&str, &str, i64)]) -> Check {
+        let mut all = Told::default();
+        told.iter().for_each(|reply| all.take(reply));
+        let stands = there.iter().map(|(id, status, revision)| {
+            ((*id).to_owned(), Standing { revision: *revision, status: (*status).to_owned() })
+        });
+        all.finish(&Known {
+            journal: JournalView::default(),
+            effects: Some(Vec::new()),
+            waiting: BTreeMap::new(),
+            owed: None,
+            access: Some(stands.collect()),
+            service: "provisioning".to_owned(),
+        })
+    }
+
+    #[test]
+    fn access_is_as_it_was_told_last_whatever_the_order_of_the_topics() {
+        let check = checked(&[revoked("e"), granted("e"), granted("e")], &[("e", "revoked", 2)]);
+        assert!(check.ok && check.detail.contains("1 revoked"), "{}", check.detail);
+    }
+
+    #[test]
+    fn access_that_was_not_told_or_told_and_not_given_is_found() {
+        for (told, there) in [
+            (vec![granted("e"), revoked("e")], vec![("e", "active", 1)]),
+            (vec![granted("e")], vec![]),
+            (vec![], vec![("e", "active", 1)]),
+        ] {
+            let check = checked(&told, &there);
+            assert!(!check.ok && check.detail.contains("e: "), "{}", check.detail);
+        }
+    }
+}

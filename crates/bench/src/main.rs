@@ -130,7 +130,7 @@ async fn measure(args: &Args) -> Result<()> {
     let mut whole = Vec::new();
     if wanted(args, Case::Memory) {
         for service in &args.services {
-            whole.extend(whole::measure(service, args.generated, !args.generated_only).await?);
+            whole.extend(Box::pin(whole::measure(service, args.generated, !args.generated_only)).await?);
         }
     }
     let mut redriven = Vec::new();

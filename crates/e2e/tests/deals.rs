@@ -2,37 +2,19 @@
 
 use devstack::Kind;
 use e2e::Bench;
-use events::{
-    Case, CustomerCreditHoldChanged, Deal, Envelope, Event, EventSet, OpportunityClosedWon, OpportunityReopened,
-    WriterSchema,
-    common::{
-        Address, ChargeType, ContractLine, Customer, DealLine, DealType, PaymentTerms, Reason, SellerShare,
-        TaxExposure, Term,
-    },
-    topics, wire,
-};
-use jiff::{Timestamp, civil::date};
+use events::{Case, Deal, Event, EventSet, OpportunityReopened, WriterSchema, common::Reason, topics, wire};
 use kafka::{Drain, Outgoing};
 use std::{collections::BTreeMap, time::Duration};
-use testkit::eventually;
+use testkit::{
+    deals::{self, at, deal, hold},
+    eventually,
+};
 
 const PATIENCE: Duration = Duration::from_secs(240);
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_767_225_600 + second).expect("a time")
-}
-
 fn record(bench: &Bench, event: impl Into<Deal>) -> Outgoing {
     let event = event.into();
-    let id = format!("{}-{}", event.subject(), event.entity_version().unwrap_or_default());
-    let envelope = Envelope {
-        id: format!("{id}-{}", event.topic()),
-        source: "urn:test:crm".into(),
-        event_type: topics::event_type(event.topic()),
-        time_ms: event.recorded_at().as_millisecond(),
-        subject: Some(event.subject().to_owned()),
-        ..Envelope::default()
-    };
+    let envelope = deals::envelope(&event);
     Outgoing {
         topic: event.topic().into(),
         partition: None,
@@ -40,61 +22,6 @@ fn record(bench: &Bench, event: impl Into<Deal>) -> Outgoing {
         value: Some(wire::frame(bench.schema_id(event.topic()), &event.encode_avro()).into()),
         headers: envelope.to_headers(),
         timestamp_ms: None,
-    }
-}
-
-fn deal(account: &str, id: &str) -> OpportunityClosedWon {
-    let line = ContractLine {
-        contract_line_id: "L1".into(),
-        product_id: "SUB-PLATFORM".into(),
-        charge_type: ChargeType::Recurring,
-        quantity: 10.into(),
-        unit_price: 100.into(),
-        amount_minor: 100_001,
-        ..ContractLine::default()
-    };
-    OpportunityClosedWon {
-        account_id: account.into(),
-        entity_version: 1,
-        effective_at: at(0),
-        recorded_at: at(0),
-        legal_entity_id: "US".into(),
-        opportunity_id: id.into(),
-        deal_type: DealType::New,
-        customer: Customer {
-            legal_name: format!("Example {account}").into(),
-            currency: "USD".into(),
-            payment_terms: Some(PaymentTerms { code: "NET30".into(), net_days: 30 }),
-            billing_address: Some(Address { country: "US".into(), ..Address::default() }),
-            ..Customer::default()
-        },
-        currency: "USD".into(),
-        total_contract_value_minor: 100_001,
-        term: Term {
-            start_on: date(2026, 1, 1),
-            end_on: Some(date(2027, 1, 1)),
-            timezone: "America/New_York".into(),
-            ..Term::default()
-        },
-        lines: vec![DealLine { line, ..DealLine::default() }],
-        tax_exposure: vec![TaxExposure { country: "US".into(), region: Some("CA".into()), nexus_known: true }],
-        ..OpportunityClosedWon::default()
-    }
-}
-
-fn seller(entity: &str, currency: &str, percent: i64) -> SellerShare {
-    SellerShare { legal_entity_id: entity.into(), currency: currency.into(), share_percent: percent.into() }
-}
-
-fn hold(account: &str, version: i64, on_hold: bool) -> CustomerCreditHoldChanged {
-    CustomerCreditHoldChanged {
-        account_id: account.into(),
-        entity_version: version,
-        effective_at: at(version),
-        recorded_at: at(version),
-        legal_entity_id: "US".into(),
-        on_hold,
-        reason: None,
     }
 }
 
@@ -125,8 +52,7 @@ async fn told_count(bench: &Bench, topic: &'static str) -> usize {
 async fn deals_become_contracts(kind: Kind, name: &str) {
     let services = [("erp-sync", 1), ("order-flow", 1)];
     let bench = Bench::start_with(kind, &services, name, |config| config).await.expect("the stack starts");
-    let mut shared = deal("A-2", "O-2");
-    shared.sellers = vec![seller("US", "USD", 60), seller("DE", "EUR", 40)];
+    let shared = deals::shared("A-2", "O-2");
     let mut wrong = deal("A-3", "O-3");
     wrong.legal_entity_id = "FR".into();
     wrong.tax_exposure[0].nexus_known = false;

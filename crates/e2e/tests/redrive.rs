@@ -119,12 +119,12 @@ async fn by_command(bench: &Bench) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_are_redriven_once_and_in_order_whatever_happens_to_the_service() {
-    redriven(Kind::Embedded).await;
+    Box::pin(redriven(Kind::Embedded)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_real_parts_letters_are_redriven_once_and_in_order_too() {
-    redriven(Kind::Real).await;
+    Box::pin(redriven(Kind::Real)).await;
 }
 
 async fn redriven(kind: Kind) {

@@ -4,6 +4,7 @@
 pub mod bad_input;
 pub mod business;
 pub mod cloudevent;
+pub mod deals;
 mod eventually;
 pub mod retail;
 pub mod scratch;

@@ -117,7 +117,7 @@ async fn one(args: &OneArgs) -> Result<DealState> {
     })
 }
 
-fn deal(row: &DocumentRow) -> Option<DealState> {
+pub(super) fn deal(row: &DocumentRow) -> Option<DealState> {
     match serde_json::from_str(&row.body) {
         Ok(FlowDocument::Deal(deal)) => Some(*deal),
         Ok(FlowDocument::Account(_) | FlowDocument::Contract(_)) | Err(_) => None,
@@ -175,7 +175,7 @@ fn is_waiting(deal: &DealState) -> bool {
 }
 
 /// What it waits for, in one sentence.
-fn why(deal: &DealState) -> String {
+pub(super) fn why(deal: &DealState) -> String {
     let reasons = |case: &order_flow::document::OpenCase| case.reasons.iter().cloned().collect::<Vec<_>>().join(", ");
     let owners = || {
         let findings = deal.verdict.findings.iter().map(|finding| finding.owner.as_str());

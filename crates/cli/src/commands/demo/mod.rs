@@ -1,6 +1,7 @@
-//! `throughline demo`: the main job in one process, on embedded parts. A business is generated and published while its services are
-//! killed without warning again and again; then everything is verified from the outside.
+//! `throughline demo`: the main job in one process, on embedded parts. Deals close, a business is generated and published while its
+//! services are killed without warning again and again; then everything is verified from the outside.
 
+mod deals;
 mod inside;
 mod stuck;
 
@@ -54,6 +55,8 @@ struct Summary {
     /// What the business did.
     #[serde(flatten)]
     happened: Happened,
+    /// What became of the deals that closed.
+    deals: deals::Deals,
     effects: u64,
     /// Writes to the CRM.
     shown: u64,
@@ -90,6 +93,8 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         Running::start(Which::Provisioning, &stack, &data)?,
     ];
     let control = inside::control(&mut stack, &data).await?;
+    let (producer, schemas) = (publish::start_producer(&known)?, publish::schema_ids(&known).await?);
+    let closed = deals::close(args.accounts, &producer, &schemas).await?;
     let (expected, kills) = publish_under_kills(args, &known, &mut services, output).await?;
     output.note(format!("{} events published, {kills} kills; waiting until the rest is done …", expected.records));
     let all = [
@@ -100,13 +105,15 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         verify::sources(&known, "provisioning").await?,
     ];
     verify::wait(&all, PATIENCE, output).await?;
-    let producer = publish::start_producer(&known)?;
+    deals::release(&known, &producer, &schemas, PATIENCE).await?;
     let (stuck, month) = stuck::leave(&known, &producer, &all, args.seed, PATIENCE, output).await?;
-    let events = expected.records + stuck;
+    // The release of a credit hold is an event, too.
+    let events = expected.records + stuck + closed + 1;
     let report = verify::report_at_rest(&all, PATIENCE, output).await?;
     let [sources, crm, _, _, _] = &all;
     let shown = effects_outside(crm).await?;
-    let summary = Summary { shown, ..summarise(args, (&expected, events), kills, sources, report).await? };
+    let deals = deals::told(&known).await?;
+    let summary = Summary { deals, shown, ..summarise(args, (&expected, events), kills, sources, report).await? };
     let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
     output.answer(&answer(&summary));
     if !args.once {
@@ -216,7 +223,18 @@ async fn summarise(
     let happened =
         Happened { kinds: happened::kinds(expected), money: happened::money(expected), text: happened::told(expected) };
     let accounts = args.accounts;
-    Ok(Summary { accounts, events, happened, effects, shown: 0, kills, dead_letters, business_cases, verify: report })
+    Ok(Summary {
+        accounts,
+        events,
+        happened,
+        effects,
+        deals: deals::Deals::default(),
+        shown: 0,
+        kills,
+        dead_letters,
+        business_cases,
+        verify: report,
+    })
 }
 
 async fn effects_outside(sources: &::verify::Sources) -> Result<u64> {
@@ -231,7 +249,7 @@ fn answer(summary: &Summary) -> Answer {
     let mut text = format!(
         "{} accounts: {} events became {} records in the ERP, {} writes to the CRM, and rows for data teams, while the services were \
          killed {} times.\n\
-         {}\
+         {}{}\
          Dead letters (somebody must mend the event): {}.\n\
          Business cases (somebody must decide): {}.\n\n",
         summary.accounts,
@@ -240,6 +258,7 @@ fn answer(summary: &Summary) -> Answer {
         summary.shown,
         summary.kills,
         summary.happened.text,
+        summary.deals.text(),
         list(&summary.dead_letters),
         list(&summary.business_cases),
     );
@@ -259,6 +278,7 @@ async fn stay(data: &std::path::Path, month: &str, output: &Output) {
          throughline status --data {data}\n  throughline status --data {data} --parked\n  \
          throughline generate --accounts 5 --seed 7 --publish --data {data}\n  throughline verify --data {data} --wait 1m\n  \
          throughline trace --data {data} ACCOUNT\n  \
+         throughline order ls --data {data} --waiting\n  throughline order why --data {data} deal-abroad\n  \
          throughline dlq groups --data {data}\n  throughline dlq ls --data {data} --class poison\n\
          docs/operate/dead-letters.md is a tour of what is stuck; the period {month} is closed in the ERP."
     ));

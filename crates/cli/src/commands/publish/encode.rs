@@ -68,6 +68,12 @@ pub(crate) fn of_generated(generated: Generated, schemas: &SchemaIds) -> Result<
     }
 }
 
+/// What happened to a deal, as the kit makes it.
+pub(crate) fn of_deal(deal: Deal, schemas: &SchemaIds) -> Result<Outgoing, Failure> {
+    let envelope = testkit::deals::envelope(&deal);
+    record(envelope, (deal.topic(), &deal.encode_avro()), &deal, schemas, Rules::Checked)
+}
+
 /// What happens to deals; every other line is read as generated business is.
 fn of_a_deal(text: &str) -> Result<Option<(Envelope, Deal)>, Failure> {
     if !Deal::topics().iter().any(|topic| text.contains(topic)) {

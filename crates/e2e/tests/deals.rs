@@ -58,13 +58,13 @@ async fn deals_become_contracts(kind: Kind, name: &str) {
     wrong.tax_exposure[0].nexus_known = false;
     let held = hold("A-4", 1, true);
     bench.publish(&[record(&bench, held)]).await.expect("published");
-    let deals = [deal("A-1", "O-1"), shared, wrong, deal("A-4", "O-4")];
+    let deals = [deal("A-1", "O-1"), shared, wrong, deal("A-4", "O-4"), deals::with_services("A-5", "O-5")];
     let records: Vec<_> = deals.iter().map(|deal| record(&bench, deal.clone())).collect();
     bench.publish(&records).await.expect("published");
     until(&bench, topics::FALLOUT_OPENED, 2).await;
-    until(&bench, topics::CONTRACT_ACTIVATED, 3).await;
-    bench.publish(&[record(&bench, hold("A-4", 2, false))]).await.expect("published");
     until(&bench, topics::CONTRACT_ACTIVATED, 4).await;
+    bench.publish(&[record(&bench, hold("A-4", 2, false))]).await.expect("published");
+    until(&bench, topics::CONTRACT_ACTIVATED, 5).await;
     let reopened = OpportunityReopened {
         account_id: "A-1".into(),
         entity_version: 2,
@@ -87,6 +87,8 @@ async fn deals_become_contracts(kind: Kind, name: &str) {
         };
         report.expect("verified");
     }
+    let parked = bench.ledger.sequences(None).await.expect("the ledger");
+    assert_eq!(parked.len(), 0, "contracts of deals go on in the ERP: {parked:?}");
     contracts(&bench).await;
     bench.stop().await.expect("stopped");
 }
@@ -104,6 +106,7 @@ async fn contracts(bench: &Bench) {
         of("O-2-US", "USD", 60_001),
         of("O-2-DE", "EUR", 36_800),
         of("O-4-US", "USD", 100_001),
+        of("O-5-US", "USD", 120_001),
     ];
     assert_eq!(values, BTreeMap::from(expected));
     let cases = told::<Case>(bench, topics::FALLOUT_OPENED).await;
@@ -115,8 +118,8 @@ async fn contracts(bench: &Bench) {
     codes.sort();
     assert_eq!(codes[1], ("O-4".to_owned(), vec!["CREDIT_HOLD".to_owned()]));
     assert!(codes[0].1.contains(&"ENTITY_UNMAPPED".to_owned()) && codes[0].1.contains(&"TAX_NEXUS_UNKNOWN".to_owned()));
-    assert_eq!(told_count(bench, topics::ORDER_ACCEPTED).await, 4, "one order for each contract");
-    assert_eq!(told_count(bench, topics::CUSTOMER_ONBOARDED).await, 3, "one customer for each account");
+    assert_eq!(told_count(bench, topics::ORDER_ACCEPTED).await, 5, "one order for each contract");
+    assert_eq!(told_count(bench, topics::CUSTOMER_ONBOARDED).await, 4, "one customer for each account");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -76,6 +76,24 @@ pub fn shared(account: &str, id: &str) -> OpportunityClosedWon {
     OpportunityClosedWon { sellers, ..deal(account, id) }
 }
 
+/// Implementation services go with it, for 200 US dollars more.
+#[must_use]
+pub fn with_services(account: &str, id: &str) -> OpportunityClosedWon {
+    let mut deal = deal(account, id);
+    let line = ContractLine {
+        contract_line_id: "L2".into(),
+        product_id: "SVC-SETUP".into(),
+        charge_type: ChargeType::OneTime,
+        quantity: 1.into(),
+        unit_price: 200.into(),
+        amount_minor: 20_000,
+        ..ContractLine::default()
+    };
+    deal.lines.push(DealLine { line, ..DealLine::default() });
+    deal.total_contract_value_minor += 20_000;
+    deal
+}
+
 /// It is sold where its entity is not registered for tax.
 #[must_use]
 pub fn without_nexus(account: &str, id: &str) -> OpportunityClosedWon {

@@ -44,6 +44,7 @@ pub(super) async fn close(accounts: u32, producer: &Producer, schemas: &SchemaId
     let mut happened = vec![Deal::from(deals::hold(HELD, 1, true)), deals::deal(HELD, "deal-held").into()];
     happened.push(deals::without_nexus(WITHOUT_NEXUS, "deal-abroad").into());
     happened.push(deals::shared("deal-account-shared", "deal-shared").into());
+    happened.push(deals::with_services("deal-account-services", "deal-services").into());
     for number in 1..=(accounts / ACCOUNTS_PER_DEAL).max(4) {
         happened.push(deals::deal(&format!("deal-account-{number:04}"), &format!("deal-{number:04}")).into());
     }

@@ -100,12 +100,20 @@ pub(super) struct Jobs<H: Handler> {
     flights: BTreeMap<Arc<str>, Flight<H>>,
     /// What predictions of a sequence build on.
     forecasts: BTreeMap<Arc<str>, Forecast<H>>,
+    /// The running job behind whose last item the rows of a sequence move by themselves: it pays for them.
+    followed: BTreeMap<Arc<str>, String>,
     last_start: Millis,
 }
 
 impl<H: Handler> Default for Jobs<H> {
     fn default() -> Self {
-        Self { running: BTreeMap::new(), flights: BTreeMap::new(), forecasts: BTreeMap::new(), last_start: 0 }
+        Self {
+            running: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            forecasts: BTreeMap::new(),
+            followed: BTreeMap::new(),
+            last_start: 0,
+        }
     }
 }
 
@@ -154,6 +162,7 @@ impl<H: Handler> Machine<H> {
             }
             None => false,
         });
+        self.jobs.followed.retain(|_, id| self.jobs.running.contains_key(id));
         for (id, job) in told {
             let pace = Pace::new(&job, now);
             let running = Running { job, groups: VecDeque::new(), asked: false, after: None, exhausted: false, pace };
@@ -291,7 +300,9 @@ impl<H: Handler> Machine<H> {
         let Some(first) = first else {
             let Some(flight) = self.jobs.flights.remove(name) else { return };
             self.jobs.forecasts.remove(name);
-            if let Some(running) = running.filter(|of| !flight.items.is_empty() && !of.pace.is_over()) {
+            if flight.items.is_empty() && running.is_some() {
+                self.jobs.followed.insert(name.clone(), flight.job);
+            } else if let Some(running) = running.filter(|of| !of.pace.is_over()) {
                 running.groups.push_front((name.clone(), flight.items));
             }
             return;
@@ -354,7 +365,17 @@ impl<H: Handler> Machine<H> {
     /// A row ended: its item, if it is one of a job that tries, has its result in the same batch.
     pub(super) fn item_ended(&mut self, name: &Arc<str>, no: i64, state: ledger::ParkedState, now: Millis) {
         let result = ledger::ItemResult { ended: Some(state), ..ledger::ItemResult::new(ledger::ItemState::Done, now) };
-        self.item_result(name, no, result, now);
+        if !self.item_result(name, no, result, now) {
+            self.follower_ended(name, now);
+        }
+    }
+
+    fn follower_ended(&mut self, name: &Arc<str>, now: Millis) {
+        let jobs = &mut self.jobs;
+        let job = jobs.flights.get(name).map(|flight| &flight.job).or_else(|| jobs.followed.get(name));
+        if let Some(running) = job.and_then(|job| jobs.running.get_mut(job)) {
+            running.pace.followed(now);
+        }
     }
 
     /// A row was tried and failed: so has its item, and those behind it in the sequence cannot have their turn.
@@ -376,20 +397,21 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Puts a result into the batch, if the row is an item of the sequence's flight.
-    fn item_result(&mut self, name: &Arc<str>, no: i64, result: ledger::ItemResult, now: Millis) {
-        let Some(flight) = self.jobs.flights.get_mut(name) else { return };
-        let Some(at) = flight.items.iter().position(|item| item.row.no == no) else { return };
-        let Some(item) = flight.items.remove(at) else { return };
+    /// Puts a result into the batch, if the row is an item of the sequence's flight; answers whether it is.
+    fn item_result(&mut self, name: &Arc<str>, no: i64, result: ledger::ItemResult, now: Millis) -> bool {
+        let Some(flight) = self.jobs.flights.get_mut(name) else { return false };
+        let Some(at) = flight.items.iter().position(|item| item.row.no == no) else { return false };
+        let Some(item) = flight.items.remove(at) else { return false };
         let job = flight.job.clone();
         let refailed = (result.state == ledger::ItemState::Refailed).then(|| result.fingerprint.clone()).flatten();
         self.batch.item(ledger::ItemChange { job: job.clone(), sequence: item.row.sequence, no: item.row.no, result });
-        let Some(running) = self.jobs.running.get_mut(&job) else { return };
+        let Some(running) = self.jobs.running.get_mut(&job) else { return true };
         running.pace.resulted(refailed, now);
         if let Some(reason) = running.pace.must_stop(&running.job.spec.stop) {
             running.groups.clear();
             running.exhausted = true;
             self.batch.stop_job(ledger::JobStop { job, reason });
         }
+        true
     }
 }

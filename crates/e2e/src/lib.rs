@@ -120,12 +120,26 @@ impl Bench {
         Ok(())
     }
 
+    /// The ledger of a service.
+    pub async fn ledger_of(&self, service: &str) -> Result<Arc<dyn Ledger>> {
+        ledger_of(&self.stack, service).await
+    }
+
+    async fn sources_of(&self, service: &str) -> Result<Sources> {
+        let outside = self.stack.endpoints().outside(service);
+        let service = ServiceSource { name: service.to_owned(), ledger: self.ledger_of(service).await? };
+        Ok(Sources { service, outside, ..self.sources.clone() })
+    }
+
+    /// Waits until a service has nothing left to do.
+    pub async fn quiet(&self, service: &str, patience: Duration) -> Result<()> {
+        let sources = self.sources_of(service).await?;
+        Ok(verify::wait_until_quiet(&sources, patience, |_| {}).await?)
+    }
+
     /// The same as [`Bench::verified`] for another service.
     pub async fn verified_of(&self, service: &str, patience: Duration) -> Result<Report> {
-        let ledger = ledger_of(&self.stack, service).await?;
-        let outside = self.stack.endpoints().outside(service);
-        let service = ServiceSource { name: service.to_owned(), ledger };
-        let sources = Sources { service, outside, ..self.sources.clone() };
+        let sources = self.sources_of(service).await?;
         let report = verify::verify_at_rest(&sources, patience, |_| {}).await?;
         ensure!(report.ok, "verification failed: {report:#?}");
         Ok(report)

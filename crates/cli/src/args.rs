@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        audit, completion, config, demo, dlq, doctor, explain, generate, job, order, publish, replay, rules, schemas,
-        slice, stack, status, topics, trace, verify,
+        audit, completion, config, demo, dlq, doctor, explain, fallout, generate, job, order, publish, replay, rules,
+        schemas, slice, stack, status, topics, trace, verify,
     },
     output::{Format, ProgressMode},
 };
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Show where deals and their orders stand, and what they wait for
     #[command(subcommand)]
     Order(order::OrderCommand),
+    /// Show business exceptions with owner, age and money at risk, and decide them
+    #[command(subcommand)]
+    Fallout(fallout::FalloutCommand),
     /// Check, test and compare the policies of the business
     #[command(subcommand)]
     Rules(rules::RulesCommand),

@@ -35,6 +35,11 @@ pub(crate) struct Control {
 const PATIENCE: Duration = Duration::from_secs(330);
 
 impl ControlArgs {
+    /// The control of the stack in a folder.
+    pub(crate) const fn of_folder(data: Option<PathBuf>) -> Self {
+        Self { control: None, token_file: None, data }
+    }
+
     pub(crate) fn connect(&self) -> Result<Control> {
         let known = self.of_stack()?;
         let url = self.control.clone().or_else(|| known.as_ref().map(|(url, _)| url.clone()));

@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod dlq;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod fallout;
 pub(crate) mod generate;
 mod happened;
 pub(crate) mod job;
@@ -68,6 +69,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
         Command::Doctor(args) => doctor::run(&args, output).await,
         Command::Config(command) => config::run(&command, output),
         Command::Order(command) => order::run(&command, output).await,
+        Command::Fallout(command) => fallout::run(&command, output).await,
         Command::Rules(command) => rules::run(&command, output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Completion(args) => completion::run(&args, output),

@@ -174,18 +174,20 @@ fn is_waiting(deal: &DealState) -> bool {
         || deal.orders.values().any(|order| !matches!(order.stage, OrderStage::Active | OrderStage::Cancelled))
 }
 
+/// Who has to act on what the policies found.
+pub(super) fn owners(deal: &DealState) -> String {
+    let findings = deal.verdict.findings.iter().map(|finding| finding.owner.as_str());
+    let approvals = deal.verdict.approvals.iter().map(|approval| approval.owner.as_str());
+    let all: std::collections::BTreeSet<&str> = findings.chain(approvals).collect();
+    all.into_iter().collect::<Vec<_>>().join(", ")
+}
+
 /// What it waits for, in one sentence.
 pub(super) fn why(deal: &DealState) -> String {
     let reasons = |case: &order_flow::document::OpenCase| case.reasons.iter().cloned().collect::<Vec<_>>().join(", ");
-    let owners = || {
-        let findings = deal.verdict.findings.iter().map(|finding| finding.owner.as_str());
-        let approvals = deal.verdict.approvals.iter().map(|approval| approval.owner.as_str());
-        let all: std::collections::BTreeSet<&str> = findings.chain(approvals).collect();
-        all.into_iter().collect::<Vec<_>>().join(", ")
-    };
     match (deal.stage, &deal.case) {
         (DealStage::Waiting, Some(case)) => {
-            return format!("Case {} waits for {}: {}.", case.case_id, owners(), reasons(case));
+            return format!("Case {} waits for {}: {}.", case.case_id, owners(deal), reasons(case));
         }
         (DealStage::Waiting, None) => return "It waits to be judged.".to_owned(),
         (DealStage::Declined, _) => return "Somebody rejected it; nothing is waited for.".to_owned(),

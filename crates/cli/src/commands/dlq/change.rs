@@ -276,6 +276,28 @@ pub(super) async fn at_once(wanted: Wanted<'_>, args: &ChangeArgs, output: &Outp
     start(&control, &file, &args.start, output).await
 }
 
+/// Retries or discards one letter, and stays with the job.
+pub(in crate::commands) async fn one(
+    control: &Control,
+    (verb, id): (&str, &str),
+    reason: &str,
+    output: &Output,
+) -> Result<Exit> {
+    let selection = SelectionArgs::of_one(id);
+    let pace = PaceArgs {
+        rate: None,
+        ramp: Vec::new(),
+        max: None,
+        stop_on: None,
+        stop_on_same: None,
+        max_replays: None,
+        predict: 0,
+    };
+    let file = planned(control, (verb, None), &selection, &pace).await?;
+    let args = StartArgs { reason: reason.to_owned(), ticket: None, skip_changed: false, wait: Wait::default() };
+    start(control, &file, &args, output).await
+}
+
 /// Starts the job of a plan, and stays with it unless told otherwise.
 pub(super) async fn start(control: &Control, file: &Value, args: &StartArgs, output: &Output) -> Result<Exit> {
     let verb = route(&file["plan"]);

@@ -9,7 +9,7 @@ mod rule;
 mod selection;
 pub(crate) mod watch;
 
-pub(super) use change::{read_plan, save};
+pub(super) use change::{one, read_plan, save};
 pub(super) use look::pages;
 
 use crate::{

@@ -61,6 +61,11 @@ pub(crate) struct SelectionArgs {
 }
 
 impl SelectionArgs {
+    /// One letter.
+    pub(super) fn of_one(id: &str) -> Self {
+        Self { id: vec![id.to_owned()], ..Self::default() }
+    }
+
     /// The topic that is named, if no event of ours lies on it: it holds dead letters that some tool wrote.
     pub(super) fn foreign_topic(&self) -> Option<&str> {
         self.topic.as_deref().filter(|topic| events::topics::find(topic).is_none())

@@ -41,6 +41,7 @@ pub struct LoadedRow<E> {
     pub job: String,
     pub item: RowKey,
     /// Decoded as it would be tried: with the edit of the item, if it brings one, else with its own, if it has one.
+    /// For a prediction it may be a row before the item's, that would move by itself and has not been asked about.
     pub row: Option<(ParkedRecord, Arrived<E>)>,
     /// The first row alive of its sequence.
     pub head: Option<i64>,
@@ -57,15 +58,24 @@ pub struct RowRequest {
     pub edit: Option<Edit>,
     /// Whether the row is to come back from being given up.
     pub restores: bool,
+    /// The row before, of which a prediction knows what it would leave: rows between it and the item's come first.
+    pub foretold: Option<i64>,
 }
 
 impl RowRequest {
     /// Reads and decodes what the machine must know.
     pub async fn read<E>(self, ledger: &dyn Ledger, decoder: &dyn Decoder<E>) -> Result<LoadedRow<E>, Error> {
-        let Self { job, item, edit, restores } = self;
+        let Self { job, item, edit, restores, foretold } = self;
         let Some(row) = ledger.parked_record(&item).await? else {
             return Ok(LoadedRow { job, item, row: None, head: None, passed: false });
         };
+        if let Some(before) = foretold
+            && let Some(row) = ledger.parked_page(item.slice, &item.sequence, before + 1, 1).await?.pop()
+            && row.no < item.no
+        {
+            let arrived = decoder.decode(parked_as_record(&row)).await;
+            return Ok(LoadedRow { job, item, row: Some((row, arrived)), head: None, passed: false });
+        }
         let head = ledger.parked_page(item.slice, &item.sequence, i64::MIN, 1).await?.first().map(|row| row.no);
         let passed = restores && is_passed(ledger, &row).await?;
         let mut tried = row.clone();
@@ -313,7 +323,8 @@ impl<H: Handler> Machine<H> {
                 flight.phase = Phase::Loading;
                 let (job, item) = (flight.job.clone(), first.row.clone());
                 let (edit, restores) = (first.edit.clone(), flight.verb == Verb::Restore);
-                self.out.push(Output::LoadRow(RowRequest { job, item, edit, restores }));
+                let foretold = self.jobs.forecasts.get(name).and_then(Forecast::goes_on_behind);
+                self.out.push(Output::LoadRow(RowRequest { job, item, edit, restores, foretold }));
             }
             // The try is over and did not reach the item: look at its row again.
             Phase::Trying if !is_busy => {

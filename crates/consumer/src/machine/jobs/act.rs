@@ -18,6 +18,9 @@ impl<H: Handler> Machine<H> {
         let (verb, Some(item)) = (flight.verb, flight.items.front().cloned()) else { return };
         let LoadedRow { item: key, row, head, passed, .. } = loaded;
         let Some((row, arrived)) = row else { return self.settle(name, &key, ItemState::Changed, now) };
+        if verb == Verb::Predict && row.no != key.no {
+            return self.predict_item(name, row, arrived, false, now);
+        }
         if let Some(result) = early(verb, &item, &row, now) {
             self.item_result(name, key.no, result, now);
             return;

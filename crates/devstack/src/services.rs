@@ -64,7 +64,8 @@ pub(crate) fn prepare(service: &Service, endpoints: &Endpoints, stack: &StackCon
     };
     write_atomically(&config, text.as_bytes())?;
     let ready = folder.join(format!("{name}.ready"));
-    let spec = Spec::new(&name, program, folder.join(format!("{name}.log")));
+    let mut spec = Spec::new(&name, program, folder.join(format!("{name}.log")));
+    spec.environment.extend(stack.environment.iter().map(|(key, value)| (key.clone(), value.into())));
     Ok((spec.arg("--config").arg(&config).arg("--ready-file").arg(&ready), ready))
 }
 

@@ -41,6 +41,8 @@ pub struct StackConfig {
     pub binaries: Option<PathBuf>,
     /// Services on real parts use `group.protocol=consumer` (KIP-848) instead of the classic one.
     pub new_group_protocol: bool,
+    /// Further variables in the environment of services.
+    pub environment: Vec<(String, String)>,
 }
 
 impl StackConfig {
@@ -57,6 +59,7 @@ impl StackConfig {
             services,
             binaries: None,
             new_group_protocol: false,
+            environment: Vec::new(),
         }
     }
 
@@ -125,7 +128,8 @@ impl Stack {
         }
     }
 
-    async fn start_service(&mut self, service: &Service, config: &StackConfig) -> Result<()> {
+    /// Starts one process of a service on the running stack; returns when it is ready.
+    pub async fn start_service(&mut self, service: &Service, config: &StackConfig) -> Result<()> {
         let (spec, ready) = services::prepare(service, &self.addresses, config)?;
         let program = Program::start(spec, ready).await?;
         let http = program.http().to_owned();

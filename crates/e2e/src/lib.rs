@@ -5,6 +5,7 @@ pub mod crm;
 pub mod erp;
 pub mod foreign;
 pub mod member;
+pub mod topics;
 
 use anyhow::{Context, Result, ensure};
 use devstack::{Kind, Stack, StackConfig};

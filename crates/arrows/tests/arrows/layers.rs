@@ -43,6 +43,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("bench", Layer::Top),
     ("proof", Layer::Top),
     ("e2e", Layer::Top),
+    ("chaos", Layer::Top),
 ];
 
 /// Uses within one layer, each with its reason.
@@ -50,6 +51,7 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("events", "failure", "an event that cannot be read is a failure with a class"),
     ("devstack", "sandbox", "a stack starts the stand-ins"),
     ("cli", "control", "the demo runs control inside its one process"),
+    ("chaos", "e2e", "it breaks the stacks that the end-to-end tests drive"),
 ];
 
 /// Crates that use none of ours, whatever their layer.

@@ -2,6 +2,7 @@
 //! every event carries the number that the journal gave it. What the broker has not acknowledged is sent again, never skipped.
 
 use super::{
+    caller::die_amid,
     committer::LEDGER_RETRY,
     observe::Observer,
     slice::{Inbox, SliceInput},
@@ -14,6 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use telemetry::failpoint;
 use tokio::sync::mpsc;
 
 /// Header with the number of an event: `<service>/<slice>/<number>`. Stable: the place after a take-over is found by it.
@@ -111,7 +113,9 @@ impl Relay {
         let mut attempt = 0;
         while !events.is_empty() {
             let records: Vec<kafka::Outgoing> = events.iter().map(|outgoing| self.record(outgoing)).collect();
+            die_amid("c9", Duration::from_millis(1));
             let acks = self.patiently(&records).await;
+            failpoint::hit("c10");
             let sent = acks.iter().take_while(|ack| ack.is_ok()).count();
             self.acknowledge(&events[..sent], &acks);
             let Some(Err(error)) = acks.into_iter().nth(sent) else {

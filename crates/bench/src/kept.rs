@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use consumer::{Effect, Intent, Limits, Receipt, Target};
 use failure::Failure;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -86,6 +86,11 @@ impl<T: Target<E>, E: Effect + Owned> Target<E> for Kept<T, E> {
     }
 }
 
+/// Whether it names a record of the system in the form of the mapping.
+fn is_reference(fields: &Map<String, Value>) -> bool {
+    fields.len() == 1 && ["id", "external_id"].iter().any(|name| fields.contains_key(*name))
+}
+
 /// The effect as it would have been, had its account's records been given these ids: the system counts them anew.
 fn with_ids<E: Effect>(effect: &E, ids: &BTreeMap<String, String>) -> anyhow::Result<E> {
     fn rename(value: &mut Value, ids: &BTreeMap<String, String>) {
@@ -96,15 +101,10 @@ fn with_ids<E: Effect>(effect: &E, ids: &BTreeMap<String, String>) -> anyhow::Re
                 }
             }
             Value::Array(items) => items.iter_mut().for_each(|item| rename(item, ids)),
-            // What the mapping refers to, such as an account of the ledger, was there before and has the id it had, though a
+            // What the mapping refers to, such as an account of the ledger, was there before and has the name it had, though a
             // record that was made may have been given the same number.
-            Value::Object(fields) if fields.len() == 1 && fields.contains_key("id") => {}
-            Value::Object(fields) => {
-                fields
-                    .iter_mut()
-                    .filter(|(name, _)| !name.ends_with("_account"))
-                    .for_each(|(_, field)| rename(field, ids));
-            }
+            Value::Object(fields) if is_reference(fields) => {}
+            Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, ids)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }

@@ -3,12 +3,14 @@
 mod handlers;
 mod job;
 mod kept;
+mod live;
 mod machine;
 mod page;
 mod place;
 mod plan;
 mod publish;
 mod record;
+mod redrive;
 mod replay;
 mod report;
 mod rounds;
@@ -53,6 +55,15 @@ struct Args {
     /// Generated events of the case `memory`
     #[arg(long, default_value_t = 50_000)]
     generated: u64,
+    /// Sequences of the case `redrive`; each holds about a hundred letters
+    #[arg(long, default_value_t = 1_000)]
+    sequences: u32,
+    /// Live events a second beside the case `redrive`
+    #[arg(long, default_value_t = 50)]
+    live: u32,
+    /// Letters a second of the case `redrive`
+    #[arg(long, default_value_t = 500)]
+    redrive_rate: u32,
     /// Services of the case `memory`
     #[arg(long, value_delimiter = ',', default_values = whole::SERVICES, value_parser = whole::SERVICES)]
     services: Vec<String>,
@@ -88,6 +99,8 @@ enum Case {
     Erp,
     /// The resident memory of whole services over real and generated events
     Memory,
+    /// Letters of a whole service worked off beside live events, by plan and job
+    Redrive,
 }
 
 fn main() -> Result<()> {
@@ -120,11 +133,20 @@ async fn measure(args: &Args) -> Result<()> {
             whole.extend(whole::measure(service, args.generated, !args.generated_only).await?);
         }
     }
+    let mut redriven = Vec::new();
+    if wanted(args, Case::Redrive) {
+        let alone = std::time::Duration::from_secs(60);
+        let asked = redrive::Asked { sequences: args.sequences, live: args.live, rate: args.redrive_rate, alone };
+        redriven.push(redrive::measure(&asked).await?);
+    }
     if !all.is_empty() {
         println!("{}\n", report::table(&all));
     }
     if !whole.is_empty() {
         println!("{}\n", report::whole_table(&whole));
+    }
+    if !redriven.is_empty() {
+        println!("{}\n", report::redriven_table(&redriven));
     }
     println!("{}", machine.line());
     if let Some(file) = &args.page {
@@ -135,7 +157,7 @@ async fn measure(args: &Args) -> Result<()> {
             feed_events: args.feed_events,
             erp_events: args.erp_events,
         };
-        let page = page::page(&machine, &asked, &all, &whole);
+        let page = page::page(&machine, &asked, &all, &whole, &redriven);
         std::fs::write(file, page).with_context(|| format!("write {}", file.display()))?;
     }
     if let Some(file) = &args.json {
@@ -143,7 +165,7 @@ async fn measure(args: &Args) -> Result<()> {
             "rounds": args.rounds, "records": args.records, "ledger_records": args.ledger_records,
             "feed_events": args.feed_events, "erp_events": args.erp_events, "generated": args.generated, "value_bytes": record::VALUE_BYTES, "partitions": place::PARTITIONS,
         });
-        let json = serde_json::to_string_pretty(&report::json(&machine, &settings, &all, &whole))?;
+        let json = serde_json::to_string_pretty(&report::json(&machine, &settings, &all, &whole, &redriven))?;
         std::fs::write(file, json).with_context(|| format!("write {}", file.display()))?;
     }
     Ok(())

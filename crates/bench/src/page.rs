@@ -1,6 +1,6 @@
 //! The page for readers, from one run.
 
-use crate::{machine::Machine, report, rounds::Measured, whole::Whole};
+use crate::{machine::Machine, redrive::Redriven, report, rounds::Measured, whole::Whole};
 
 const TEXT: &str = include_str!("page.md");
 
@@ -14,12 +14,13 @@ pub struct Asked {
 }
 
 /// Markdown. The command is the one of this process, as `make` takes it.
-pub fn page(machine: &Machine, asked: &Asked, all: &[Measured], whole: &[Whole]) -> String {
+pub fn page(machine: &Machine, asked: &Asked, all: &[Measured], whole: &[Whole], redriven: &[Redriven]) -> String {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     TEXT.replace("{command}", &format!("make bench ARGS=\"{}\"", arguments.join(" ")))
         .replace("{machine}", &machine.line())
         .replace("{comparisons}", &report::table(all))
         .replace("{whole}", &report::whole_table(whole))
+        .replace("{redriven}", &report::redriven_table(redriven))
         .replace("{rounds}", &asked.rounds.to_string())
         .replace("{records}", &asked.records.to_string())
         .replace("{partitions}", &asked.partitions.to_string())

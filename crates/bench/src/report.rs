@@ -2,7 +2,9 @@
 
 use crate::{
     job::Sample,
+    live::Latency,
     machine::Machine,
+    redrive::Redriven,
     rounds::{Measured, Series},
     whole::Whole,
 };
@@ -88,8 +90,38 @@ pub fn whole_table(all: &[Whole]) -> String {
     lines.join("\n")
 }
 
+/// What live events pay for letters that are redriven.
+pub fn redriven_table(all: &[Redriven]) -> String {
+    let mut lines = vec![
+        "| letters | sequences | causes | planned in | letters/s | live events/s | live p50 / p99 / most alone | the same beside the job |"
+            .to_owned(),
+        "|---|---|---|---|---|---|---|---|".to_owned(),
+    ];
+    for one in all {
+        let latency = |of: &Latency| format!("{} / {} / {} ms", of.p50, of.p99, of.max);
+        lines.push(format!(
+            "| {} | {} | {} | {:.1} s | {:.0} | {} | {} | {} |",
+            one.letters,
+            one.sequences,
+            one.causes,
+            one.plan_seconds,
+            one.per_second,
+            one.live_per_second,
+            latency(&one.alone),
+            latency(&one.beside)
+        ));
+    }
+    lines.join("\n")
+}
+
 /// Everything, for machines.
-pub fn json(machine: &Machine, settings: &serde_json::Value, all: &[Measured], whole: &[Whole]) -> serde_json::Value {
+pub fn json(
+    machine: &Machine,
+    settings: &serde_json::Value,
+    all: &[Measured],
+    whole: &[Whole],
+    redriven: &[Redriven],
+) -> serde_json::Value {
     let one = |measured: &Measured| {
         let rate = |series: &Series| Spread::of(series.samples.iter().map(Sample::per_second));
         json!({
@@ -105,7 +137,8 @@ pub fn json(machine: &Machine, settings: &serde_json::Value, all: &[Measured], w
             },
         })
     };
-    json!({ "machine": machine, "settings": settings, "comparisons": all.iter().map(one).collect::<Vec<_>>(), "whole": whole })
+    let comparisons: Vec<_> = all.iter().map(one).collect();
+    json!({ "machine": machine, "settings": settings, "comparisons": comparisons, "whole": whole, "redrive": redriven })
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use crate::usage::Moment;
 use async_trait::async_trait;
 use ledger::{
-    AuditRow, CommitOutcome, Creation, Disposition, DocumentFilter, DocumentRow, EffectResult, ItemFilter, Job,
-    JobAction, JobFilter, JobItem, Ledger, LetterCount, LetterGroup, LoadRequest, Loaded, NewAudit, NewJob,
-    ParkedFilter, ParkedRecord, ParkedSequence, Position, Result, RowKey, SliceCommit, SliceStatus, StoredEntry,
-    Takeover,
+    AuditRow, CommitOutcome, Creation, DecisionHorizon, Disposition, DocumentFilter, DocumentRow, EffectResult,
+    ItemFilter, Job, JobAction, JobFilter, JobItem, Ledger, LetterCount, LetterGroup, LetterRule, LoadRequest, Loaded,
+    NewAudit, NewJob, Outlook, ParkedFilter, ParkedRecord, ParkedSequence, Position, Result, RowKey, SliceCommit,
+    SliceStatus, StoredEntry, Takeover,
 };
 use std::{
     collections::BTreeMap,
@@ -215,6 +215,30 @@ impl Ledger for Watched {
 
     async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()> {
         self.inner.put_letter_group(group, audit).await
+    }
+
+    async fn letter_rules(&self) -> Result<Vec<LetterRule>> {
+        self.inner.letter_rules().await
+    }
+
+    async fn outlooks(&self) -> Result<Vec<Outlook>> {
+        self.inner.outlooks().await
+    }
+
+    async fn add_letter_rule(&self, rule: &LetterRule, audit: &NewAudit) -> Result<()> {
+        self.inner.add_letter_rule(rule, audit).await
+    }
+
+    async fn remove_letter_rule(&self, id: &str, audit: &NewAudit) -> Result<()> {
+        self.inner.remove_letter_rule(id, audit).await
+    }
+
+    async fn put_outlooks(&self, slice: i32, outlooks: &[Outlook]) -> Result<()> {
+        self.inner.put_outlooks(slice, outlooks).await
+    }
+
+    async fn prune_decisions(&self, horizon: DecisionHorizon) -> Result<u64> {
+        self.inner.prune_decisions(horizon).await
     }
 
     async fn append_audit(&self, audit: &NewAudit) -> Result<()> {

@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        audit, completion, config, demo, dlq, doctor, explain, generate, job, publish, schemas, slice, stack, status,
-        topics, trace, verify,
+        audit, completion, config, demo, dlq, doctor, explain, generate, job, publish, replay, schemas, slice, stack,
+        status, topics, trace, verify,
     },
     output::{Format, ProgressMode},
 };
@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// Find out what is stuck, mend it, process it again
     #[command(subcommand)]
     Dlq(Box<dlq::DlqCommand>),
+    /// Put records of a topic to one service again: what it would do with each, and only what had no effect yet
+    #[command(subcommand)]
+    Replay(replay::ReplayCommand),
     /// Watch, pause, resume or cancel what was started with letters
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -70,4 +73,11 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     /// Print a completion script for a shell
     Completion(completion::CompletionArgs),
+}
+
+impl Command {
+    /// Whether the answer may be an Avro file.
+    pub(crate) fn writes_avro(&self) -> bool {
+        matches!(self, Self::Dlq(command) if matches!(**command, dlq::DlqCommand::Export(_)))
+    }
 }

@@ -21,6 +21,9 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let output = Output::new(cli.output, cli.progress);
+    if cli.output == Format::Avro && !cli.command.writes_avro() {
+        return output.trouble(&Trouble::usage("-o avro is for `throughline dlq export`")).into();
+    }
     service::install_tls();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

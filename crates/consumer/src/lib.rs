@@ -5,5 +5,6 @@ mod handler;
 pub mod machine;
 pub mod replay;
 pub mod runtime;
+pub mod upkeep;
 
 pub use handler::*;

@@ -4,12 +4,15 @@
 //! What must never happen: a record is believed to come from a topic that the service does not read; one is taken by a slice that does
 //! not own its key; one goes round for ever.
 
-use events::{Headers, Record, partition::partition_for_key};
+use events::{Headers, Record, foreign, partition::partition_for_key};
 use failure::Failure;
 use std::sync::Arc;
 
 /// How often a record may become a letter and come back before it stays one.
 pub const MOST_ROUNDS: usize = 3;
+
+/// The code of a record that went round too often. It stays in the ledger, and no further letter of it is published.
+pub const LOOP: &str = "REPLAY_LOOP";
 
 /// Counts how often a record came back: put into letters of records that were letters before.
 pub const ROUNDS: &str = "dlq.replay.count";
@@ -25,19 +28,6 @@ pub fn is_replay(topic: &str) -> bool {
     topic.starts_with("replay.")
 }
 
-/// Headers that name the topic a letter came from, by who writes them. The order is that of belief: what we wrote, then what
-/// names the origin across several hops, then the rest.
-const ORIGINS: &[(&str, &str)] = &[
-    ("Throughline", "dlq.original.topic"),
-    ("Spring dead-letter topics", "kafka_dlt-original-topic"),
-    ("Spring retry topics", "kafka_original-topic"),
-    ("Kafka Connect", "__connect.errors.topic"),
-    ("Kafka Streams", "__streams.errors.topic"),
-    ("share groups", "__dlq.errors.topic"),
-    ("SmallRye", "dead-letter-topic"),
-    ("Kafbat", "x-original-topic"),
-];
-
 /// The topic that a record of the replay topic is read as.
 ///
 /// # Errors
@@ -46,7 +36,7 @@ pub fn origin(record: &Record, inputs: &[&'static str], partitions: i32) -> Resu
     let rounds = rounds(&record.headers);
     if rounds >= MOST_ROUNDS {
         let reason = format!("it came back {rounds} times and failed each time");
-        return Err(Failure::contract("REPLAY_LOOP", reason));
+        return Err(Failure::contract(LOOP, reason));
     }
     if let Some(key) = &record.key {
         let home = partition_for_key(key, partitions);
@@ -55,8 +45,7 @@ pub fn origin(record: &Record, inputs: &[&'static str], partitions: i32) -> Resu
             return Err(Failure::contract("REPLAY_WRONG_PARTITION", reason));
         }
     }
-    let named = ORIGINS.iter().find_map(|(_, name)| record.headers.text(name).map(|topic| (*name, topic)));
-    let (header, topic) = match named {
+    let (header, topic) = match foreign::origin_topic(&record.headers) {
         Some(named) => named,
         None => ("ce_type", of_type(&record.headers, inputs)?),
     };
@@ -114,9 +103,18 @@ mod tests {
 
     #[test]
     fn letters_of_each_family_are_read_as_records_of_the_topic_they_came_from() {
-        for (family, header) in ORIGINS {
+        for header in [
+            "dlq.original.topic",
+            "kafka_dlt-original-topic",
+            "kafka_original-topic",
+            "__connect.errors.topic",
+            "__streams.errors.topic",
+            "__dlq.errors.topic",
+            "dead-letter-topic",
+            "x-original-topic",
+        ] {
             let found = origin(&record(&[(header, "invoice.posted.v1")]), INPUTS, 12);
-            assert_eq!(found.as_deref(), Ok("invoice.posted.v1"), "{family}");
+            assert_eq!(found.as_deref(), Ok("invoice.posted.v1"), "{header}");
         }
     }
 

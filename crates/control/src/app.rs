@@ -45,6 +45,8 @@ pub struct App {
     clock: Clock,
     configs: BTreeMap<String, ledger::Config>,
     opened: Mutex<HashMap<String, Arc<dyn Ledger>>>,
+    /// Held by whoever looks which copies are on a topic and puts those that are missing.
+    pub(crate) copying: Mutex<()>,
 }
 
 impl std::fmt::Debug for App {
@@ -64,7 +66,16 @@ impl App {
         policy: Policy,
         clock: Clock,
     ) -> Self {
-        Self { auth, kafka, registry, policy, clock, configs: ledgers, opened: Mutex::default() }
+        Self {
+            auth,
+            kafka,
+            registry,
+            policy,
+            clock,
+            configs: ledgers,
+            opened: Mutex::default(),
+            copying: Mutex::default(),
+        }
     }
 
     pub(crate) fn now_ms(&self) -> i64 {

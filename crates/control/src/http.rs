@@ -21,7 +21,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::net::TcpListener;
 
 /// The longest body that is read: a plan of a hundred thousand letters.
-pub const MAX_BODY: usize = 32 << 20;
+pub const MAX_BODY: usize = 64 << 20;
 
 /// A running server. Dropping it stops the server.
 #[derive(Debug)]

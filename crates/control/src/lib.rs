@@ -7,8 +7,8 @@ mod app;
 pub mod auth;
 mod config;
 pub mod error;
-pub mod foreign;
 mod http;
+pub mod lane;
 pub mod letters;
 mod openapi;
 mod ops;
@@ -20,6 +20,7 @@ mod run;
 
 pub use app::{App, Clock, OWN, Policy, system_clock};
 pub use config::ControlConfig;
+pub use events::foreign;
 pub use http::{MAX_BODY, Server, serve};
 pub use openapi::document;
 pub use run::{app_of, run};

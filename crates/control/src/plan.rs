@@ -36,6 +36,31 @@ pub struct Plan {
     pub estimate_seconds: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
+    /// Letters that match and were tried too often (`max_replays`).
+    #[serde(default, skip_serializing_if = "is_none_left_out")]
+    pub left_out: u64,
+    /// Where copies of the letters go first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_none_left_out(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Where copies of letters go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// A topic, or `original`: the topic that each letter came from.
+    pub to: String,
+    /// Where each partition ended when the plan was made: copies of this plan lie behind.
+    pub ends: BTreeMap<String, Vec<i64>>,
+    /// Whether the broker tells who reads a topic.
+    pub groups_are_known: bool,
+    /// Consumer groups that would see the copies, by topic.
+    pub groups: BTreeMap<String, Vec<String>>,
 }
 
 /// One letter.
@@ -81,13 +106,33 @@ pub struct Difference {
 /// Predictions where no service told any.
 pub const UNPREDICTED: &str = "unpredicted";
 
+struct Hashing(Sha256);
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// SHA-256 over the text of something, in hex. Fields have their order and maps are sorted, so that the text is always the same; it
+/// is never in memory as a whole.
+pub(crate) fn sha256(of: &impl Serialize) -> String {
+    let mut hasher = Hashing(Sha256::new());
+    // Writing into a hasher does not fail, and no plan has keys that are no text.
+    let _ = serde_json::to_writer(&mut hasher, of);
+    hasher.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Plan {
     /// SHA-256 over all of it, in hex.
     #[must_use]
     pub fn hash(&self) -> String {
-        // Names sort in a JSON value, so that the text is always the same.
-        let text = json!(self).to_string();
-        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(self)
     }
 
     /// The plan with its hash beside it: the content of a plan file.
@@ -103,7 +148,7 @@ impl Plan {
     pub fn open(file: &Value) -> Result<(Self, String)> {
         use crate::error::Kind;
         let hash = file["sha256"].as_str().unwrap_or_default().to_owned();
-        let plan: Self = serde_json::from_value(file["plan"].clone()).map_err(|error| {
+        let plan: Self = Self::deserialize(&file["plan"]).map_err(|error| {
             Error::new(Kind::Invalid, "PLAN_INVALID", format!("this is no plan: {error}"))
                 .hint("make one: throughline dlq plan retry … --to-file plan.json")
         })?;
@@ -200,6 +245,8 @@ mod tests {
             pace: Pace::default(),
             estimate_seconds: None,
             edit: None,
+            left_out: 0,
+            target: None,
         }
     }
 

@@ -20,12 +20,24 @@ pub enum Right {
     /// Agree to what somebody else edited.
     DlqEditApprove,
     DlqDiscard,
+    /// Put standing rules there and take them away: what happens to letters without anybody looking at each.
+    DlqRule,
+    /// See personal data and raw bytes in an export. Each use is on the record.
+    DlqExportUnmask,
+    /// Bring exported letters back to the service, mended or not.
+    DlqImport,
+    /// Put letters on another topic for good.
+    DlqMove,
+    /// Show letters once more to every reader of the topic that they came from.
+    DlqOriginal,
+    /// Put records of a topic to one service again.
+    Replay,
     JobCancel,
     AuditRead,
 }
 
 impl Right {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::DlqRead,
         Self::DlqPayloadRead,
         Self::DlqPayloadUnmask,
@@ -35,6 +47,12 @@ impl Right {
         Self::DlqEdit,
         Self::DlqEditApprove,
         Self::DlqDiscard,
+        Self::DlqRule,
+        Self::DlqExportUnmask,
+        Self::DlqImport,
+        Self::DlqMove,
+        Self::DlqOriginal,
+        Self::Replay,
         Self::JobCancel,
         Self::AuditRead,
     ];
@@ -51,6 +69,12 @@ impl Right {
             Self::DlqEdit => "dlq.edit",
             Self::DlqEditApprove => "dlq.edit.approve",
             Self::DlqDiscard => "dlq.discard",
+            Self::DlqRule => "dlq.rule",
+            Self::DlqExportUnmask => "dlq.export.unmask",
+            Self::DlqImport => "dlq.import",
+            Self::DlqMove => "dlq.move",
+            Self::DlqOriginal => "dlq.retry.original",
+            Self::Replay => "replay",
             Self::JobCancel => "job.cancel",
             Self::AuditRead => "audit.read",
         }
@@ -96,13 +120,13 @@ impl Role {
     #[must_use]
     pub const fn allows(self, right: Right) -> bool {
         use Right::{
-            AuditRead, DlqAcknowledge, DlqDiscard, DlqEdit, DlqEditApprove, DlqExport, DlqPayloadRead, DlqRead,
-            DlqRetry, JobCancel,
+            AuditRead, DlqAcknowledge, DlqDiscard, DlqEdit, DlqEditApprove, DlqExport, DlqImport, DlqMove,
+            DlqPayloadRead, DlqRead, DlqRetry, DlqRule, JobCancel, Replay,
         };
         match self {
             Self::Viewer => matches!(right, DlqRead),
             Self::Operator => {
-                matches!(right, DlqRead | DlqPayloadRead | DlqExport | DlqAcknowledge | DlqRetry | JobCancel)
+                matches!(right, DlqRead | DlqPayloadRead | DlqExport | DlqAcknowledge | DlqRetry | Replay | JobCancel)
             }
             Self::Steward => matches!(
                 right,
@@ -115,6 +139,10 @@ impl Role {
                     | DlqEdit
                     | DlqEditApprove
                     | DlqDiscard
+                    | DlqRule
+                    | DlqImport
+                    | DlqMove
+                    | Replay
             ),
             Self::Auditor => matches!(right, DlqRead | AuditRead),
             Self::Admin => true,
@@ -189,7 +217,9 @@ mod tests {
     #[test]
     fn only_the_administrator_sees_personal_data_and_nobody_edits_without_reading() {
         for role in Role::ALL {
-            assert_eq!(role.allows(Right::DlqPayloadUnmask), role == Role::Admin, "{role:?}");
+            for personal in [Right::DlqPayloadUnmask, Right::DlqExportUnmask] {
+                assert_eq!(role.allows(personal), role == Role::Admin, "{role:?}");
+            }
             assert!(!role.allows(Right::DlqEdit) || role.allows(Right::DlqPayloadRead), "{role:?}");
             assert!(role.allows(Right::DlqRead), "{role:?}");
         }

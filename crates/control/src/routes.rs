@@ -30,12 +30,24 @@ pub enum Op {
     ApplyDiscard,
     ApplyRestore,
     ApplyEdit,
+    PlanMove,
+    ApplyMove,
+    PlanOriginal,
+    ApplyOriginal,
+    ExportUnmasked,
+    Import,
+    PlanReplay,
+    ApplyReplay,
+    ReplayOutcome,
     Jobs,
     Job,
     JobItems,
     JobPause,
     JobResume,
     JobCancel,
+    Rules,
+    RuleAdd,
+    RuleRemove,
 }
 
 /// How a request is sent.
@@ -104,6 +116,35 @@ const PACE: &[Param] = &[
     optional("stop_percent", Kind::Integer(1, 100), "stop when more than so many percent failed again"),
     optional("stop_same", Kind::Integer(1, 1_000_000), "stop when so many in a row failed again alike"),
 ];
+const LIMIT: &[Param] = &[optional(
+    "max_replays",
+    Kind::Integer(0, 1_000_000),
+    "leave out letters that were tried again more often than this",
+)];
+const TO: &[Param] = &[required("to", WORD, "the topic to move to")];
+const LINES: &[Param] = &[
+    required("service", WORD, "the service they go back to"),
+    required("lines", Kind::Texts(500, 1_500_000), "lines of an export, each one JSON object as text"),
+    optional("dry_run", Kind::Flag, "only say what would happen to each line"),
+];
+const HISTORY: &[Param] = &[
+    required("service", WORD, "the service that shall see the records"),
+    required("topic", WORD, "a topic that it reads, or one of dead letters that any tool wrote"),
+    optional("partition", Kind::Integer(0, 1_000_000), "of this partition"),
+    optional("offset", Kind::Integer(0, i64::MAX), "the one at this offset of the partition"),
+    optional("since", Kind::Time, "with a timestamp at or after"),
+    optional("until", Kind::Time, "with a timestamp before"),
+    optional("key", WORD, "with this key"),
+    optional("type", WORD, "with this event type, or one that ends in it"),
+    optional("max_replays", Kind::Integer(0, 1_000), "refuse letters that came back so often"),
+    optional("all", Kind::Flag, "really all of them, where nothing else is chosen"),
+];
+const BATCH: &[Param] = &[
+    required("plan", Kind::Object, "a plan file as it was answered"),
+    optional("most", Kind::Integer(1, 5_000), "records to put by this request; 1000 if absent"),
+];
+const OF_PLAN: &[Param] =
+    &[required("plan", WORD, "the plan's hash"), required("service", WORD, "the service that it is for")];
 const PREDICT: &[Param] =
     &[optional("predict_seconds", Kind::Integer(0, 300), "how long the service may take to predict; 0: not at all")];
 const PLAN: &[Param] = &[
@@ -117,6 +158,18 @@ const EDIT: &[Param] = &[
 ];
 const JOB: &[Param] = &[required("id", WORD, "the job")];
 const LIVE: &[Param] = &[optional("live", Kind::Flag, "only jobs that are not over")];
+
+const RULE: &[Param] = &[
+    required("service", WORD, "whose letters"),
+    required("owner", WORD, "who answers for it: a person or a team"),
+    required("action", Kind::Word(&["retry", "discard"]), "what happens to the letters"),
+    optional("every", Kind::Text(32), "for retry: how often, such as 1h; at least a minute"),
+    required("ends", Kind::Text(64), "when it ends (RFC 3339), within a year"),
+    optional("class", Kind::Word(&["business", "contract", "poison", "bug"]), "letters of this class"),
+    optional("code", WORD, "letters with this code"),
+    optional("group", WORD, "letters of the group with this fingerprint"),
+];
+const RULE_ID: &[Param] = &[required("id", WORD, "the rule"), required("service", WORD, "whose rule it is")];
 
 const fn get(
     op: Op,
@@ -188,7 +241,70 @@ pub const ROUTES: &[Route] = &[
         "/v1/plan/retry",
         Right::DlqRetry,
         "Freeze letters to be processed again, with what would happen to each.",
-        &[SELECTION, PACE, PREDICT],
+        &[SELECTION, PACE, LIMIT, PREDICT],
+    ),
+    post(
+        Op::PlanOriginal,
+        "/v1/plan/original",
+        Right::DlqOriginal,
+        "Freeze letters to be shown once more to all readers of the topics they came from, which are named, and retried.",
+        &[SELECTION, PACE, LIMIT, PREDICT],
+    ),
+    post(
+        Op::ApplyOriginal,
+        "/v1/apply/original",
+        Right::DlqOriginal,
+        "Put the copies of such a plan on their topics, then start its job.",
+        &[PLAN, REASON],
+    ),
+    post(
+        Op::PlanMove,
+        "/v1/plan/move",
+        Right::DlqMove,
+        "Freeze letters to be put on another topic for good.",
+        &[SELECTION, PACE, TO],
+    ),
+    post(
+        Op::ApplyMove,
+        "/v1/apply/move",
+        Right::DlqMove,
+        "Put the copies of such a plan on its topic, then start the job that closes the letters.",
+        &[PLAN, REASON],
+    ),
+    post(
+        Op::ExportUnmasked,
+        "/v1/export/unmasked",
+        Right::DlqExportUnmask,
+        "Letters with personal data and raw bytes, for a file. Kept in the audit.",
+        &[SELECTION, PAGE, REASON],
+    ),
+    post(
+        Op::Import,
+        "/v1/import",
+        Right::DlqImport,
+        "Bring exported letters back through the service's replay topic; all of the lines, or none if one is wrong.",
+        &[LINES, REASON],
+    ),
+    post(
+        Op::PlanReplay,
+        "/v1/replay/plan",
+        Right::Replay,
+        "Read records of a topic and say what the service did or would do with each; those without effect so far can be put to it.",
+        &[HISTORY],
+    ),
+    post(
+        Op::ApplyReplay,
+        "/v1/replay/apply",
+        Right::Replay,
+        "Put the next records of such a plan on the service's replay topic; repeat it until all are there.",
+        &[BATCH, REASON],
+    ),
+    get(
+        Op::ReplayOutcome,
+        "/v1/replay/outcome",
+        Right::DlqRead,
+        "What became of the records that a plan has put.",
+        &[OF_PLAN],
     ),
     post(Op::PlanDiscard, "/v1/plan/discard", Right::DlqDiscard, "Freeze letters to be given up.", &[SELECTION, PACE]),
     post(
@@ -227,6 +343,15 @@ pub const ROUTES: &[Route] = &[
         "Start the job of an edit; by policy another person than who made it.",
         &[PLAN, REASON],
     ),
+    get(Op::Rules, "/v1/rules", Right::DlqRead, "Standing rules, expired ones too.", &[SERVICE]),
+    post(
+        Op::RuleAdd,
+        "/v1/rules",
+        Right::DlqRule,
+        "Let letters be retried by a schedule, or given up, until a date; also needs the right to do that by hand.",
+        &[RULE, REASON],
+    ),
+    post(Op::RuleRemove, "/v1/rules/{id}/remove", Right::DlqRule, "Take a rule away.", &[RULE_ID, REASON]),
     get(Op::Jobs, "/v1/jobs", Right::DlqRead, "Jobs, the newest first.", &[SERVICE, LIVE, PAGE]),
     get(Op::Job, "/v1/jobs/{id}", Right::DlqRead, "One job: how far it is.", &[JOB]),
     get(Op::JobItems, "/v1/jobs/{id}/items", Right::DlqRead, "What became of each letter of a job.", &[JOB, PAGE]),

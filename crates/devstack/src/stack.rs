@@ -131,12 +131,14 @@ impl Stack {
     /// Starts one process of a service on the running stack; returns when it is ready.
     pub async fn start_service(&mut self, service: &Service, config: &StackConfig) -> Result<()> {
         let (spec, ready) = services::prepare(service, &self.addresses, config)?;
+        // Asked before it listens there: a port that is taken is not given twice.
+        let control = (service.service == services::CONTROL).then(|| services::control_at(&config.data)).transpose()?;
         let program = Program::start(spec, ready).await?;
         let http = program.http().to_owned();
         let unit = Unit::Program(Box::new(program));
         self.services.push(Watched::start(&service.name(), unit, listener(&self.book, true)));
-        if service.service == services::CONTROL {
-            self.addresses.control = Some(services::control_at(&config.data)?);
+        if control.is_some() {
+            self.addresses.control = control;
         }
         parts::until_answers(&service.name(), &format!("{http}/readyz"), READY).await
     }

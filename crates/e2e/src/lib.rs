@@ -12,7 +12,7 @@ use devstack::{Kind, Stack, StackConfig};
 use events::{Envelope, Event, EventSet, wire};
 use kafka::{ClientConfig, Outgoing, Producer, ProducerConfig, Registry, RegistryConfig};
 use ledger::Ledger;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 use testkit::Scratch;
 use verify::{Report, ServiceSource, Sources};
 
@@ -126,18 +126,26 @@ impl Bench {
         let outside = self.stack.endpoints().crm().filter(|_| service == "crm-sync").map(str::to_owned);
         let service = ServiceSource { name: service.to_owned(), ledger };
         let sources = Sources { service, outside, ..self.sources.clone() };
-        verify::wait_until_quiet(&sources, patience, |_| {}).await?;
-        let report = verify::verify(&sources).await?;
+        let report = verify::verify_at_rest(&sources, patience, |_| {}).await?;
         ensure!(report.ok, "verification failed: {report:#?}");
         Ok(report)
     }
 
     /// Waits until nothing is left to do and proves the invariants.
     pub async fn verified(&self, patience: Duration) -> Result<Report> {
-        verify::wait_until_quiet(&self.sources, patience, |_| {}).await?;
-        let report = verify::verify(&self.sources).await?;
+        let report = verify::verify_at_rest(&self.sources, patience, |_| {}).await?;
         ensure!(report.ok, "verification failed: {report:#?}");
         Ok(report)
+    }
+
+    /// Runs the command line on the stack; answers what it printed as JSON.
+    pub async fn throughline(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        let mut command = tokio::process::Command::new(binaries()?.join("throughline"));
+        command.args(arguments).args(["--output", "json"]).arg("--data").arg(self.data()).stdin(Stdio::null());
+        let output = command.output().await.context("run throughline")?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "throughline {}: {}: {complaint}", arguments.join(" "), output.status);
+        Ok(serde_json::from_slice(&output.stdout)?)
     }
 
     /// Ends everything that was started.

@@ -41,6 +41,11 @@ The smallest file:
 ";
 
 const AFTERWARDS: &str = "\
+## [letters.auto_for]
+
+`auto` for a class (business, contract, poison or bug) or a code, such as `poison = \"retry\"`; a code goes before its class. See
+[auto-resolve](auto-resolve.md).
+
 ## [kafka.properties]
 
 Further librdkafka properties that tune, such as `\"socket.timeout.ms\" = \"30000\"`. Those that carry the promises (group, offsets,

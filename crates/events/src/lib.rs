@@ -5,6 +5,7 @@ mod check;
 mod codec;
 pub mod currency;
 mod envelope;
+pub mod foreign;
 mod generated;
 pub mod money;
 pub mod partition;

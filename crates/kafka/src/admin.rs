@@ -8,9 +8,11 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, OwnedResourceSpecifier,
     ResourceSpecifier, TopicReplication, TopicResult,
 };
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
-use std::collections::BTreeMap;
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Admin {
     client: Arc<AdminClient<LogContext>>,
+    config: ClientConfig,
     embedded: bool,
 }
 
@@ -50,7 +53,7 @@ impl Admin {
             .native()?
             .create_with_context::<_, AdminClient<LogContext>>(LogContext)
             .map_err(|error| Error::Config(vec![format!("admin client: {error}")]))?;
-        Ok(Self { client: Arc::new(client), embedded: config.embedded })
+        Ok(Self { client: Arc::new(client), config: config.clone(), embedded: config.embedded })
     }
 
     async fn blocking<T, F>(&self, job: F) -> Result<T>
@@ -93,6 +96,41 @@ impl Admin {
             let topics = metadata.topics().iter().filter(|t| t.error().is_none() && !t.name().starts_with("__"));
             let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
             Ok(topics.map(|t| (t.name().to_owned(), count(t.partitions().len()))).collect())
+        })
+        .await
+    }
+
+    /// The consumer groups that read these topics, by topic: those with a committed offset there or a member that subscribes to it.
+    /// `None` where the broker does not tell (the in-process one).
+    pub async fn groups_of(&self, topics: &[&str]) -> Result<Option<BTreeMap<String, Vec<String>>>> {
+        if self.embedded {
+            return Ok(None);
+        }
+        let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let mut partitions = TopicPartitionList::new();
+        for topic in &topics {
+            for partition in 0..self.partitions(topic).await? {
+                partitions.add_partition(topic, partition);
+            }
+        }
+        let config = self.config.clone();
+        self.blocking(move |client| {
+            let failed = |error: KafkaError| Error::from_client("ask for consumer groups", &error);
+            let groups = client.inner().fetch_group_list(None, TIMEOUT).map_err(failed)?;
+            let mut found: BTreeMap<String, Vec<String>> =
+                topics.iter().map(|topic| (topic.clone(), Vec::new())).collect();
+            for group in groups.groups() {
+                let committed = committed(&config, group.name(), &partitions)?;
+                for (topic, readers) in &mut found {
+                    let subscribes = group.members().iter().any(|member| {
+                        [member.metadata(), member.assignment()].into_iter().flatten().any(|bytes| names(bytes, topic))
+                    });
+                    if subscribes || committed.contains(topic) {
+                        readers.push(group.name().to_owned());
+                    }
+                }
+            }
+            Ok(Some(found))
         })
         .await
     }
@@ -179,6 +217,24 @@ impl Admin {
         let results = self.client.create_partitions([&NewPartitions::new(topic, count)], &options()).await;
         topic_results(&format!("grow topic `{topic}`"), results)
     }
+}
+
+/// Topics on which a group has committed an offset. Its group is asked without being joined.
+fn committed(config: &ClientConfig, group: &str, partitions: &TopicPartitionList) -> Result<BTreeSet<String>> {
+    let failed = |error: KafkaError| Error::from_client(format!("ask for the offsets of group `{group}`"), &error);
+    let mut native = config.native()?;
+    native.set("group.id", group).set("enable.auto.commit", "false");
+    let consumer: BaseConsumer<LogContext> = native.create_with_context(LogContext).map_err(failed)?;
+    let offsets = consumer.committed_offsets(partitions.clone(), TIMEOUT).map_err(failed)?;
+    let known = offsets.elements().into_iter().filter(|one| matches!(one.offset(), Offset::Offset(_)));
+    Ok(known.map(|one| one.topic().to_owned()).collect())
+}
+
+/// Whether a member's protocol bytes name a topic: its length in two bytes, then its name.
+fn names(bytes: &[u8], topic: &str) -> bool {
+    let Ok(length) = u16::try_from(topic.len()) else { return false };
+    let wanted: Vec<u8> = length.to_be_bytes().into_iter().chain(topic.bytes()).collect();
+    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 fn options() -> AdminOptions {

@@ -2,6 +2,7 @@
 //! an answer.
 
 use crate::jobs::{Creation, ItemFilter, Job, JobAction, JobFilter, JobItem, LetterCount, LetterGroup, NewJob, RowKey};
+use crate::rules::{DecisionHorizon, LetterRule, Outlook};
 use crate::types::{
     AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
     ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
@@ -175,6 +176,30 @@ impl Ledger for FaultyLedger {
 
     async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()> {
         self.around("put_letter_group", self.inner.put_letter_group(group, audit)).await
+    }
+
+    async fn letter_rules(&self) -> Result<Vec<LetterRule>> {
+        self.around("letter_rules", self.inner.letter_rules()).await
+    }
+
+    async fn outlooks(&self) -> Result<Vec<Outlook>> {
+        self.around("outlooks", self.inner.outlooks()).await
+    }
+
+    async fn add_letter_rule(&self, rule: &LetterRule, audit: &NewAudit) -> Result<()> {
+        self.around("add_letter_rule", self.inner.add_letter_rule(rule, audit)).await
+    }
+
+    async fn remove_letter_rule(&self, id: &str, audit: &NewAudit) -> Result<()> {
+        self.around("remove_letter_rule", self.inner.remove_letter_rule(id, audit)).await
+    }
+
+    async fn put_outlooks(&self, slice: i32, outlooks: &[Outlook]) -> Result<()> {
+        self.around("put_outlooks", self.inner.put_outlooks(slice, outlooks)).await
+    }
+
+    async fn prune_decisions(&self, horizon: DecisionHorizon) -> Result<u64> {
+        self.around("prune_decisions", self.inner.prune_decisions(horizon)).await
     }
 
     async fn append_audit(&self, audit: &NewAudit) -> Result<()> {

@@ -21,12 +21,14 @@ pub enum Verb {
     Discard,
     /// Brings a discarded row back to its place, unless something behind it has taken effect since.
     Restore,
+    /// Closes a row whose copy is on another topic; its sequence goes on.
+    Move,
     /// Says what a retry would do now, and changes nothing. It holds no items.
     Predict,
 }
 
 impl Verb {
-    pub const ALL: [Self; 5] = [Self::Retry, Self::Edit, Self::Discard, Self::Restore, Self::Predict];
+    pub const ALL: [Self; 6] = [Self::Retry, Self::Edit, Self::Discard, Self::Restore, Self::Move, Self::Predict];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Verb {
             Self::Edit => "edit",
             Self::Discard => "discard",
             Self::Restore => "restore",
+            Self::Move => "move",
             Self::Predict => "predict",
         }
     }
@@ -259,6 +262,8 @@ pub struct JobFilter {
     pub live: bool,
     /// Only jobs with items in this slice that have no result yet.
     pub pending_in: Option<i32>,
+    /// Leaves out predictions, of which a service makes many by itself.
+    pub no_predictions: bool,
     pub limit: usize,
 }
 
@@ -514,7 +519,7 @@ pub(crate) fn check(job: &NewJob) -> crate::Result<()> {
 pub(crate) fn fits(verb: Verb, version: i32, row: Option<(ParkedState, i32)>) -> bool {
     let Some((state, found)) = row else { return false };
     let is_fit = match verb {
-        Verb::Retry | Verb::Edit | Verb::Discard => state.is_alive(),
+        Verb::Retry | Verb::Edit | Verb::Discard | Verb::Move => state.is_alive(),
         Verb::Restore => state == ParkedState::Discarded,
         Verb::Predict => true,
     };

@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod journal;
 pub mod memory;
 pub mod postgres;
+pub mod rules;
 pub mod sqlite;
 pub mod types;
 
@@ -21,6 +22,7 @@ pub use audit::verify_audit;
 pub use config::{Config, open};
 pub use jobs::*;
 pub use journal::*;
+pub use rules::*;
 pub use types::*;
 
 use async_trait::async_trait;
@@ -98,6 +100,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     async fn audit(&self, limit: usize) -> Result<Vec<AuditRow>>;
     /// Rows with number >= `from_seq`, in order.
     async fn audit_page(&self, from_seq: i64, limit: usize) -> Result<Vec<AuditRow>>;
+    /// Ordered by id, expired ones too.
+    async fn letter_rules(&self) -> Result<Vec<LetterRule>>;
+    /// Ordered by slice and fingerprint.
+    async fn outlooks(&self) -> Result<Vec<Outlook>>;
     /// The floor in milliseconds: a timed identity older than this is answered `outside_horizon`.
     async fn floor_ms(&self) -> Result<i64>;
 
@@ -119,8 +125,22 @@ pub trait Ledger: Send + Sync + std::fmt::Debug + 'static {
     async fn set_job(&self, id: &str, action: JobAction, audit: &NewAudit) -> Result<Job>;
     /// Puts what people think of a group in place of what was there.
     async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()>;
+    /// Puts a standing rule there. The same rule again writes nothing; another one with its id is misuse, and so is one that selects
+    /// nothing, has no owner, reason or end, or fires more often than once a minute.
+    async fn add_letter_rule(&self, rule: &LetterRule, audit: &NewAudit) -> Result<()>;
+    /// Takes a rule away; one that is not there is misuse.
+    async fn remove_letter_rule(&self, id: &str, audit: &NewAudit) -> Result<()>;
     /// For attempts that change nothing, such as a refused request.
     async fn append_audit(&self, audit: &NewAudit) -> Result<()>;
+
+    // -- what a service writes about its letters, outside of commits: it changes nothing that anybody decides by --
+
+    /// Puts these in place of all outlooks of a slice.
+    async fn put_outlooks(&self, slice: i32, outlooks: &[Outlook]) -> Result<()>;
+
+    /// Drops jobs that are over and whose newest change lies before their time, unless a letter of theirs is still alive; rules
+    /// that expired before it; and what people said of causes that no row has any more. Returns the number of jobs.
+    async fn prune_decisions(&self, horizon: DecisionHorizon) -> Result<u64>;
 
     /// Drops journal and identity ranges that lie wholly before `before_ms`, and parked records that ended before it, as
     /// far as redelivery is provably impossible (nothing open, parked or unpublished needs them), and raises the floor.

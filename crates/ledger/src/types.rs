@@ -196,7 +196,8 @@ pub enum ParkedState {
     Duplicate,
     /// Ended: given up by an operator, on the record.
     Discarded,
-    /// Ended here: what nobody could read became readable and went on as a row of the sequence it belongs to.
+    /// Ended here: what nobody could read became readable and went on as a row of the sequence it belongs to, or people put a copy
+    /// on another topic ([`Verb::Move`](crate::Verb::Move)).
     Moved,
 }
 

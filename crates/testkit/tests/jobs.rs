@@ -3,9 +3,10 @@
 #[path = "jobs/rig.rs"]
 mod rig;
 
+use consumer::machine::StopTheLine;
 use failure::Class;
 use ledger::{ItemState, JobState, ParkedState, Prediction, StopRule, Verb};
-use rig::{Rig, fact, poison};
+use rig::{Rig, WAITS, fact, poison};
 
 #[test]
 fn a_retry_takes_the_head_and_what_lies_behind_it_moves_by_itself() {
@@ -161,4 +162,132 @@ fn a_copy_of_a_letter_is_tried_where_it_waits_and_a_second_copy_changes_nothing(
     assert_eq!(rig.fates(), ["a1 applied", "a2 applied"]);
     rig.copy("a1");
     assert_eq!(rig.taken("a"), ["a1", "a2"]);
+}
+
+/// Good events and bad ones, each of an account of its own, one bad one among so many.
+fn mixed(first: usize, count: usize, bad_every: usize) -> Vec<(String, String, String)> {
+    let one = |n: usize| {
+        let name = format!("m{n:04}");
+        fact(&name, &name, if n.is_multiple_of(bad_every) { 666 } else { 1 })
+    };
+    (first..first + count).map(one).collect()
+}
+
+#[test]
+fn a_slice_stops_when_too_large_a_share_becomes_letters_and_goes_on_when_people_let_it() {
+    let line = StopTheLine { percent: 30, percent_from: 20, ..StopTheLine::default() };
+    let mut rig = Rig::with(mixed(0, 100, 4), |settings| settings.line = line);
+    assert_eq!(rig.stopped_in_ledger(), None, "a quarter is not too much");
+    rig.wait(60_000);
+    rig.publish(mixed(100, 100, 2));
+    let reason = rig.stopped_in_ledger().expect("half of them is");
+    assert!(reason.starts_with("TOO_MANY_DEAD_LETTERS: ") && reason.contains("more than 30 %"), "{reason}");
+    assert!(reason.contains("FIELD_INVALID"), "it names the last cause: {reason}");
+    let before = rig.fates().len();
+    assert!(!rig.take_over(), "another owner does not go on either");
+    assert_eq!((rig.fates().len(), rig.stopped_in_ledger()), (before, Some(reason)));
+    rig.mend();
+    assert!(rig.resume(), "the operator lets it go on");
+    assert_eq!(rig.stopped_in_ledger(), None);
+    assert_eq!(rig.taken("m0199"), ["m0199"]);
+    assert_eq!(rig.taken("m0198"), ["m0198"], "what was not read before the stop is read now");
+    assert_eq!(rig.taken("m0001"), ["m0001"], "and nothing twice");
+}
+
+#[test]
+fn a_slice_that_goes_on_before_its_cause_is_mended_stops_again() {
+    let line = StopTheLine { letters: 5, percent: 0, ..StopTheLine::default() };
+    let mut rig = Rig::with(mixed(0, 200, 8), |settings| {
+        (settings.line, settings.batch_records) = (line, 10);
+    });
+    let mut stops = Vec::new();
+    while let Some(reason) = rig.stopped_in_ledger() {
+        assert!(reason.contains("within 60 s, more than 5"), "{reason}");
+        stops.push(rig.fates().len());
+        assert!(stops.len() < 50, "it comes further each time");
+        rig.resume();
+    }
+    assert!(stops.len() > 1 && stops.windows(2).all(|pair| pair[0] < pair[1]), "{stops:?}");
+    assert_eq!(rig.fates().len(), 25, "each bad record has one row in the end");
+}
+
+#[test]
+fn a_letter_that_holds_its_sequence_up_can_be_retried_though_it_is_not_the_first() {
+    let mut rig = Rig::new(vec![fact("a", "a1", WAITS), fact("a", "bringer-a", 666), fact("a", "a2", 1)]);
+    assert_eq!(rig.fates(), ["a1 waiting", "bringer-a letter", "a2 waiting"]);
+    assert_eq!(rig.sequences()[0].class, Class::Contract, "people see what holds it up, not what waits for that");
+    let job = rig.job(Verb::Retry, &["bringer-a"], |_| {});
+    assert_eq!((job.counts.refailed, job.counts.blocked), (1, 0), "it has its turn, in vain");
+    let job = rig.job(Verb::Predict, &["bringer-a"], |_| {});
+    assert_eq!(rig.items(&job.id)[0].result.prediction, Some(Prediction::Refused));
+    rig.mend();
+    let job = rig.job(Verb::Retry, &["bringer-a"], |_| {});
+    assert_eq!((job.state, job.counts.done), (JobState::Finished, 1));
+    assert_eq!(rig.taken("a"), ["bringer-a", "a1", "a2"]);
+}
+
+#[test]
+fn a_job_leaves_live_traffic_that_waits_the_way_and_goes_at_its_own_pace_when_none_does() {
+    let letters: Vec<String> = (0..12).map(|n| format!("k{n:02}")).collect();
+    let names: Vec<&str> = letters.iter().map(String::as_str).collect();
+    let mut rig = Rig::with(names.iter().map(|name| fact(name, name, 666)).collect(), |settings| {
+        settings.redrive_backlog = 5;
+        settings.merge_wait = std::time::Duration::from_secs(3_600);
+    });
+    let free = rig.job(Verb::Retry, &names, |_| {});
+    let times = |rig: &Rig, id: &str| {
+        let mut times: Vec<i64> = rig.items(id).into_iter().map(|item| item.result.changed_ms).collect();
+        times.sort_unstable();
+        times
+    };
+    let span = |times: &[i64]| times.last().zip(times.first()).map(|(last, first)| last - first);
+    assert!(span(&times(&rig, &free.id)).is_some_and(|span| span < 100), "nobody waits");
+    rig.publish_behind_a_silent_topic((0..6).map(|n| fact(&format!("l{n}"), &format!("l{n}"), 1)).collect());
+    assert_eq!(rig.taken("l0"), Vec::<String>::new(), "six live records wait");
+    let behind = rig.job(Verb::Retry, &names, |_| {});
+    let slow = times(&rig, &behind.id);
+    assert!(slow.windows(2).all(|pair| pair[1] - pair[0] >= 1_000), "a trickle: one a second: {slow:?}");
+    assert_eq!(rig.taken("l5"), ["l5"], "and live traffic went on");
+}
+
+#[test]
+fn a_tool_that_copies_each_letter_back_is_noticed_and_the_letter_stays_where_it_is() {
+    let mut rig = Rig::new(vec![fact("a", "a1", 666), fact("a", "a2", 1)]);
+    for round in 1..=3 {
+        rig.copy_letter();
+        assert_eq!(rig.letters().len(), 1 + round, "tried, and failed again");
+        let count = rig.letters()[round].event.headers.text("dlq.replay.count").map(str::to_owned);
+        assert_eq!(count, Some(round.to_string()));
+    }
+    for _ in 0..5 {
+        rig.copy_letter();
+    }
+    assert_eq!((rig.letters().len(), rig.row("a1").fate.attempts), (4, 4), "from then on copies change nothing");
+    rig.mend();
+    assert_eq!(rig.job(Verb::Retry, &["a1"], |_| {}).counts.done, 1, "people can still try it");
+    assert_eq!(rig.taken("a"), ["a1", "a2"]);
+}
+
+#[test]
+fn a_record_that_nobody_knows_again_is_quarantined_when_it_has_been_round_too_often() {
+    let mut rig = Rig::new(vec![("p".to_owned(), String::new(), "?7".to_owned())]);
+    for _ in 0..3 {
+        rig.copy_letter();
+    }
+    assert_eq!(rig.letters().len(), 4);
+    for _ in 0..3 {
+        rig.copy_letter();
+    }
+    assert_eq!(rig.letters().len(), 4, "no further letter that could be copied");
+    let codes = rig.sequences().into_iter().filter(|sequence| sequence.code == "REPLAY_LOOP").count();
+    assert_eq!(codes, 3, "each copy is kept where people see it");
+    assert!(rig.fates().iter().all(|fate| fate.ends_with(" letter")), "{:?}", rig.fates());
+}
+
+#[test]
+fn a_try_reads_what_the_one_before_it_left_however_soon_it_comes() {
+    let mut rig = Rig::new(vec![fact("a", "a1", 666), fact("a", "a2", 1)]);
+    rig.retry_twice_before_the_commit("a");
+    let fate = rig.row("a1").fate;
+    assert_eq!((fate.attempts, fate.refusals, fate.version), (3, 3, 3), "once at first, and each try counts");
 }

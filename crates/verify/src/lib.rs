@@ -2,7 +2,7 @@
 //! effect log, and compares while the records pass by, so that millions of them fit into little memory. It knows nothing of the runtime's memory, so a bug there cannot hide itself.
 //!
 //! [`verify`] checks I1–I4, I6 and I8–I10 of the design on what is running or has run; [`wait_until_quiet`] waits until there is
-//! nothing left to do.
+//! nothing left to do; [`verify_at_rest`] does both.
 
 mod accepted;
 mod checks;
@@ -127,6 +127,38 @@ pub async fn verify(sources: &Sources) -> Result<Report, Error> {
     let mut checks = topics::compare(sources, known).await?;
     checks.iter_mut().for_each(|check| check.service.clone_from(&sources.service.name));
     Ok(Report { ok: checks.iter().all(|check| check.ok), checks })
+}
+
+/// Waits until nothing is left to do and compares then; again, if the service moved on while it was compared.
+///
+/// Between two tries nothing is open for a moment, so rest is believed only where no entry was written meanwhile: an effect
+/// has its entry before it is sent.
+///
+/// # Errors
+/// As [`verify`] and [`wait_until_quiet`].
+pub async fn verify_at_rest(
+    sources: &Sources,
+    patience: Duration,
+    mut progress: impl FnMut(&str),
+) -> Result<Report, Error> {
+    let started = Instant::now();
+    loop {
+        wait_until_quiet(sources, patience.saturating_sub(started.elapsed()), &mut progress).await?;
+        let before = entries(sources).await?;
+        let report = verify(sources).await?;
+        if before == entries(sources).await? {
+            return Ok(report);
+        }
+        progress("it moved on while it was compared");
+    }
+}
+
+/// The next entry of each slice, and the last one that is closed.
+async fn entries(sources: &Sources) -> Result<Vec<(i32, i64, i64)>, Error> {
+    let slices = sources.service.ledger.slices().await?;
+    let mut entries: Vec<_> = slices.iter().map(|slice| (slice.slice, slice.next_entry, slice.closed_entry)).collect();
+    entries.sort_unstable();
+    Ok(entries)
 }
 
 /// How many effects the outside system's log holds; 0 where no outside system is known.

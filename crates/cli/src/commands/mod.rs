@@ -11,6 +11,7 @@ pub(crate) mod generate;
 mod happened;
 pub(crate) mod job;
 pub(crate) mod publish;
+pub(crate) mod replay;
 pub(crate) mod schemas;
 pub(crate) mod slice;
 pub(crate) mod stack;
@@ -59,6 +60,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
         Command::Trace(args) => trace::run(&args, output).await,
         Command::Dlq(command) => dlq::run(&command, output).await,
         Command::Job(command) => job::run(&command, output).await,
+        Command::Replay(command) => replay::run(&command, output).await,
         Command::Audit(command) => audit::run(&command, output).await,
         Command::Slice(command) => slice::run(&command, output).await,
         Command::Doctor(args) => doctor::run(&args, output).await,

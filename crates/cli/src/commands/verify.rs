@@ -6,7 +6,7 @@ use crate::{
     stack::{Stack, StackArgs},
 };
 use clap::Args;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use verify::{Report, ServiceSource, Sources};
 
 #[derive(Debug, Args)]
@@ -26,24 +26,40 @@ pub(crate) async fn run(args: &VerifyArgs, output: &Output) -> Result<Exit> {
     for service in super::services(&args.services, &stack)? {
         all.push(sources(&stack, service).await?);
     }
-    if let Some(patience) = args.wait {
-        wait(&all, patience, output).await?;
-    }
-    let report = report(&all).await?;
+    let report = match args.wait {
+        Some(patience) => report_at_rest(&all, patience, output).await?,
+        None => report(&all).await?,
+    };
     let exit = if report.ok { Exit::Done } else { Exit::Failed };
     output.answer(&answer(&report));
     Ok(exit)
 }
 
-/// The checks of all services, one after another.
-pub(crate) async fn report(all: &[Sources]) -> Result<Report> {
-    let mut report = Report { ok: true, checks: Vec::new() };
+/// The checks of all services, one after another, as they are now.
+async fn report(all: &[Sources]) -> Result<Report> {
+    let mut found = Vec::new();
     for sources in all {
-        let found = verify::verify(sources).await.map_err(|error| trouble(&error))?;
-        report.ok &= found.ok;
-        report.checks.extend(found.checks);
+        found.push(verify::verify(sources).await.map_err(|error| trouble(&error))?);
     }
-    Ok(report)
+    Ok(joined(found))
+}
+
+/// The same, when nothing is left to do: all services first, for they feed each other.
+pub(crate) async fn report_at_rest(all: &[Sources], patience: Duration, output: &Output) -> Result<Report> {
+    let started = Instant::now();
+    wait(all, patience, output).await?;
+    let mut found = Vec::new();
+    for sources in all {
+        let left = patience.saturating_sub(started.elapsed());
+        let report = verify::verify_at_rest(sources, left, teller(sources, output)).await;
+        found.push(report.map_err(|error| trouble(&error))?);
+    }
+    Ok(joined(found))
+}
+
+fn joined(reports: Vec<Report>) -> Report {
+    let ok = reports.iter().all(|report| report.ok);
+    Report { ok, checks: reports.into_iter().flat_map(|report| report.checks).collect() }
 }
 
 /// `erp-sync` and `crm-sync` change outside systems, each its own.
@@ -62,18 +78,24 @@ pub(crate) async fn sources(stack: &Stack, service: &str) -> Result<Sources> {
 
 /// Waits until nothing is left to do, saying now and then what is.
 pub(crate) async fn wait(all: &[Sources], patience: Duration, output: &Output) -> Result<()> {
-    let (started, mut told) = (std::time::Instant::now(), std::time::Instant::now());
+    let started = Instant::now();
     for sources in all {
         let left = patience.saturating_sub(started.elapsed());
-        let waited = verify::wait_until_quiet(sources, left, |busy| {
-            if told.elapsed() > Duration::from_secs(2) {
-                told = std::time::Instant::now();
-                output.note(format!("waiting for {}: {busy}", sources.service.name));
-            }
-        });
-        waited.await.map_err(|error| trouble(&error))?;
+        let waited = verify::wait_until_quiet(sources, left, teller(sources, output)).await;
+        waited.map_err(|error| trouble(&error))?;
     }
     Ok(())
+}
+
+/// Says every other second what is waited for.
+fn teller<'a>(sources: &'a Sources, output: &'a Output) -> impl FnMut(&str) + 'a {
+    let mut told = Instant::now();
+    move |busy| {
+        if told.elapsed() > Duration::from_secs(2) {
+            told = Instant::now();
+            output.note(format!("waiting for {}: {busy}", sources.service.name));
+        }
+    }
 }
 
 fn trouble(error: &verify::Error) -> Trouble {

@@ -23,6 +23,8 @@ pub(crate) enum Format {
     Ndjson,
     Csv,
     Tsv,
+    /// An Avro file; `dlq export` alone writes one
+    Avro,
 }
 
 impl Format {
@@ -64,7 +66,7 @@ impl Output {
         let text = match self.format {
             Format::Table => answer.table(self.colour),
             Format::Json => format!("{:#}\n", answer.json()),
-            Format::Ndjson => answer.lines(),
+            Format::Ndjson | Format::Avro => answer.lines(),
             Format::Csv => answer.separated(','),
             Format::Tsv => answer.separated('\t'),
         };

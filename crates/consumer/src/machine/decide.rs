@@ -6,6 +6,7 @@ use super::{
     lane::{Item, Lane, Work},
 };
 use crate::handler::{Change, Context, Decision, Document, Documents, Effect, Handler, Input, Publish, TimerChange};
+use crate::replay;
 use failure::Failure;
 use ledger::{Disposition, DocumentChange, DocumentKey, Millis, NewOutgoing, ParkedState, Staged, TimerRow};
 use std::{
@@ -61,7 +62,7 @@ impl<H: Handler> Machine<H> {
             let Work::Live(arrived) = &item.work else { continue };
             if let Some(disposition) = self.seen_before(arrived) {
                 if let Some(sequence) = arrived.waits_in.clone() {
-                    self.came_back(&sequence, now);
+                    self.came_back(&sequence, arrived, now);
                 }
                 self.dispose(arrived, disposition);
                 continue;
@@ -85,8 +86,16 @@ impl<H: Handler> Machine<H> {
     }
 
     /// A letter was copied to the replay topic: it is tried where it waits, in its turn. The same transaction that ends the copy says so.
-    fn came_back(&mut self, sequence: &Arc<str>, now: Millis) {
+    /// A copy of a letter that was tried so before, again and again, is part of a loop: from then on the letter stays where it is.
+    fn came_back(&mut self, sequence: &Arc<str>, arrived: &Arrived<H::Event>, now: Millis) {
+        let rounds = replay::rounds(&arrived.record.headers);
+        if rounds >= replay::MOST_ROUNDS {
+            return;
+        }
         self.retry_now(sequence, now);
+        if let Some(lane) = self.lanes.get_mut(sequence) {
+            lane.rounds = rounds + 1;
+        }
         if let Some(parked) = self.lanes.get(sequence).and_then(|lane| lane.parked.as_ref()) {
             self.batch.put_sequence(sequence, parked);
         }
@@ -242,7 +251,7 @@ impl<H: Handler> Machine<H> {
             self.batch.timer(ledger::TimerChange::Clear { id: row.id.clone() });
         }
         self.apply_staged(staged);
-        self.letters_in_row = 0;
+        self.took_effect(name, 1, now);
         match item.work {
             Work::Live(arrived) => {
                 self.dispose_first(&arrived, disposition);

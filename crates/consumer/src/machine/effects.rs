@@ -288,7 +288,7 @@ impl<H: Handler> Machine<H> {
             }
         }
         self.apply_staged(std::mem::take(&mut step.staged));
-        self.letters_in_row = 0;
+        self.took_effect(&name, step.items.len(), now);
         let last = step.items.len().saturating_sub(1);
         for (index, item) in step.items.into_iter().enumerate() {
             if let Work::Parked { no, fate, arrived } = item.work {

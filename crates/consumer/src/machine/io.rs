@@ -207,12 +207,14 @@ pub struct Settings {
     pub visibility: Duration,
     /// Look-ups in a row that must find nothing before an effect of unknown outcome is sent again.
     pub absences: u32,
-    /// Dead letters in a row that stop the slice.
-    pub letters_in_row: u32,
+    /// When too many dead letters stop the slice.
+    pub line: StopTheLine,
     /// Largest value a dead letter carries; a larger one stays in the ledger and the letter refers to it.
     pub letter_max_bytes: usize,
     /// Bytes for the headers of a dead letter.
     pub letter_header_bytes: usize,
+    /// Families of other tools whose header names our dead letters carry, too.
+    pub letter_aliases: Vec<events::foreign::Family>,
     /// Rows of a parked sequence read at once.
     pub parked_page: usize,
     /// Acknowledgements are written with the next entry, or alone after this.
@@ -225,6 +227,27 @@ pub struct Settings {
     pub redrive_trickle: Duration,
     /// Put into dead letters; the version of the running binary.
     pub version: &'static str,
+}
+
+/// When a slice stops by itself: each rule alone is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopTheLine {
+    /// More dead letters than this one after another, with nothing that took effect between them.
+    pub in_row: u32,
+    /// What the other rules look back on.
+    pub window: Duration,
+    /// More dead letters than this within the window; 0: no such rule.
+    pub letters: u32,
+    /// More percent than this of the events that ended within the window became dead letters; 0: no such rule.
+    pub percent: u32,
+    /// The ratio is looked at once so many events have ended within the window.
+    pub percent_from: u32,
+}
+
+impl Default for StopTheLine {
+    fn default() -> Self {
+        Self { in_row: 50, window: Duration::from_secs(60), letters: 0, percent: 50, percent_from: 200 }
+    }
 }
 
 impl Default for Settings {
@@ -246,9 +269,10 @@ impl Default for Settings {
             not_yet_deadline: Duration::from_secs(24 * 3600),
             visibility: Duration::ZERO,
             absences: 1,
-            letters_in_row: 50,
+            line: StopTheLine::default(),
             letter_max_bytes: 900 << 10,
             letter_header_bytes: 16 << 10,
+            letter_aliases: Vec::new(),
             parked_page: 200,
             mark_linger: Duration::from_millis(100),
             partitions: Arc::new(HashMap::new()),

@@ -75,6 +75,8 @@ pub struct Lane<H: Handler + ?Sized> {
     pub step: Option<Box<OpenStep<H>>>,
     /// Rows that ended in entries a page may not show yet.
     pub ended: BTreeSet<i64>,
+    /// How often the copy that brought the try under way has been round; 0 where no copy did.
+    pub rounds: usize,
     /// Entry with the newest inserted row: a page read before it is durable would miss the row.
     pub last_insert: i64,
 }
@@ -89,6 +91,7 @@ impl<H: Handler + ?Sized> Default for Lane<H> {
             waiting: VecDeque::new(),
             step: None,
             ended: BTreeSet::new(),
+            rounds: 0,
             last_insert: 0,
         }
     }

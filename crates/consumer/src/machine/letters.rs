@@ -3,8 +3,11 @@
 
 use super::io::Settings;
 use crate::replay;
-use events::{Headers, Record};
-use failure::{Failure, fingerprint};
+use events::{
+    Headers, Record,
+    foreign::{self, Claim},
+};
+use failure::{Class, Failure, fingerprint};
 use ledger::{Millis, NewOutgoing};
 
 /// Where a failed record came from, in the words of its letter.
@@ -16,6 +19,8 @@ pub struct Letter<'a> {
     pub record: &'a Record,
     pub failure: &'a Failure,
     pub attempts: i32,
+    /// How often copies of it have been tried; 0 where its last try was of another kind.
+    pub rounds: usize,
     pub now: Millis,
 }
 
@@ -35,8 +40,31 @@ impl Letter<'_> {
         };
         let fits = self.record.value.as_ref().is_none_or(|value| value.len() <= settings.letter_max_bytes);
         let value = if fits { self.record.value.clone() } else { None };
-        let headers = self.headers(fits, settings);
+        let mut headers = self.headers(fits, settings);
+        self.add_aliases(&mut headers, settings);
         NewOutgoing { topic, partition, key, value, headers, timestamp_ms: self.now }
+    }
+
+    /// The same in the words of other tools, where the deployment wants them and room is left.
+    fn add_aliases(&self, headers: &mut Headers, settings: &Settings) {
+        if settings.letter_aliases.is_empty() {
+            return;
+        }
+        let room = settings.letter_header_bytes.saturating_sub(headers.size_bytes());
+        let origin = foreign::origin("", headers, true);
+        let topic = foreign::origin_topic(headers).map(|(_, topic)| topic.to_owned());
+        let claim = Claim {
+            topic: topic.as_deref().unwrap_or(&self.record.topic),
+            partition: origin.partition,
+            offset: origin.offset,
+            timestamp_ms: origin.timestamp_ms,
+            consumer: self.service,
+            attempts: self.attempts,
+            error: &self.failure.code,
+            message: truncated(&self.failure.reason, 512),
+            is_unreadable: self.failure.class == Class::Poison,
+        };
+        foreign::write(&settings.letter_aliases, &claim, headers, room);
     }
 
     fn headers(&self, carries_value: bool, settings: &Settings) -> Headers {
@@ -61,6 +89,9 @@ impl Letter<'_> {
             // The headers it came with say where it is from; its place in the replay topic is no origin.
             ours.push(replay::ROUNDS, (replay::rounds(&self.record.headers) + 1).to_string());
         } else {
+            if self.rounds > 0 {
+                ours.push(replay::ROUNDS, self.rounds.to_string());
+            }
             ours.push("dlq.original.topic", self.record.topic.as_bytes().to_vec());
             ours.push("dlq.original.partition", self.record.partition.to_string());
             ours.push("dlq.original.offset", self.record.offset.to_string());
@@ -84,7 +115,7 @@ impl Letter<'_> {
 /// What a record that came back brought, without what its last letter said of itself.
 fn without_last_letter(headers: &Headers) -> Headers {
     let is_kept = |name: &str| !name.starts_with("dlq.") || name.starts_with("dlq.original.");
-    Headers(headers.0.iter().filter(|(name, _)| is_kept(name)).cloned().collect())
+    Headers(foreign::without_aliases(headers).0.iter().filter(|(name, _)| is_kept(name)).cloned().collect())
 }
 
 /// The original headers in front, as many as the budget allows; what is left out is counted in a header of its own
@@ -133,6 +164,56 @@ mod tests {
         }
     }
 
+    #[test]
+    fn other_families_are_written_by_switch_alone_and_the_source_stays_byte_for_byte() {
+        let mut headers = Headers::default();
+        headers.push("ce_id", "1");
+        let source = record(10, headers.clone());
+        let plain = letter(&source, &Settings::default());
+        let all = ["spring", "spring-retry", "connect", "streams", "share-group", "smallrye"];
+        let letter_aliases = all.map(|word| foreign::alias(word).expect("a family")).to_vec();
+        let settings = Settings { letter_aliases, ..Settings::default() };
+        let aliased = letter(&source, &settings);
+        assert!(plain.headers.0[1..].iter().all(|(name, _)| name.starts_with("dlq.")), "nothing without the switch");
+        assert_eq!((&aliased.key, &aliased.value), (&source.key, &source.value), "I9");
+        assert_eq!(aliased.headers.0[..plain.headers.0.len()], plain.headers.0, "aliases come behind all the rest");
+        assert_eq!(aliased.headers.text("__connect.errors.topic"), Some("invoice.posted.v1"));
+        assert_eq!(
+            aliased.headers.get("kafka_dlt-original-offset").map(AsRef::as_ref),
+            Some(&42_i64.to_be_bytes()[..])
+        );
+        let read = foreign::origin("dlq.erp-sync", &aliased.headers, true);
+        assert_eq!((read.family, read.problems), (foreign::Family::Throughline, Vec::new()));
+    }
+
+    #[test]
+    fn aliases_are_written_anew_each_round_and_headers_of_others_stay_as_they_are() {
+        let letter_aliases = vec![foreign::Family::SmallRye, foreign::Family::KafkaConnect];
+        let settings = Settings { letter_aliases, ..Settings::default() };
+        let mut headers = Headers::default();
+        headers.push("__connect.errors.topic", "an-earlier-hop");
+        let first = letter(&record(1, headers), &settings);
+        assert_eq!(first.headers.text(foreign::ALIASES), Some("smallrye"), "Connect's own are not written over");
+        let back = Record { topic: "replay.erp-sync".into(), headers: first.headers, ..record(1, Headers::default()) };
+        let again = letter(&back, &settings).headers;
+        let count = |wanted: &str| again.0.iter().filter(|(name, _)| name == wanted).count();
+        assert_eq!([count("dead-letter-topic"), count("__connect.errors.topic"), count(foreign::ALIASES)], [1, 1, 1]);
+        assert_eq!(again.text("dead-letter-topic"), Some("invoice.posted.v1"), "the origin is not the replay topic");
+        assert_eq!(again.text("__connect.errors.topic"), Some("an-earlier-hop"));
+    }
+
+    #[test]
+    fn aliases_take_only_the_room_that_is_left() {
+        let mut headers = Headers::default();
+        headers.push("large", vec![1_u8; 15_000]);
+        let letter_aliases = vec![foreign::Family::SmallRye, foreign::Family::KafkaStreams];
+        let settings = Settings { letter_aliases, letter_header_bytes: 15_800, ..Settings::default() };
+        let letter = letter(&record(1, headers), &settings);
+        assert!(
+            letter.headers.get("large").is_some() && letter.headers.size_bytes() <= settings.letter_header_bytes + 64
+        );
+    }
+
     fn letter(record: &Record, settings: &Settings) -> NewOutgoing {
         let failure = Failure::poison("BYTES_NOT_AVRO", "the first byte is `9`");
         Letter {
@@ -143,6 +224,7 @@ mod tests {
             record,
             failure: &failure,
             attempts: 1,
+            rounds: 0,
             now: 9,
         }
         .outgoing(settings)

@@ -15,6 +15,7 @@ mod io;
 mod jobs;
 mod lane;
 mod letters;
+mod line;
 mod memory;
 mod pages;
 mod parking;
@@ -124,7 +125,7 @@ pub struct Machine<H: Handler> {
     due: VecDeque<Arc<str>>,
     letters: HashMap<(Arc<str>, i64), ParkedFate>,
     jobs: Jobs<H>,
-    letters_in_row: u32,
+    line: line::Line,
     /// Records taken from the inbox that have no disposition yet, and their bytes.
     held: usize,
     held_bytes: usize,

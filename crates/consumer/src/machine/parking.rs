@@ -104,6 +104,8 @@ impl<H: Handler> Machine<H> {
         let failure = self.deadline(lane, failure, now);
         let fate = failed_once_more(self.handler.name(), old, &failure, now);
         self.batch.fate(name, no, fate.clone());
+        // The next try must read what this one left: what is done of it, and how often it was refused.
+        lane.last_insert = self.batch.entry;
         lane.page = None;
         lane.overtaken.clear();
         self.item_failed(name, no, &failure, now);

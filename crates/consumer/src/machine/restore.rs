@@ -267,7 +267,7 @@ impl<H: Handler> Machine<H> {
             due: VecDeque::new(),
             letters: HashMap::new(),
             jobs: super::jobs::Jobs::default(),
-            letters_in_row: 0,
+            line: super::line::Line::default(),
             held: 0,
             held_bytes: 0,
             step_bytes: 0,

@@ -6,6 +6,7 @@
 
 use super::{Arrived, Machine, Wake, io::millis, lane::Lane, letters::Letter};
 use crate::handler::{Context, Handler};
+use crate::replay;
 use failure::{Class, Failure};
 use ledger::{Millis, ParkedFate, ParkedState};
 use std::{
@@ -36,7 +37,7 @@ pub(super) const fn untried(now: Millis) -> ParkedFate {
 /// The fate after one more try.
 pub(super) fn failed_once_more(service: &str, old: ParkedFate, failure: &Failure, now: Millis) -> ParkedFate {
     ParkedFate {
-        state: state(failure.class),
+        state: if is_quarantined(failure) { ParkedState::DeadLettered } else { state(failure.class) },
         failure: Some(failure.clone()),
         attempts: old.attempts + 1,
         refusals: old.refusals + i32::from(is_refusal(failure.class)),
@@ -45,6 +46,11 @@ pub(super) fn failed_once_more(service: &str, old: ParkedFate, failure: &Failure
         fingerprint: Some(failure::fingerprint(service, failure)),
         ..old
     }
+}
+
+/// What goes round gets no further letter: the one it came from is in its topic, and another would be copied like the last.
+fn is_quarantined(failure: &Failure) -> bool {
+    failure.code == replay::LOOP
 }
 
 const fn state(class: Class) -> ParkedState {
@@ -92,7 +98,10 @@ impl<H: Handler> Machine<H> {
             Class::Dependency | Class::NotYet | Class::Unknown => self.next_try(attempts, no, now),
             Class::Business => None,
             Class::Poison | Class::Contract | Class::Bug => {
-                self.send_letter(name, no, arrived, &failure, fate, now);
+                let rounds = std::mem::take(&mut lane.rounds);
+                if !is_quarantined(&failure) {
+                    self.send_letter(name, no, arrived, &failure, fate, rounds, now);
+                }
                 None
             }
         };
@@ -135,6 +144,7 @@ impl<H: Handler> Machine<H> {
         Some(now + millis(delay))
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn send_letter(
         &mut self,
         name: &Arc<str>,
@@ -142,11 +152,12 @@ impl<H: Handler> Machine<H> {
         arrived: &Arrived<H::Event>,
         failure: &Failure,
         fate: ParkedFate,
+        rounds: usize,
         now: Millis,
     ) {
         let service = self.handler.name();
         let (record, attempts) = (&arrived.record, fate.attempts);
-        let letter = Letter { service, slice: self.slice, sequence: name, no, record, failure, attempts, now };
+        let letter = Letter { service, slice: self.slice, sequence: name, no, record, failure, attempts, rounds, now };
         let outgoing = letter.outgoing(&self.settings);
         self.outbox.add(&mut self.batch, outgoing, Some((name.to_string(), no)));
         self.letters.insert((name.clone(), no), fate);
@@ -154,10 +165,15 @@ impl<H: Handler> Machine<H> {
             // A job has a stop rule of its own.
             return;
         }
-        self.letters_in_row += 1;
-        if self.letters_in_row > self.settings.letters_in_row {
-            let reason = format!("{} dead letters in a row, the last: {failure}", self.letters_in_row);
-            self.stop("TOO_MANY_DEAD_LETTERS", reason);
+        if let Some(reason) = self.line.letter(&self.settings.line, now) {
+            self.stop("TOO_MANY_DEAD_LETTERS", format!("{reason}; the last: {failure}"));
+        }
+    }
+
+    /// So many events took effect: the world is not broken altogether.
+    pub(super) fn took_effect(&mut self, name: &Arc<str>, count: usize, now: Millis) {
+        if !self.is_tried_by_people(name) {
+            self.line.applied(count, &self.settings.line, now);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Settings of every service that reads Kafka: brokers, registry, ledger, bounds. Durations and sizes carry their units in the file.
 
-use crate::machine::Settings;
+use super::letters::Letters;
+use crate::machine::{Settings, StopTheLine};
 use kafka::{
     ClientConfig, ConsumerConfig, GroupProtocol, RegistryConfig,
     config::{Mechanism, Protocol, Sasl, Security},
@@ -10,13 +11,14 @@ use secrecy::SecretString;
 use service::config::{Bytes, Config, Section};
 use std::{path::PathBuf, time::Duration};
 
-/// `[kafka]`, `[registry]`, `[ledger]` and `[runtime]`.
+/// `[kafka]`, `[registry]`, `[ledger]`, `[runtime]` and `[letters]`.
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
     pub kafka: Kafka,
     pub registry: RegistryConfig,
     pub ledger: ledger::Config,
     pub runtime: Runtime,
+    pub letters: Letters,
 }
 
 #[derive(Debug, Clone)]
@@ -42,6 +44,14 @@ pub struct Runtime {
     pub not_yet_deadline: Duration,
     /// Dead letters in a row that stop a slice.
     pub letters_in_row: u32,
+    /// What the two rules below look back on.
+    pub letters_window: Duration,
+    /// Dead letters within the window that stop a slice; 0: no such rule.
+    pub letters_in_window: u32,
+    /// Percent of the events that ended within the window; 0: no such rule.
+    pub letters_percent: u32,
+    /// From so many ended events on.
+    pub letters_percent_from: u32,
     /// How long a revocation may drain.
     pub drain_deadline: Duration,
     /// How long a silent topic is waited for while behind.
@@ -58,7 +68,8 @@ impl Config for RuntimeConfig {
     fn read(section: &mut Section<'_>) -> Self {
         let Registry(registry) = section.section("registry");
         let Ledger(ledger) = section.section("ledger");
-        Self { kafka: section.section("kafka"), registry, ledger, runtime: section.section("runtime") }
+        let (kafka, runtime) = (section.section("kafka"), section.section("runtime"));
+        Self { kafka, registry, ledger, runtime, letters: section.section("letters") }
     }
 }
 
@@ -176,7 +187,23 @@ impl Config for Runtime {
                 Duration::from_secs(24 * 3_600),
                 "longest wait for another event",
             ),
-            letters_in_row: s.or("letters_in_row", 50, "dead letters in a row that stop a slice"),
+            letters_in_row: s.or("letters_in_row", 50, "dead letters in a row, if there are more the slice stops"),
+            letters_window: s.or("letters_window", Duration::from_secs(60), "what the next three settings look back on"),
+            letters_in_window: s.or(
+                "letters_in_window",
+                0,
+                "dead letters within the window, if there are more the slice stops; 0: no such rule",
+            ),
+            letters_percent: s.or(
+                "letters_percent",
+                50,
+                "share of the events that ended within the window, if more became dead letters the slice stops; 0: no such rule",
+            ),
+            letters_percent_from: s.or(
+                "letters_percent_from",
+                200,
+                "events that must have ended within the window before the share is looked at",
+            ),
             drain_deadline: s.or("drain_deadline", Duration::from_secs(5), "how long a revocation may drain"),
             merge_wait: s.or("merge_wait", Duration::from_secs(1), "how long a silent topic is waited for"),
             parked_retry_max: s.or(
@@ -192,6 +219,16 @@ impl Config for Runtime {
             committers: s.or("committers", 2, "transactions at once"),
         };
         s.rule(&["batch_records"], runtime.batch_records > 0, "must be at least 1", "1000 is a good value");
+        let second = Duration::from_secs(1);
+        s.rule(&["letters_window"], runtime.letters_window >= second, "must be at least 1s", "1m is a good value");
+        s.rule(&["letters_percent"], runtime.letters_percent <= 100, "must be at most 100", "0 switches it off");
+        s.rule(
+            &["letters_percent_from"],
+            runtime.letters_percent_from > 0,
+            "must be at least 1",
+            "200 is a good value",
+        );
+        s.rule(&["letters_in_row"], runtime.letters_in_row > 0, "must be at least 1", "50 is a good value");
         s.rule(&["committers"], runtime.committers > 0, "must be at least 1", "2 is a good value");
         s.rule(&["memory"], runtime.memory.0 >= 1 << 20, "must be at least 1 MiB", "16 MiB is a good value");
         runtime
@@ -230,6 +267,17 @@ impl RuntimeConfig {
         config
     }
 
+    fn line(&self) -> StopTheLine {
+        let runtime = &self.runtime;
+        StopTheLine {
+            in_row: runtime.letters_in_row,
+            window: runtime.letters_window,
+            letters: runtime.letters_in_window,
+            percent: runtime.letters_percent,
+            percent_from: runtime.letters_percent_from,
+        }
+    }
+
     /// Bounds of one slice's machine when this member may own up to `slices` of them.
     #[must_use]
     pub fn settings(&self, slices: usize) -> Settings {
@@ -247,7 +295,8 @@ impl RuntimeConfig {
             document_cache_bytes: (of_slice / DOCUMENTS).max(256 * 1024),
             merge_wait: self.runtime.merge_wait,
             not_yet_deadline: self.runtime.not_yet_deadline,
-            letters_in_row: self.runtime.letters_in_row,
+            line: self.line(),
+            letter_aliases: self.letters.aliases.clone(),
             parked_retry: failure::RetryPolicy { max: self.runtime.parked_retry_max, ..defaults.parked_retry.clone() },
             recent_identities: (of_slice / IDENTITIES / IDENTITY_BYTES).clamp(2_000, 50_000),
             ..defaults

@@ -14,6 +14,7 @@ use crate::{
     handler::{Handler, Target},
     machine::{Settings, millis_of},
     replay,
+    upkeep::Policy,
 };
 use async_trait::async_trait;
 use events::EventSet;
@@ -22,7 +23,7 @@ use kafka::{
     consumer::{Done, Event},
     drain::Drain,
 };
-use ledger::Ledger;
+use ledger::{DecisionHorizon, Ledger};
 use service::{Stop, shutdown::Shutdown};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -47,6 +48,8 @@ pub struct Shared<H: Handler> {
     pub tail: Box<dyn Tail>,
     pub calls: mpsc::UnboundedSender<Request<H::Effect>>,
     pub commits: mpsc::UnboundedSender<CommitRequest>,
+    /// What slices do about their letters by themselves.
+    pub policy: Policy,
     pub observer: Observer,
 }
 
@@ -153,11 +156,20 @@ pub async fn run_on<H: Handler, T: Target<H::Effect>>(
         consumer: consumer.clone(),
         calls,
         commits,
+        policy: config.letters.policy.clone(),
         observer: observer.clone(),
     });
     let (horizon, prune_at) = (config.runtime.identity_horizon, now_ms() + millis_of(PRUNE_EVERY));
-    let member =
-        Member { shared, slices: HashMap::new(), assigned: BTreeMap::new(), again: BTreeMap::new(), horizon, prune_at };
+    let keep_decisions = config.letters.keep_decisions;
+    let member = Member {
+        shared,
+        slices: HashMap::new(),
+        assigned: BTreeMap::new(),
+        again: BTreeMap::new(),
+        horizon,
+        keep_decisions,
+        prune_at,
+    };
     observer.health().started();
     let ended = member.drive(events, shutdown).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -240,11 +252,15 @@ struct Member<H: Handler> {
     again: BTreeMap<i32, i64>,
     /// How long identities are kept, and when the ledger is pruned next.
     horizon: Duration,
+    keep_decisions: Duration,
     prune_at: i64,
 }
 
 /// Whole days are dropped, so a few looks a day are enough. The first one waits, so that a restart costs nothing.
 const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// Predictions changed nothing: they are kept for whoever looks at a plan of today.
+const PREDICTIONS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 
 impl<H: Handler> Member<H> {
     async fn drive(mut self, mut events: kafka::consumer::EventReceiver, shutdown: Shutdown) -> Result<(), Error> {
@@ -398,7 +414,15 @@ impl<H: Handler> Member<H> {
         self.prune_at = now_ms() + millis_of(PRUNE_EVERY);
         let before = now_ms() - millis_of(self.horizon);
         let ledger = self.shared.ledger.clone();
+        let decisions = DecisionHorizon {
+            predictions_ms: now_ms() - millis_of(PREDICTIONS_KEPT),
+            decisions_ms: now_ms() - millis_of(self.keep_decisions),
+        };
         tokio::spawn(async move {
+            match ledger.prune_decisions(decisions).await {
+                Ok(jobs) => tracing::info!(jobs, "old jobs dropped"),
+                Err(error) => tracing::warn!(%error, "old jobs were not dropped; it is tried again later"),
+            }
             match ledger.prune(before).await {
                 Ok(floor_ms) => tracing::info!(floor_ms, "ledger pruned"),
                 Err(error) => tracing::warn!(%error, "the ledger was not pruned; it is tried again later"),

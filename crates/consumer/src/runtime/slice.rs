@@ -7,7 +7,6 @@ use super::{
     member::Shared,
     relay::Relay,
 };
-use crate::replay;
 use crate::{
     handler::Handler,
     machine::{
@@ -15,6 +14,7 @@ use crate::{
         impossible_position, parked_as_record,
     },
 };
+use crate::{replay, upkeep::Upkeep};
 use kafka::{
     TopicPartition,
     consumer::{Batch, Done, Lease},
@@ -156,6 +156,7 @@ pub async fn run<H: Handler>(
         tokio::spawn(relay.run(to_publish)),
         tokio::spawn(decode_all::<H>(shared.clone(), slice, deliveries, decoded)),
         tokio::spawn(watch_jobs(shared.clone(), slice, inbox.clone())),
+        tokio::spawn(look_after_letters(shared.clone(), slice)),
     ];
     let ended = running.drive(&mut answers, from_decoder).await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -448,8 +449,9 @@ impl<H: Handler> Running<H> {
                 }
                 Output::Pause { topic } => self.shared.consumer.pause(vec![TopicPartition::new(topic, self.slice)]),
                 Output::Resume { topic } => self.shared.consumer.resume(vec![TopicPartition::new(topic, self.slice)]),
+                // The alert follows when the slice is not begun again: one log line, the metric, health.
                 Output::Stopped { code, reason } => {
-                    tracing::error!(slice = self.slice, code, reason, "slice stops");
+                    tracing::debug!(slice = self.slice, code, reason, "slice stops");
                     ended = Some(Ended::Fenced);
                 }
                 Output::Drained => ended = Some(Ended::Drained),
@@ -545,7 +547,7 @@ const JOBS_EVERY: Duration = Duration::from_secs(1);
 
 /// Tells the slice of the jobs that have work for it, each second while there are any.
 async fn watch_jobs<H: Handler>(shared: Arc<Shared<H>>, slice: i32, inbox: Inbox) {
-    let filter = JobFilter { live: true, pending_in: Some(slice), limit: MOST_JOBS };
+    let filter = JobFilter { live: true, pending_in: Some(slice), limit: MOST_JOBS, ..JobFilter::default() };
     let mut had_some = false;
     loop {
         match retrying("look for jobs", &shared.observer, || shared.ledger.jobs(&filter)).await {
@@ -558,6 +560,20 @@ async fn watch_jobs<H: Handler>(shared: Arc<Shared<H>>, slice: i32, inbox: Inbox
             Err(error) => return inbox.send(SliceInput::Broken(error.to_string())),
         }
         tokio::time::sleep(JOBS_EVERY).await;
+    }
+}
+
+/// Between two looks of the caretaker.
+const UPKEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// What the slice does about its letters by itself. Trouble here is never the slice's: the next look goes on.
+async fn look_after_letters<H: Handler>(shared: Arc<Shared<H>>, slice: i32) {
+    let mut upkeep = Upkeep::new(shared.policy.clone(), slice, shared.settings.version, now_ms());
+    loop {
+        tokio::time::sleep(UPKEEP_EVERY).await;
+        if let Err(error) = upkeep.tend(&*shared.ledger, now_ms()).await {
+            tracing::warn!(slice, %error, "letters were not looked after; it is tried again");
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// How everything begins that stands for something hidden.
+pub const MARK: &str = "‹masked";
+
 /// Replaces every tagged value of `body` by what it is: `‹masked: email›`. Names that the schema does not have are hidden too.
 #[must_use]
 pub fn masked(topic: &str, body: &Value) -> Value {

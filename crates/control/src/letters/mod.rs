@@ -5,11 +5,13 @@ mod decode;
 pub mod mask;
 mod money;
 mod select;
+mod walk;
 
 pub use condition::Condition;
-pub use decode::{Body, Decoder};
+pub use decode::{Body, Decoder, record_of};
 pub use money::{Money, at_risk};
-pub use select::{Compiled, SELECTION, Seen, Selection, gather};
+pub use select::{Compiled, SELECTION, Seen, Selection};
+pub use walk::{Sample, Walk};
 
 use crate::error::{Error, Result};
 use base64::{Engine as _, prelude::BASE64_STANDARD};

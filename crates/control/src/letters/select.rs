@@ -1,22 +1,18 @@
-//! Which letters are meant: the selection that every verb takes, and gathering what matches it.
+//! Which letters are meant: the selection that every verb takes.
 
-use super::{Body, Condition, Decoder, LetterId, Money, State, at_risk, condition, fingerprint, mask, summary};
+use super::{Condition, LetterId, Money, State, condition, fingerprint, summary};
 use crate::{
     error::{Error, Kind, Result},
     params::{self, Kind as Param, Param as P, WORD, optional},
 };
 use bytes::Bytes;
-use ledger::{Ledger, ParkedCursor, ParkedFilter, ParkedRecord, ParkedState};
+use ledger::{ParkedFilter, ParkedRecord, ParkedState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// Ids that one request may name.
 pub const MAX_IDS: usize = 100_000;
-/// Letters that one selection may hold.
-const MAX_FOUND: usize = 200_000;
-/// Rows that are asked of the ledger in one go.
-const PAGE: usize = 1_000;
 
 /// The parameters of a selection, all joined by "and".
 pub const SELECTION: &[P] = &[
@@ -181,13 +177,13 @@ pub struct Compiled {
     until: Option<i64>,
     attempts: Option<Attempts>,
     pub condition: Option<Condition>,
-    ids: HashSet<LetterId>,
+    pub(super) ids: HashSet<LetterId>,
     wanted: Option<State>,
     now_ms: i64,
 }
 
 impl Compiled {
-    fn matches(&self, service: &str, record: &ParkedRecord, state: State) -> bool {
+    pub(super) fn matches(&self, service: &str, record: &ParkedRecord, state: State) -> bool {
         let Selection { group, class, code, topic, key, sequence, account, .. } = &self.selection;
         let failure = record.fate.failure.as_ref();
         let is = |wanted: &Option<String>, found: Option<&[u8]>| {
@@ -208,7 +204,7 @@ impl Compiled {
     }
 
     /// What the ledger is asked for: no less than what matches.
-    fn filter(&self) -> ParkedFilter {
+    pub(crate) fn filter(&self) -> ParkedFilter {
         let Selection { class, code, topic, key, account, sequence, .. } = &self.selection;
         let key = key.as_ref().or(account.as_ref()).map(|key| Bytes::copy_from_slice(key.as_bytes()));
         let states = ParkedState::ALL.into_iter().filter(|state| match self.wanted {
@@ -226,87 +222,22 @@ impl Compiled {
             failed: matches!(self.wanted, Some(State::Open | State::Waiting)),
             since_ms: self.since,
             until_ms: self.until,
-            limit: PAGE,
             ..ParkedFilter::default()
         }
     }
-}
 
-/// The letters of one service that match, oldest first. Bodies are decoded where `with_bodies` or the condition wants them, and are
-/// always masked.
-///
-/// # Errors
-/// If the ledger does not answer, or more would have to be looked at than one request may.
-pub async fn gather(
-    ledger: &dyn Ledger,
-    service: &str,
-    decoder: &Decoder,
-    selection: &Compiled,
-    with_bodies: bool,
-) -> Result<Vec<Seen>> {
-    let retried: HashMap<(i32, String), bool> = ledger
-        .sequences(None)
-        .await?
-        .into_iter()
-        .map(|sequence| ((sequence.slice, sequence.sequence), sequence.next_attempt_ms.is_some()))
-        .collect();
-    let wants_body = with_bodies || selection.condition.as_ref().is_some_and(|condition| condition.reads_body);
-    let mut found = Vec::new();
-    let mut filter = selection.filter();
-    loop {
-        let page = ledger.parked_records(&filter).await?;
-        filter.after = page.last().map(ParkedCursor::of);
-        let is_last = page.len() < PAGE;
-        for record in page {
-            let retries_itself = retried.get(&(record.slice, record.sequence.clone())).copied().unwrap_or(false);
-            let state = State::of(&record, retries_itself);
-            if !selection.matches(service, &record, state) {
-                continue;
-            }
-            let seen = seen(service, decoder, record, state, wants_body).await;
-            if holds(selection, service, &seen)? {
-                found.push(seen);
-            }
-        }
-        if found.len() > MAX_FOUND {
-            let message = format!("more than {MAX_FOUND} letters of {service} match");
-            return Err(Error::new(Kind::Policy, "TOO_MANY", message).hint("narrow the selection, such as by --until"));
-        }
-        if is_last {
-            return Ok(sampled(found, selection.selection.sample));
-        }
+    /// Whether the condition holds, if there is one.
+    pub(super) fn holds(&self, seen: &Seen) -> Result<bool> {
+        let Some(condition) = &self.condition else { return Ok(true) };
+        let age = (self.now_ms - seen.record.parked_ms) / 1_000;
+        let summary = summary(&seen.id.service, &seen.record, seen.state);
+        condition.holds(&condition::seen(&summary, &seen.record.headers, seen.body.as_ref(), age))
     }
-}
 
-async fn seen(service: &str, decoder: &Decoder, record: ParkedRecord, state: State, wants_body: bool) -> Seen {
-    let id = LetterId::of(service, &record);
-    if !wants_body {
-        return Seen { id, record, state, body: None, money: Money::default() };
+    /// How many are wanted of all that match, evenly.
+    pub(crate) fn sample(&self) -> Option<usize> {
+        self.selection.sample.and_then(|sample| usize::try_from(sample).ok())
     }
-    match decoder.parked(&record).await {
-        Body::Read(body) => {
-            let masked = mask::masked(&record.topic, &body);
-            Seen { id, record, state, body: Some(masked), money: at_risk(&body) }
-        }
-        Body::Unreadable(_) => Seen { id, record, state, body: None, money: Money::default() },
-    }
-}
-
-fn holds(selection: &Compiled, service: &str, seen: &Seen) -> Result<bool> {
-    let Some(condition) = &selection.condition else { return Ok(true) };
-    let age = (selection.now_ms - seen.record.parked_ms) / 1_000;
-    let summary = summary(service, &seen.record, seen.state);
-    condition.holds(&condition::seen(&summary, &seen.record.headers, seen.body.as_ref(), age))
-}
-
-/// Evenly over all, so that early and late ones are in it.
-fn sampled(found: Vec<Seen>, sample: Option<i64>) -> Vec<Seen> {
-    let Some(wanted) = sample.and_then(|sample| usize::try_from(sample).ok()).filter(|wanted| *wanted < found.len())
-    else {
-        return found;
-    };
-    let all = found.len();
-    found.into_iter().enumerate().filter(|(i, _)| (i * wanted) % all < wanted).map(|(_, seen)| seen).collect()
 }
 
 #[cfg(test)]

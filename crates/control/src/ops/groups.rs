@@ -1,18 +1,22 @@
 //! Letters by cause.
 
 use super::{
-    page::{self, Page},
+    page::{self, Letters, Page},
     typed,
 };
 use crate::{
     app::Session,
     error::{Error, Result},
-    letters::{Money, Seen, Selection, kind, time},
+    letters::{LetterId, Money, Seen, Selection, kind, time},
 };
+use failure::Failure;
 use ledger::{GroupState, LetterGroup};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 #[derive(Deserialize)]
 struct Input {
@@ -90,50 +94,69 @@ fn state(known: Option<&LetterGroup>, last_ms: i64, now_ms: i64) -> &'static str
 
 /// One cause.
 struct Group {
-    first: Seen,
+    sample: LetterId,
+    failure: Option<Failure>,
     count: u64,
-    keys: BTreeSet<String>,
-    money: Money,
+    /// Hashes of the sequences: their number is all that is told.
+    keys: HashSet<u64>,
+    money: Option<Money>,
     first_ms: i64,
     last_ms: i64,
 }
 
 pub(super) async fn list(session: &Session<'_>, input: Value) -> Result<Value> {
     let Input { selection, page } = typed(input)?;
-    let letters = page::selected(session, &selection, true).await?;
+    let left_out = page::too_many_for_money(session, &selection).await?;
+    let letters = Letters::of(session, &selection, left_out.is_none()).await?;
     let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
-    for letter in letters {
-        let Some(fingerprint) = crate::letters::fingerprint(&letter.id.service, &letter.record) else { continue };
-        let group = groups.entry((letter.id.service.clone(), fingerprint)).or_insert_with(|| Group::of(letter.clone()));
-        group.add(&letter);
-    }
+    letters
+        .each(|letter| {
+            if let Some(fingerprint) = crate::letters::fingerprint(&letter.id.service, &letter.record) {
+                let place = (letter.id.service.clone(), fingerprint);
+                groups.entry(place).or_insert_with(|| Group::of(&letter, left_out.is_none())).add(&letter);
+            }
+            Ok(())
+        })
+        .await?;
     let known = known(session, groups.keys().map(|(service, _)| service.as_str()).collect()).await?;
+    let outlooks =
+        super::rules::outlooks(session, groups.keys().map(|(service, _)| service.as_str()).collect()).await?;
     let now = session.app.now_ms();
     let rows: Vec<Value> = groups
         .iter()
-        .map(|(key, group)| group.row(&key.0, &key.1, known.get(key), now))
+        .map(|(key, group)| {
+            let mut row = group.row(&key.0, &key.1, known.get(key), now);
+            row["now"] = json!(outlooks.get(key));
+            row
+        })
         .filter(|row| selection.all || row["state"] != "archived")
         .collect();
     let (rows, next) = page.cut(rows, |row| format!("{} {}", row["service"], row["fingerprint"]))?;
-    Ok(json!({ "groups": rows, "next": next }))
+    Ok(json!({ "groups": rows, "next": next, "money": left_out }))
 }
 
 impl Group {
-    fn of(first: Seen) -> Self {
+    fn of(first: &Seen, with_money: bool) -> Self {
         let at = first.record.parked_ms;
-        Self { first, count: 0, keys: BTreeSet::new(), money: Money::default(), first_ms: at, last_ms: at }
+        let failure = first.record.fate.failure.clone();
+        let money = with_money.then(Money::default);
+        Self { sample: first.id.clone(), failure, count: 0, keys: HashSet::new(), money, first_ms: at, last_ms: at }
     }
 
     fn add(&mut self, letter: &Seen) {
         self.count += 1;
-        self.keys.insert(letter.record.sequence.clone());
-        self.money.add_all(&letter.money);
+        let mut hasher = DefaultHasher::new();
+        (letter.id.slice, &letter.id.sequence).hash(&mut hasher);
+        self.keys.insert(hasher.finish());
+        if let Some(money) = &mut self.money {
+            money.add_all(&letter.money);
+        }
         self.first_ms = self.first_ms.min(letter.record.parked_ms);
         self.last_ms = self.last_ms.max(letter.record.parked_ms);
     }
 
     fn row(&self, service: &str, fingerprint: &str, known: Option<&LetterGroup>, now_ms: i64) -> Value {
-        let failure = self.first.record.fate.failure.as_ref();
+        let failure = self.failure.as_ref();
         json!({
             "service": service,
             "fingerprint": fingerprint,
@@ -151,7 +174,7 @@ impl Group {
             "at_risk": self.money,
             "first": time(self.first_ms),
             "last": time(self.last_ms),
-            "sample": self.first.id.to_string(),
+            "sample": self.sample.to_string(),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Kind, Result},
     letters::{LetterId, time},
 };
-use ledger::{ItemFilter, Job, JobAction, JobFilter, JobItem, Ledger, RowKey, Verb};
+use ledger::{ItemFilter, Job, JobAction, JobFilter, JobItem, Ledger, RowKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -41,9 +41,8 @@ pub(super) async fn list(session: &Session<'_>, input: Value) -> Result<Value> {
             Err(error) if error.code == "NO_LEDGER" => continue,
             Err(error) => return Err(error),
         };
-        let filter = JobFilter { live, limit: 1_000, ..JobFilter::default() };
-        let jobs = ledger.jobs(&filter).await?;
-        found.extend(jobs.into_iter().filter(|job| job.spec.verb != Verb::Predict).map(|job| (service.clone(), job)));
+        let filter = JobFilter { live, no_predictions: true, limit: 1_000, ..JobFilter::default() };
+        found.extend(ledger.jobs(&filter).await?.into_iter().map(|job| (service.clone(), job)));
     }
     found.sort_by(|(_, a), (_, b)| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
     found.truncate(page.limit());

@@ -35,7 +35,7 @@ const BLOCKED_SHOWN: usize = 20;
 
 pub(super) async fn list(session: &Session<'_>, input: Value) -> Result<Value> {
     let List { selection, page } = typed(input)?;
-    let (letters, next) = page.cut(page::selected(session, &selection, true).await?, page::mark)?;
+    let (letters, next) = page::of_letters(session, &selection, &page).await?;
     let rows: Vec<Value> = letters.iter().map(crate::letters::Seen::summary).collect();
     Ok(json!({ "letters": rows, "next": next }))
 }
@@ -49,6 +49,10 @@ pub(super) async fn show(session: &Session<'_>, input: Value) -> Result<Value> {
         false => json!({ "hidden": format!("needs the right {}", Right::DlqPayloadRead) }),
     };
     let mut answer = found.about();
+    let outlooks = super::rules::outlooks(session, [id.service.as_str()].into()).await?;
+    let cause = crate::letters::fingerprint(&id.service, &found.record).map(|cause| (id.service.clone(), cause));
+    let is_open = found.state() == State::Open;
+    answer["now"] = json!(cause.and_then(|cause| outlooks.get(&cause)).filter(|_| is_open));
     answer["body"] = body;
     if session.caller.may(Right::DlqPayloadRead, &id.service) {
         answer["headers"] = headers(&found.record.headers);

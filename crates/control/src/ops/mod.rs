@@ -2,14 +2,20 @@
 //! route's parameters.
 
 mod audit;
+mod draft;
+mod edit;
+mod elsewhere;
 mod export;
 mod foreign;
 mod groups;
+mod import;
 mod jobs;
+mod lane;
 mod letters;
 mod page;
 mod plans;
 mod predict;
+mod rules;
 mod stats;
 
 use crate::{
@@ -39,16 +45,28 @@ pub(crate) async fn dispatch(session: &Session<'_>, op: Op, input: Value) -> Res
         Op::PlanRetry => plans::plan(session, Verb::Retry, input).await,
         Op::PlanDiscard => plans::plan(session, Verb::Discard, input).await,
         Op::PlanRestore => plans::plan(session, Verb::Restore, input).await,
-        Op::PlanEdit => plans::edit(session, input).await,
-        Op::ApplyRetry => plans::apply(session, Verb::Retry, input).await,
-        Op::ApplyDiscard => plans::apply(session, Verb::Discard, input).await,
-        Op::ApplyRestore => plans::apply(session, Verb::Restore, input).await,
-        Op::ApplyEdit => plans::apply(session, Verb::Edit, input).await,
+        Op::PlanEdit => edit::plan(session, input).await,
+        Op::ApplyRetry => plans::apply(session, Verb::Retry, false, input).await,
+        Op::ApplyDiscard => plans::apply(session, Verb::Discard, false, input).await,
+        Op::ApplyRestore => plans::apply(session, Verb::Restore, false, input).await,
+        Op::ApplyEdit => plans::apply(session, Verb::Edit, false, input).await,
+        Op::PlanMove => plans::plan(session, Verb::Move, input).await,
+        Op::ApplyMove => plans::apply(session, Verb::Move, true, input).await,
+        Op::PlanOriginal => plans::plan(session, Verb::Retry, elsewhere::to_original(input)).await,
+        Op::ApplyOriginal => plans::apply(session, Verb::Retry, true, input).await,
+        Op::ExportUnmasked => export::unmasked(session, input).await,
+        Op::Import => import::import(session, input).await,
+        Op::PlanReplay => lane::plan(session, input).await,
+        Op::ApplyReplay => lane::apply(session, input).await,
+        Op::ReplayOutcome => lane::outcome(session, input).await,
         Op::Jobs => jobs::list(session, input).await,
         Op::Job => jobs::show(session, input).await,
         Op::JobItems => jobs::items(session, input).await,
         Op::JobPause => jobs::set(session, JobAction::Pause, input).await,
         Op::JobResume => jobs::set(session, JobAction::Resume, input).await,
+        Op::Rules => rules::list(session, input).await,
+        Op::RuleAdd => rules::add(session, input).await,
+        Op::RuleRemove => rules::remove(session, input).await,
         Op::JobCancel => jobs::set(session, JobAction::Cancel, input).await,
     }
 }

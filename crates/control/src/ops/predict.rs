@@ -1,11 +1,8 @@
 //! What a retry would do, told by the service itself: a job that changes nothing.
 
-use crate::{
-    app::Session,
-    error::Result,
-    letters::{LetterId, Seen},
-};
-use ledger::{Creation, ItemFilter, JobAction, JobSpec, JobState, Ledger, NewItem, NewJob, StopRule, Verb};
+use super::draft;
+use crate::{app::Session, error::Result, letters::LetterId, plan::Item};
+use ledger::{Creation, ItemFilter, ItemState, JobAction, JobSpec, JobState, Ledger, NewItem, NewJob, StopRule, Verb};
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
@@ -14,18 +11,16 @@ use std::{
 /// A service that runs notices a job within a second or two.
 const NOTICED_WITHIN: Duration = Duration::from_secs(8);
 const LOOK: Duration = Duration::from_millis(100);
-const PAGE: usize = 10_000;
+const PAGE: usize = 1_000;
 
-/// Predictions by letter, as far as there are any in time: the word and a note.
-pub(super) async fn ask(
-    session: &Session<'_>,
-    service: &str,
-    found: &[Seen],
-    seconds: u64,
-) -> Result<HashMap<LetterId, (String, Option<String>)>> {
+/// Writes into the items what would happen to each, as far as the service tells it in time.
+pub(super) async fn ask(session: &Session<'_>, service: &str, items: &mut [Item], seconds: u64) -> Result<()> {
     let ledger = session.ledger(service).await?;
     let id = format!("p-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
-    let items = found.iter().map(|seen| NewItem { row: seen.id.row(), version: seen.record.fate.version, edit: None });
+    let mut asked = Vec::with_capacity(items.len());
+    for item in items.iter() {
+        asked.push(NewItem { row: draft::letter_of(item)?.row(), version: item.version, edit: None });
+    }
     let spec = JobSpec {
         verb: Verb::Predict,
         rate: None,
@@ -38,16 +33,16 @@ pub(super) async fn ask(
         ticket: None,
         approver: None,
     };
-    let job = NewJob { id: id.clone(), at_ms: session.app.now_ms(), spec, items: items.collect() };
+    let job = NewJob { id: id.clone(), at_ms: session.app.now_ms(), spec, items: asked };
     let audit = session.audit("job.predict", &id, "plan");
     if let Creation::Refused { .. } = ledger.create_job(&job, &audit).await? {
-        return Ok(HashMap::new());
+        return Ok(());
     }
     let ended = until_done(&*ledger, &id, Duration::from_secs(seconds)).await?;
     if !ended {
         ledger.set_job(&id, JobAction::Cancel, &session.audit("job.cancel", &id, "nobody predicts in time")).await?;
     }
-    read(&*ledger, service, &id).await
+    read(&*ledger, service, &id, items).await
 }
 
 async fn until_done(ledger: &dyn Ledger, id: &str, wait: Duration) -> Result<bool> {
@@ -64,21 +59,21 @@ async fn until_done(ledger: &dyn Ledger, id: &str, wait: Duration) -> Result<boo
     }
 }
 
-async fn read(ledger: &dyn Ledger, service: &str, id: &str) -> Result<HashMap<LetterId, (String, Option<String>)>> {
-    let mut predictions = HashMap::new();
-    let mut filter = ItemFilter { limit: PAGE, ..ItemFilter::default() };
+async fn read(ledger: &dyn Ledger, service: &str, id: &str, items: &mut [Item]) -> Result<()> {
+    let places: HashMap<String, usize> = items.iter().enumerate().map(|(at, item)| (item.id.clone(), at)).collect();
+    let mut filter = ItemFilter { state: Some(ItemState::Predicted), limit: PAGE, ..ItemFilter::default() };
     loop {
         let page = ledger.job_items(id, &filter).await?;
         filter.after = page.last().map(|item| item.row.clone());
         let is_last = page.len() < PAGE;
-        for item in page {
-            if let Some(prediction) = item.result.prediction {
-                let word = prediction.as_str().to_owned();
-                predictions.insert(LetterId::at(service, &item.row), (word, item.result.note));
+        for told in page {
+            let place = places.get(&LetterId::at(service, &told.row).to_string());
+            if let (Some(item), Some(prediction)) = (place.and_then(|at| items.get_mut(*at)), told.result.prediction) {
+                (item.predicted, item.note) = (prediction.as_str().to_owned(), told.result.note);
             }
         }
         if is_last {
-            return Ok(predictions);
+            return Ok(());
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Letters counted by one property.
 
-use super::{page, typed};
+use super::{
+    page::{self, Letters},
+    typed,
+};
 use crate::{
     app::Session,
     error::Result,
@@ -21,18 +24,24 @@ const HOUR_MS: i64 = 3_600_000;
 
 pub(super) async fn count(session: &Session<'_>, input: Value) -> Result<Value> {
     let Input { selection, by } = typed(input)?;
-    let letters = page::selected(session, &selection, true).await?;
-    let mut counts: BTreeMap<String, (u64, Money)> = BTreeMap::new();
-    for letter in &letters {
-        let (count, money) = counts.entry(property(letter, &by)).or_default();
-        *count += 1;
-        money.add_all(&letter.money);
-    }
+    let left_out = page::too_many_for_money(session, &selection).await?;
+    let letters = Letters::of(session, &selection, left_out.is_none()).await?;
+    let (mut counts, mut total) = (BTreeMap::<String, (u64, Money)>::new(), 0_u64);
+    letters
+        .each(|letter| {
+            let (count, money) = counts.entry(property(&letter, &by)).or_default();
+            *count += 1;
+            total += 1;
+            money.add_all(&letter.money);
+            Ok(())
+        })
+        .await?;
+    let worth = |money: Money| left_out.is_none().then_some(money);
     let rows: Vec<Value> = counts
         .into_iter()
-        .map(|(name, (count, money))| json!({ "by": by, "value": name, "count": count, "at_risk": money }))
+        .map(|(name, (count, money))| json!({ "by": by, "value": name, "count": count, "at_risk": worth(money) }))
         .collect();
-    Ok(json!({ "stats": rows, "total": letters.len() }))
+    Ok(json!({ "stats": rows, "total": total, "money": left_out }))
 }
 
 fn property(letter: &Seen, by: &str) -> String {

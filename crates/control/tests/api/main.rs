@@ -2,8 +2,14 @@
 
 mod audit;
 mod bad_input;
+mod edits;
+mod elsewhere;
+mod files;
+mod lane;
 mod letters;
+mod many;
 mod oidc;
 mod plans;
 mod rights;
+mod rules;
 mod stage;

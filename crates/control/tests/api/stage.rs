@@ -9,9 +9,10 @@ use control::{
 };
 use events::{Headers, PayloadHash, Uid};
 use failure::Failure;
-use kafka::{ClientConfig, Registry, RegistryConfig, mock::MockBroker};
+use kafka::{ClientConfig, Outgoing, Producer, ProducerConfig, Registry, RegistryConfig, mock::MockBroker};
 use ledger::{
-    Entry, Ledger, ParkedChange, ParkedFate, ParkedRecord, ParkedSequence, ParkedState, SequenceChange, SliceCommit,
+    Disposition, Entry, EntryRecord, Ledger, ParkedChange, ParkedFate, ParkedRecord, ParkedSequence, ParkedState,
+    Position, SequenceChange, SliceCommit,
 };
 use serde_json::{Value, json};
 use std::{
@@ -113,17 +114,74 @@ impl Stage {
         Answer { status, body: answer.json().await.unwrap_or(Value::Null) }
     }
 
-    /// Parks heads with a failure each, in sequences of their own: `(sequence, failure)`.
-    pub async fn park(&self, heads: &[(&str, Failure)]) {
+    /// Parks rows as they are, each as the head of its sequence.
+    pub async fn park_rows(&self, rows: Vec<ParkedRecord>) {
+        let mut commit = self.commit().await;
+        for row in rows {
+            let failure = row.fate.failure.clone().unwrap();
+            if row.fate.state.is_alive() {
+                commit.sequences.push(SequenceChange::Put(sequence_of(&row.sequence, &failure)));
+            }
+            commit.parked.push(ParkedChange::Insert(row));
+        }
+        self.ledger.commit(&[commit]).await.unwrap();
+    }
+
+    /// What the service decided about records: `(topic, offset, uid, disposition)`, and how far it is now.
+    pub async fn decide(&self, topic: &str, records: &[(i64, Option<Uid>, Disposition)], next_offset: i64) {
+        let mut commit = self.commit().await;
+        let record = |(offset, uid, disposition): &(i64, Option<Uid>, Disposition)| EntryRecord {
+            topic: 0,
+            offset: *offset,
+            uid: *uid,
+            hash: PayloadHash(1),
+            disposition: *disposition,
+        };
+        let records = records.iter().map(record).collect();
+        commit.body = Entry { topics: vec![topic.to_owned()], records, ..Entry::default() };
+        commit.positions = vec![Position { topic: topic.to_owned(), topic_id: None, next_offset }];
+        self.ledger.commit(&[commit]).await.unwrap();
+    }
+
+    async fn commit(&self) -> SliceCommit {
         let status = self.ledger.slices().await.unwrap().remove(0);
-        let mut commit = SliceCommit {
+        SliceCommit {
             slice: 0,
             epoch: status.epoch,
             entry: status.next_entry,
             at_ms: NOW_MS,
             body: Entry::default(),
             ..SliceCommit::default()
-        };
+        }
+    }
+
+    /// Puts records on a topic of one partition, which is made.
+    pub async fn publish(&self, topic: &str, records: &[(&str, Option<Bytes>, Headers)]) {
+        self.broker.create_topic(topic, 1).unwrap();
+        let client = ClientConfig { embedded: true, ..ClientConfig::new(self.broker.bootstrap()) };
+        let producer = Producer::start(&ProducerConfig { client, ..ProducerConfig::default() }).unwrap();
+        for (key, value, headers) in records {
+            let record = Outgoing {
+                topic: topic.into(),
+                partition: Some(0),
+                key: Some(Bytes::copy_from_slice(key.as_bytes())),
+                value: value.clone(),
+                headers: headers.clone(),
+                timestamp_ms: None,
+            };
+            producer.send(&record).await.unwrap();
+        }
+    }
+
+    /// All records of a topic, in order of offsets where it has one partition.
+    pub async fn records(&self, topic: &str) -> Vec<events::Record> {
+        let client = ClientConfig { embedded: true, ..ClientConfig::new(self.broker.bootstrap()) };
+        kafka::Drain::new(client, std::time::Duration::from_secs(20)).collect(topic).await.unwrap()
+    }
+
+    /// Parks heads with a failure each, in sequences of their own: `(sequence, failure)`.
+    pub async fn park(&self, heads: &[(&str, Failure)]) {
+        let mut commit = self.commit().await;
         for (sequence, failure) in heads {
             commit.sequences.push(SequenceChange::Put(sequence_of(sequence, failure)));
             commit.parked.push(ParkedChange::Insert(parked(sequence, failure)));
@@ -151,7 +209,7 @@ fn sequence_of(sequence: &str, failure: &Failure) -> ParkedSequence {
     }
 }
 
-fn parked(sequence: &str, failure: &Failure) -> ParkedRecord {
+pub fn parked(sequence: &str, failure: &Failure) -> ParkedRecord {
     let mut headers = Headers::default();
     headers.push("ce_id", format!("e-{sequence}"));
     headers.push("ce_source", "urn:test");
@@ -221,4 +279,53 @@ pub fn path_id(sequence: &str) -> String {
 
 pub fn reason() -> Value {
     json!({ "reason": "test" })
+}
+
+pub const TOPIC: &str = "payment.failed.v1";
+
+/// An event of [`TOPIC`] as JSON, which needs no registry to be read.
+pub fn event(account: &str) -> Value {
+    json!({ "account_id": account, "entity_version": 1, "effective_at": "2026-01-01T00:00:00Z",
+        "recorded_at": "2026-01-01T00:00:00Z", "legal_entity_id": "LE-1", "payment_id": "P-1", "attempt_no": 1,
+        "invoice_id": "INV-1", "amount_minor": 1200, "currency": "EUR", "method": "card", "failure_code": "declined",
+        "decline_code": null, "category": "hard", "message": null, "next_attempt_at": null, "dunning_step": null,
+        "action_required_url": "https://pay.example/secret", "source_record": null })
+}
+
+/// Value and headers of that event.
+pub fn written(account: &str, id: &str) -> (Bytes, Headers) {
+    let mut headers = Headers::default();
+    for (name, value) in [
+        ("ce_specversion", "1.0"),
+        ("ce_id", id),
+        ("ce_source", "urn:test"),
+        ("ce_type", "com.example.throughline.payment.failed.v1"),
+        ("ce_time", "2026-01-01T00:00:00Z"),
+        ("ce_subject", "P-1"),
+        ("content-type", "application/json"),
+    ] {
+        headers.push(name, value.to_owned());
+    }
+    (event(account).to_string().into(), headers)
+}
+
+/// A letter that can be read.
+pub fn readable(account: &str, state: ParkedState) -> ParkedRecord {
+    let (value, headers) = written(account, &format!("e-{account}"));
+    let row = parked(account, &closed());
+    let (uid, fate) = (Some(Uid::derive("urn:test", &format!("e-{account}"))), ParkedFate { state, ..row.fate });
+    ParkedRecord { value: Some(value), headers, uid, fate, ..row }
+}
+
+/// A registry that has nothing and takes everything.
+pub async fn registry() -> String {
+    use axum::{Json, Router, http::StatusCode, routing::get};
+    let nothing = || async { (StatusCode::NOT_FOUND, Json(json!({ "error_code": 40401, "message": "not found" }))) };
+    let router = Router::new()
+        .route("/subjects/{subject}/versions/latest", get(nothing))
+        .route("/subjects/{subject}/versions", axum::routing::post(|| async { Json(json!({ "id": 7 })) }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
 }

@@ -4,7 +4,7 @@ use super::state::State;
 use crate::Result;
 use crate::jobs::{
     self, Course, Creation, ItemChange, ItemFilter, ItemResult, ItemState, Job, JobAction, JobCounts, JobFilter,
-    JobItem, JobStop, LetterCount, LetterGroup, NAMED, NewJob, RowKey,
+    JobItem, JobStop, LetterCount, LetterGroup, NAMED, NewJob, RowKey, Verb,
 };
 use crate::types::{Millis, NewAudit, ParkedFilter};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,15 @@ impl Jobs {
         self.items.range((id.to_owned(), first)..).take_while(move |((job, _), _)| job == id).map(|(_, item)| item)
     }
 
+    pub(super) fn ids(&self) -> impl Iterator<Item = &String> {
+        self.jobs.keys()
+    }
+
+    pub(super) fn forget(&mut self, id: &str) {
+        self.jobs.remove(id);
+        self.items.retain(|(job, _), _| job != id);
+    }
+
     pub(super) fn job(&self, id: &str) -> Option<Job> {
         let stored = self.jobs.get(id)?;
         let mut counts = JobCounts::default();
@@ -45,6 +54,7 @@ impl Jobs {
             found.retain(|job| job.pending_here > 0);
         }
         found.retain(|job| !filter.live || job.state.is_live());
+        found.retain(|job| !filter.no_predictions || job.spec.verb != Verb::Predict);
         found.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
         found.truncate(filter.limit);
         found

@@ -4,9 +4,11 @@
 //! handle to the same ledger: a "restarted" service sees what the one before it committed.
 
 mod jobs;
+mod rules;
 mod state;
 
 use crate::jobs::{Creation, ItemFilter, Job, JobAction, JobFilter, JobItem, LetterCount, LetterGroup, NewJob, RowKey};
+use crate::rules::{DecisionHorizon, LetterRule, Outlook};
 use crate::types::{
     AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
     ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
@@ -135,6 +137,31 @@ impl Ledger for MemoryLedger {
         state.jobs.groups.insert(group.fingerprint.clone(), group.clone());
         state.record(audit);
         Ok(())
+    }
+
+    async fn letter_rules(&self) -> Result<Vec<LetterRule>> {
+        Ok(self.state().rules.rules.values().cloned().collect())
+    }
+
+    async fn outlooks(&self) -> Result<Vec<Outlook>> {
+        Ok(self.state().rules.outlooks.values().cloned().collect())
+    }
+
+    async fn add_letter_rule(&self, rule: &LetterRule, audit: &NewAudit) -> Result<()> {
+        self.state().add_rule(rule, audit)
+    }
+
+    async fn remove_letter_rule(&self, id: &str, audit: &NewAudit) -> Result<()> {
+        self.state().remove_rule(id, audit)
+    }
+
+    async fn put_outlooks(&self, slice: i32, outlooks: &[Outlook]) -> Result<()> {
+        self.state().put_outlooks(slice, outlooks);
+        Ok(())
+    }
+
+    async fn prune_decisions(&self, horizon: DecisionHorizon) -> Result<u64> {
+        Ok(self.state().prune_decisions(horizon))
     }
 
     async fn append_audit(&self, audit: &NewAudit) -> Result<()> {

@@ -20,6 +20,7 @@ pub(super) struct State {
     documents: BTreeMap<DocumentKey, DocumentRow>,
     audit: Vec<AuditRow>,
     pub(super) jobs: Jobs,
+    pub(super) rules: super::rules::Rules,
     pub(super) floor_ms: Millis,
     /// The newest time of a commit: this ledger has no clock of its own.
     now_ms: Millis,

@@ -20,6 +20,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{GenericClient, Transaction};
 
 const JOB: &str = "SELECT id, spec, course, stopped, created_ms, updated_ms FROM job";
+/// The first field of a job's spec.
+pub(super) const IS_PREDICTION: &str = r#"(spec LIKE '{"verb":"predict",%')"#;
 const PENDING: &str = "EXISTS (SELECT 1 FROM job_item i WHERE i.job = job.id AND i.state = 'pending'";
 /// Items of one statement.
 const PAGE: usize = 5_000;
@@ -28,6 +30,9 @@ pub(super) async fn list(conn: &mut Conn, wanted: &JobFilter) -> Result<Vec<Job>
     let mut filter = Filter::default();
     if wanted.live {
         filter.conditions.push(format!("course IN ('live', 'paused') AND {PENDING})"));
+    }
+    if wanted.no_predictions {
+        filter.conditions.push(format!("NOT {IS_PREDICTION}"));
     }
     if let Some(slice) = wanted.pending_in {
         let place = filter.place(slice);

@@ -8,6 +8,7 @@ mod prune;
 mod ranges;
 mod read;
 mod row;
+mod rules;
 mod schema;
 mod slices;
 mod text;
@@ -16,6 +17,7 @@ mod write;
 
 use crate::batch;
 use crate::jobs::{Creation, ItemFilter, Job, JobAction, JobFilter, JobItem, LetterCount, LetterGroup, NewJob, RowKey};
+use crate::rules::{DecisionHorizon, LetterRule, Outlook};
 use crate::types::{
     AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
     ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
@@ -171,6 +173,31 @@ impl Ledger for PgLedger {
 
     async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()> {
         on_connection!(self, conn => jobs::put_group(conn, &self.schema, group, audit))
+    }
+
+    async fn letter_rules(&self) -> Result<Vec<LetterRule>> {
+        on_connection!(self, conn => rules::list(conn))
+    }
+
+    async fn outlooks(&self) -> Result<Vec<Outlook>> {
+        on_connection!(self, conn => rules::outlooks(conn))
+    }
+
+    async fn add_letter_rule(&self, rule: &LetterRule, audit: &NewAudit) -> Result<()> {
+        crate::rules::check(rule)?;
+        on_connection!(self, conn => rules::add(conn, &self.schema, rule, audit))
+    }
+
+    async fn remove_letter_rule(&self, id: &str, audit: &NewAudit) -> Result<()> {
+        on_connection!(self, conn => rules::remove(conn, &self.schema, id, audit))
+    }
+
+    async fn put_outlooks(&self, slice: i32, outlooks: &[Outlook]) -> Result<()> {
+        on_connection!(self, conn => rules::put_outlooks(conn, slice, outlooks))
+    }
+
+    async fn prune_decisions(&self, horizon: DecisionHorizon) -> Result<u64> {
+        on_connection!(self, conn => rules::prune(conn, horizon))
     }
 
     async fn append_audit(&self, audit: &NewAudit) -> Result<()> {

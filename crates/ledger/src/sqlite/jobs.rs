@@ -16,6 +16,8 @@ use crate::{Error, Result};
 use rusqlite::{Connection, params, params_from_iter};
 
 const JOB: &str = "SELECT id, spec, course, stopped, created_ms, updated_ms FROM job";
+/// The first field of a job's spec.
+pub(super) const IS_PREDICTION: &str = r#"(spec LIKE '{"verb":"predict",%')"#;
 const PENDING: &str = "EXISTS (SELECT 1 FROM job_item i WHERE i.job = job.id AND i.state = 'pending'";
 
 pub(super) fn list(connection: &mut Connection, wanted: &JobFilter) -> Result<Vec<Job>> {
@@ -23,6 +25,9 @@ pub(super) fn list(connection: &mut Connection, wanted: &JobFilter) -> Result<Ve
     let mut filter = Filter::default();
     if wanted.live {
         filter.conditions.push(format!("course IN ('live', 'paused') AND {PENDING})"));
+    }
+    if wanted.no_predictions {
+        filter.conditions.push(format!("NOT {IS_PREDICTION}"));
     }
     if let Some(slice) = wanted.pending_in {
         let place = filter.place(i64::from(slice).into());

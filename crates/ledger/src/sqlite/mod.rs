@@ -8,6 +8,7 @@ mod jobs;
 mod prune;
 mod read;
 mod row;
+mod rules;
 mod schema;
 mod slices;
 mod worker;
@@ -15,6 +16,7 @@ mod write;
 
 use crate::batch;
 use crate::jobs::{Creation, ItemFilter, Job, JobAction, JobFilter, JobItem, LetterCount, LetterGroup, NewJob, RowKey};
+use crate::rules::{DecisionHorizon, LetterRule, Outlook};
 use crate::types::{
     AuditRow, DocumentFilter, DocumentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter, ParkedRecord,
     ParkedSequence, Position, SliceCommit, SliceStatus, StoredEntry, Takeover,
@@ -196,6 +198,42 @@ impl Ledger for SqliteLedger {
     async fn put_letter_group(&self, group: &LetterGroup, audit: &NewAudit) -> Result<()> {
         let (group, audit) = (group.clone(), audit.clone());
         self.writer.run(move |connection| jobs::put_group(connection, &group, &audit)).await
+    }
+
+    async fn letter_rules(&self) -> Result<Vec<LetterRule>> {
+        self.read(|connection| rules::list(connection)).await
+    }
+
+    async fn outlooks(&self) -> Result<Vec<Outlook>> {
+        self.read(|connection| rules::outlooks(connection)).await
+    }
+
+    async fn add_letter_rule(&self, rule: &LetterRule, audit: &NewAudit) -> Result<()> {
+        crate::rules::check(rule)?;
+        let (rule, audit) = (rule.clone(), audit.clone());
+        self.writer.run(move |connection| rules::add(connection, &rule, &audit)).await
+    }
+
+    async fn remove_letter_rule(&self, id: &str, audit: &NewAudit) -> Result<()> {
+        let (id, audit) = (id.to_owned(), audit.clone());
+        self.writer.run(move |connection| rules::remove(connection, &id, &audit)).await
+    }
+
+    async fn put_outlooks(&self, slice: i32, outlooks: &[Outlook]) -> Result<()> {
+        let outlooks = outlooks.to_vec();
+        self.writer.run(move |connection| rules::put_outlooks(connection, slice, &outlooks)).await
+    }
+
+    async fn prune_decisions(&self, horizon: DecisionHorizon) -> Result<u64> {
+        let mut dropped = 0;
+        loop {
+            match self.writer.run(move |connection| rules::drop_jobs(connection, horizon)).await? {
+                0 => break,
+                page => dropped += page,
+            }
+        }
+        self.writer.run(move |connection| rules::drop_said(connection, horizon)).await?;
+        Ok(dropped)
     }
 
     async fn append_audit(&self, audit: &NewAudit) -> Result<()> {

@@ -11,6 +11,7 @@ mod model;
 mod operate;
 mod parking;
 mod postgres_only;
+mod rules;
 mod server;
 mod stage;
 mod takeover;
@@ -64,6 +65,11 @@ contract! {
     jobs::jobs_are_paused_resumed_and_cancelled_on_the_record,
     jobs::a_stop_rule_ends_a_job_in_a_commit,
     jobs::groups_of_letters_are_put_on_the_record,
+    rules::rules_are_added_once_read_back_and_removed_on_the_record,
+    rules::rules_that_no_caller_should_add_are_misuse,
+    rules::outlooks_of_a_slice_are_replaced_as_a_whole,
+    rules::jobs_go_after_their_time_and_never_before_their_letters_are_final,
+    rules::expired_rules_and_what_was_said_of_gone_causes_go_after_their_time,
     operate::an_accepted_position_fences_the_owner_and_a_stop_does_not,
     operate::every_operation_is_chained_in_the_audit,
     operate::operators_at_once_make_one_chain,

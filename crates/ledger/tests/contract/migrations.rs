@@ -43,7 +43,7 @@ async fn an_older_binary_refuses_a_newer_schema() {
     let path = stage.config().url.strip_prefix("sqlite://").unwrap().to_owned();
     rusqlite::Connection::open(path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = open(stage.config()).await.unwrap_err();
-    assert_eq!(error.to_string(), "the ledger has schema version 99, this binary knows up to 3: deploy a newer binary");
+    assert_eq!(error.to_string(), "the ledger has schema version 99, this binary knows up to 4: deploy a newer binary");
 }
 
 #[tokio::test]

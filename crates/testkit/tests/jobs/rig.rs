@@ -1,11 +1,12 @@
 //! One slice and its ledger, driven by hand: everything that is asked for is answered at once.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use consumer::machine::{
-    Arrived, Decoder, Input as In, InputTopic, Machine, Output, Prepared, Settings, parked_as_record,
+    Arrived, Decoder, Input as In, InputTopic, Machine, Output, Prepared, Settings, StopTheLine, parked_as_record,
 };
-use consumer::{Context, Decision, Document, Documents, Handler, Input, NoEffect};
+use consumer::{Context, Decision, Document, Documents, Handler, Input, NoEffect, replay};
 use events::{Envelope, EventSet, Headers, PayloadHash, Record, WriterSchema};
 use failure::Failure;
 use futures::executor::block_on;
@@ -69,6 +70,9 @@ impl Document for Taken {
     }
 }
 
+/// What an event waits for, that comes as `bringer-<account>`.
+pub const WAITS: i64 = 600;
+
 /// Refuses amounts from the number of the beast on, until it is mended.
 #[derive(Default)]
 pub struct Taker {
@@ -103,6 +107,10 @@ impl Handler for Taker {
             return Err(Failure::contract("FIELD_INVALID", format!("amount {}", fact.amount)));
         }
         let mut taken = documents.get("taken", &fact.account).cloned().unwrap_or_default();
+        let bringer = format!("bringer-{}", fact.account);
+        if fact.amount == WAITS && !taken.ids.contains(&bringer) {
+            return Err(Failure::not_yet("ORDER_MISSING", bringer, "what it belongs to is not there"));
+        }
         taken.account.clone_from(&fact.account);
         taken.ids.push(context.envelope.map_or_else(String::new, |envelope| envelope.id.clone()));
         Ok(Decision::new().put("taken", &fact.account, taken))
@@ -135,10 +143,23 @@ impl Decoder<Fact> for Reader {
             Ok(amount) => Ok(Fact { account, id: id.clone(), amount }),
             Err(_) => Err(Failure::poison("BYTES_NOT_AVRO", "the value is no number")),
         };
+        let event = match replay::is_replay(&record.topic) {
+            true => replay::origin(&record, &[TOPIC], 1).and(event),
+            false => event,
+        };
+        // Without an id nobody knows the record again.
         let envelope = Envelope { id, source: "urn:test".into(), ..Envelope::default() };
+        let envelope = Some(envelope).filter(|envelope| !envelope.id.is_empty());
         let hash = PayloadHash::of(record.key.as_deref(), record.value.as_deref());
-        Arrived::new(record, Some(envelope), hash, event, 0)
+        Arrived::new(record, envelope, hash, event, 0)
     }
+}
+
+fn taken_over(ledger: &MemoryLedger, reader: &Reader, handler: &Arc<Taker>, settings: &Settings) -> Machine<Taker> {
+    let takeover = block_on(ledger.take_over(0, "rig")).expect("a take-over");
+    let topics = [TOPIC, LANE].map(|name| InputTopic { name: name.into(), id: None, first_offset: 0 }).to_vec();
+    let prepared = block_on(Prepared::read(ledger, reader, 0, takeover, topics)).expect("memory");
+    Machine::new(handler.clone(), settings.clone(), 0, prepared, 0)
 }
 
 pub struct Rig {
@@ -150,28 +171,108 @@ pub struct Rig {
     now: i64,
     jobs: u32,
     copies: i64,
+    settings: Settings,
+    /// All that was ever published.
+    log: Vec<(String, String, String)>,
+    stopped: Option<String>,
+    /// What lies in the dead-letter topic.
+    letters: Vec<Outgoing>,
 }
 
 impl Rig {
     pub fn new(records: Vec<(String, String, String)>) -> Self {
+        Self::with(records, |settings| settings.line = StopTheLine { in_row: 100, percent: 0, ..settings.line })
+    }
+
+    pub fn with(records: Vec<(String, String, String)>, change: impl FnOnce(&mut Settings)) -> Self {
         let ledger = MemoryLedger::new();
         let handler = Arc::new(Taker::default());
         let reader = Reader::default();
-        let takeover = block_on(ledger.take_over(0, "rig")).expect("a take-over");
-        let topics = [TOPIC, LANE].map(|name| InputTopic { name: name.into(), id: None, first_offset: 0 }).to_vec();
-        let prepared = block_on(Prepared::read(&ledger, &reader, 0, takeover, topics)).expect("an empty ledger");
-        let partitions = Arc::new(HashMap::from([("dlq.taker".to_owned(), 1)]));
-        let settings = Settings { partitions, letters_in_row: 100, ..Settings::default() };
-        let machine = Machine::new(handler.clone(), settings, 0, prepared, 0);
-        let mut rig =
-            Self { ledger, machine, handler, reader, outputs: VecDeque::new(), now: 1_000, jobs: 0, copies: 0 };
-        let end = records.len() as i64;
-        let records = (0i64..).zip(records).map(|(offset, record)| rig.arrive(offset, record)).collect();
-        rig.step(In::Arrived { topic: TOPIC.into(), records });
-        rig.step(In::End { topic: TOPIC.into(), offset: end });
-        rig.step(In::End { topic: LANE.into(), offset: 0 });
+        let mut settings =
+            Settings { partitions: Arc::new(HashMap::from([("dlq.taker".to_owned(), 1)])), ..Settings::default() };
+        change(&mut settings);
+        let machine = taken_over(&ledger, &reader, &handler, &settings);
+        let mut rig = Self {
+            ledger,
+            machine,
+            handler,
+            reader,
+            outputs: VecDeque::new(),
+            now: 1_000,
+            jobs: 0,
+            copies: 0,
+            settings,
+            log: records,
+            stopped: None,
+            letters: Vec::new(),
+        };
+        rig.read_from(0);
         rig.settle();
         rig
+    }
+
+    /// The rest of the topic is delivered.
+    fn read_from(&mut self, first: i64) {
+        let rest = self.log.iter().cloned().zip(0i64..).skip(first as usize);
+        let records = rest.map(|(record, offset)| self.arrive(offset, record)).collect();
+        self.step(In::Arrived { topic: TOPIC.into(), records });
+        self.step(In::End { topic: TOPIC.into(), offset: self.log.len() as i64 });
+        self.step(In::End { topic: LANE.into(), offset: self.copies });
+    }
+
+    /// Another owner takes the slice over, as the runtime does: one that is stopped is not begun. False if it is.
+    pub fn take_over(&mut self) -> bool {
+        self.outputs.clear();
+        self.stopped = self.stopped_in_ledger();
+        if self.stopped.is_some() {
+            return false;
+        }
+        self.machine = taken_over(&self.ledger, &self.reader, &self.handler, &self.settings);
+        let first = self.machine.positions().iter().find(|(topic, _)| **topic == *TOPIC).map_or(0, |(_, at)| *at);
+        self.read_from(first);
+        self.settle();
+        true
+    }
+
+    pub fn ledger(&self) -> &MemoryLedger {
+        &self.ledger
+    }
+
+    pub const fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// Rows of the audit: actor, action and subject.
+    pub fn audited(&self) -> Vec<(String, String, String)> {
+        let rows = block_on(self.ledger.audit(999)).expect("memory");
+        rows.into_iter().map(|row| (row.row.actor, row.row.action, row.row.subject)).collect()
+    }
+
+    /// Why the slice is stopped, as everybody can read it.
+    pub fn stopped_in_ledger(&self) -> Option<String> {
+        block_on(self.ledger.slices()).expect("memory").remove(0).stopped
+    }
+
+    /// An operator lets the slice go on.
+    pub fn resume(&mut self) -> bool {
+        let audit = self.audit("slice.resume", "slice 0");
+        block_on(self.ledger.set_stopped(0, None, &audit)).expect("memory");
+        self.take_over()
+    }
+
+    /// Further records are published and read.
+    pub fn publish(&mut self, records: Vec<(String, String, String)>) {
+        let first = self.log.len() as i64;
+        self.log.extend(records);
+        self.read_from(first);
+        self.settle();
+    }
+
+    /// Time passes.
+    pub fn wait(&mut self, millis: i64) {
+        self.now += millis;
+        self.step(In::Tick);
+        self.settle();
     }
 
     fn arrive(&self, offset: i64, (key, id, value): (String, String, String)) -> Arrived<Fact> {
@@ -222,6 +323,7 @@ impl Rig {
                 self.step(In::Committed);
             }
             Output::Publish(events) => {
+                self.letters.extend(events.iter().cloned());
                 let mark = |outgoing: Outgoing| PublishedMark {
                     topic: outgoing.event.topic,
                     partition: outgoing.event.partition,
@@ -231,7 +333,7 @@ impl Rig {
                 let marks = events.into_iter().map(mark).collect();
                 self.step(In::Published(marks));
             }
-            Output::Stopped { code, reason } => panic!("the slice stopped: {code}: {reason}"),
+            Output::Stopped { code, reason } => self.stopped = Some(format!("{code}: {reason}")),
             Output::Call(_) | Output::Pause { .. } | Output::Resume { .. } | Output::Drained => {}
         }
     }
@@ -239,11 +341,14 @@ impl Rig {
     /// Until nothing is under way, and nothing waits for a time within the next hour.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
+            if self.stopped.is_some() {
+                return;
+            }
             if let Some(output) = self.outputs.pop_front() {
                 self.answer(output);
                 continue;
             }
-            let filter = JobFilter { live: true, pending_in: Some(0), limit: 9 };
+            let filter = JobFilter { live: true, pending_in: Some(0), limit: 9, ..JobFilter::default() };
             let jobs = block_on(self.ledger.jobs(&filter)).expect("memory");
             let rests = jobs.iter().all(|job| job.state == JobState::Paused);
             self.step(In::Jobs(jobs));
@@ -277,14 +382,61 @@ impl Rig {
     /// Copies a parked record to the replay topic, as any tool does.
     pub fn copy(&mut self, name: &str) {
         let row = self.row(name);
-        let offset = self.copies;
-        self.copies += 1;
-        let record = Record { topic: LANE.into(), offset, ..parked_as_record(&row) };
-        let mut arrived = block_on(self.reader.decode(record));
-        arrived.waits_in = row.fate.state.is_alive().then(|| row.sequence.as_str().into());
-        self.step(In::Arrived { topic: LANE.into(), records: vec![arrived] });
-        self.step(In::End { topic: LANE.into(), offset: offset + 1 });
+        let mut record = parked_as_record(&row);
+        record.headers.push("dlq.original.topic", TOPIC);
+        self.replay(record);
+        self.step(In::End { topic: LANE.into(), offset: self.copies });
         self.settle();
+    }
+
+    /// Copies the newest dead letter to the replay topic.
+    pub fn copy_letter(&mut self) {
+        let letter = self.letters.last().expect("a letter").event.clone();
+        let (key, value, headers) = (letter.key, letter.value, letter.headers);
+        let topic = LANE.into();
+        self.replay(Record { topic, partition: 0, offset: 0, timestamp_ms: 0, key, value, headers });
+        self.step(In::End { topic: LANE.into(), offset: self.copies });
+        self.settle();
+    }
+
+    /// A record arrives by the replay topic; whether more will is not known yet.
+    fn replay(&mut self, record: Record) {
+        let record = Record { topic: LANE.into(), offset: self.copies, ..record };
+        self.copies += 1;
+        let id = record.headers.text("ce_id").unwrap_or_default().to_owned();
+        let mut arrived = block_on(self.reader.decode(record));
+        let rows = self.rows().into_iter().filter(|(_, row)| row.fate.state.is_alive());
+        let row = rows.map(|(_, row)| row).find(|row| !id.is_empty() && row.headers.text("ce_id") == Some(&id));
+        arrived.waits_in = row.map(|row| row.sequence.into());
+        self.step(In::Arrived { topic: LANE.into(), records: vec![arrived] });
+        self.settle_but_for_time();
+    }
+
+    /// Live records arrive, and wait: the replay topic may hold older ones.
+    pub fn publish_behind_a_silent_topic(&mut self, records: Vec<(String, String, String)>) {
+        let mut headers = Headers::default();
+        headers.push("ce_id", "ping");
+        headers.push("dlq.original.topic", TOPIC);
+        let (key, value) = (Some(Bytes::from_static(b"ping")), Some(Bytes::from_static(b"1")));
+        let topic = LANE.into();
+        self.replay(Record { topic, partition: 0, offset: 0, timestamp_ms: 0, key, value, headers });
+        let first = self.log.len();
+        self.log.extend(records);
+        let rest = self.log.iter().cloned().zip(0i64..).skip(first);
+        let records = rest.map(|(record, offset)| self.arrive(offset, record)).collect();
+        self.step(In::Arrived { topic: TOPIC.into(), records });
+        self.settle_but_for_time();
+    }
+
+    /// Answers what is asked for, without letting time pass.
+    fn settle_but_for_time(&mut self) {
+        while let Some(output) = self.outputs.pop_front() {
+            self.answer(output);
+        }
+    }
+
+    pub fn letters(&self) -> &[Outgoing] {
+        &self.letters
     }
 
     pub fn retry_by_hand(&mut self, sequence: &str) {
@@ -292,6 +444,22 @@ impl Rig {
         while let Some(output) = self.outputs.pop_front() {
             self.answer(output);
         }
+    }
+
+    /// Tries a sequence twice by hand, the second time before the first one is durable.
+    pub fn retry_twice_before_the_commit(&mut self, sequence: &str) {
+        let mut commits = VecDeque::new();
+        for _ in 0..2 {
+            self.step(In::Retry { sequence: sequence.into() });
+            while let Some(output) = self.outputs.pop_front() {
+                match output {
+                    Output::Commit(_) => commits.push_back(output),
+                    other => self.answer(other),
+                }
+            }
+        }
+        self.outputs.extend(commits);
+        self.settle();
     }
 
     /// Rows as people call them: by event id, and what nobody can read as `!<its number among those>`.
@@ -371,18 +539,22 @@ impl Rig {
     }
 
     pub fn create(&mut self, job: NewJob) -> String {
-        let audit = NewAudit {
-            at_ms: self.now,
-            actor: "rig".into(),
-            action: "job.create".into(),
-            subject: job.id.clone(),
-            reason: "a test".into(),
-            before: None,
-            after: None,
-        };
+        let audit = self.audit("job.create", &job.id);
         match block_on(self.ledger.create_job(&job, &audit)) {
             Ok(Creation::Created(job)) => job.id,
             other => panic!("{other:?}"),
+        }
+    }
+
+    fn audit(&self, action: &str, subject: &str) -> NewAudit {
+        NewAudit {
+            at_ms: self.now,
+            actor: "rig".into(),
+            action: action.into(),
+            subject: subject.into(),
+            reason: "a test".into(),
+            before: None,
+            after: None,
         }
     }
 

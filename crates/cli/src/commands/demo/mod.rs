@@ -99,8 +99,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let producer = publish::start_producer(&known)?;
     let (stuck, month) = stuck::leave(&known, &producer, &all, args.seed, PATIENCE, output).await?;
     let events = expected.records + stuck;
-    verify::wait(&all, PATIENCE, output).await?;
-    let report = verify::report(&all).await?;
+    let report = verify::report_at_rest(&all, PATIENCE, output).await?;
     let [sources, crm, _] = &all;
     let shown = effects_outside(crm).await?;
     let summary = Summary { shown, ..summarise(args, (&expected, events), kills, sources, report).await? };

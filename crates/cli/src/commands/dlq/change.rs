@@ -5,6 +5,7 @@ use super::{
     watch::{self, Wait},
 };
 use crate::{
+    commands::replay,
     control::{Control, ControlArgs},
     exit::{Exit, Result, Trouble},
     output::{Answer, Output},
@@ -25,6 +26,44 @@ pub(crate) enum PlanCommand {
     Discard(PlanArgs),
     /// Discarded letters to be brought back
     Restore(PlanArgs),
+    /// Letters to be put on another topic for good
+    Move(PlanMoveArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanMoveArgs {
+    /// The topic to move to
+    #[arg(long, value_name = "TOPIC")]
+    to: String,
+    #[command(flatten)]
+    plan: PlanArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveArgs {
+    /// The topic to move to
+    #[arg(long, value_name = "TOPIC")]
+    to: String,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// Where: `parked` tries letters where they wait, in their service alone; `original` shows them, besides, to every reader of the
+    /// topic they came from
+    #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
+    to: Whereto,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+/// Where a retry goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Whereto {
+    #[default]
+    Parked,
+    Original,
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +96,9 @@ pub(crate) struct PaceArgs {
     /// Stop when so many in a row failed again with one cause
     #[arg(long, value_name = "N")]
     stop_on_same: Option<u32>,
+    /// Leave out letters that were tried again more often than this
+    #[arg(long, value_name = "N")]
+    max_replays: Option<u32>,
     /// How many seconds the service may take to predict; 0 asks it nothing
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     predict: u32,
@@ -81,6 +123,9 @@ pub(crate) struct StartArgs {
 pub(crate) struct ApplyArgs {
     /// The plan file
     file: PathBuf,
+    /// Do it without asking (a plan that shows letters to all readers of their topics asks)
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     start: StartArgs,
     #[command(flatten)]
@@ -130,16 +175,24 @@ impl PaceArgs {
                 None => put("stop_after", Some(json!(stop.parse::<u32>().map_err(|_| wrong())?))),
             };
         }
-        if verb == "retry" {
+        if ["retry", "original"].contains(&verb) {
             put("predict_seconds", Some(json!(self.predict)));
+            put("max_replays", self.max_replays.map(Value::from));
+        } else if self.max_replays.is_some() {
+            return Err(Trouble::usage("--max-replays belongs to a retry"));
         }
         Ok(fields)
     }
 }
 
-async fn planned(control: &Control, verb: &str, selection: &SelectionArgs, pace: &PaceArgs) -> Result<Value> {
+/// What is wanted: the word of the route, and for a move the topic.
+type Wanted<'a> = (&'a str, Option<&'a str>);
+
+async fn planned(control: &Control, wanted: Wanted<'_>, selection: &SelectionArgs, pace: &PaceArgs) -> Result<Value> {
+    let (verb, to) = wanted;
     let mut body = selection.fields()?;
     body.extend(pace.fields(verb)?);
+    body.extend(to.map(|to| ("to".to_owned(), json!(to))));
     let mut file = control.post(&format!("/v1/plan/{verb}"), body).await?;
     if let Value::Object(fields) = &mut file {
         fields.remove("v");
@@ -148,12 +201,13 @@ async fn planned(control: &Control, verb: &str, selection: &SelectionArgs, pace:
 }
 
 pub(super) async fn plan(command: &PlanCommand, output: &Output) -> Result<Exit> {
-    let (verb, args) = match command {
-        PlanCommand::Retry(args) => ("retry", args),
-        PlanCommand::Discard(args) => ("discard", args),
-        PlanCommand::Restore(args) => ("restore", args),
+    let (wanted, args) = match command {
+        PlanCommand::Retry(args) => (("retry", None), args),
+        PlanCommand::Discard(args) => (("discard", None), args),
+        PlanCommand::Restore(args) => (("restore", None), args),
+        PlanCommand::Move(args) => (("move", Some(args.to.as_str())), &args.plan),
     };
-    let file = planned(&args.control.connect()?, verb, &args.selection, &args.pace).await?;
+    let file = planned(&args.control.connect()?, wanted, &args.selection, &args.pace).await?;
     let mut text = told(&file["plan"]);
     if let Some(path) = &args.save {
         save(path, &file)?;
@@ -163,22 +217,56 @@ pub(super) async fn plan(command: &PlanCommand, output: &Output) -> Result<Exit>
     Ok(Exit::Done)
 }
 
-pub(super) fn save(path: &Path, file: &Value) -> Result<()> {
-    std::fs::write(path, format!("{file:#}\n"))
-        .map_err(|error| Trouble::failed("FILE", format!("{}: {error}", path.display())))
+pub(in crate::commands) fn save(path: &Path, file: &Value) -> Result<()> {
+    let is_long = file["plan"]["items"].as_array().is_some_and(|items| items.len() > 1_000);
+    let text = if is_long { format!("{file}\n") } else { format!("{file:#}\n") };
+    std::fs::write(path, text).map_err(|error| Trouble::failed("FILE", format!("{}: {error}", path.display())))
+}
+
+pub(in crate::commands) fn read_plan(file: &Path) -> Result<Value> {
+    let wrong = |what: String| Trouble::usage(format!("{}: {what}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_str(&text)
+        .map_err(|error| wrong(format!("no JSON (line {}, column {})", error.line(), error.column())))
 }
 
 pub(super) async fn apply(args: &ApplyArgs, output: &Output) -> Result<Exit> {
-    let wrong = |what: String| Trouble::usage(format!("{}: {what}", args.file.display()));
-    let text = std::fs::read_to_string(&args.file).map_err(|error| wrong(error.to_string()))?;
-    let file: Value = serde_json::from_str(&text)
-        .map_err(|error| wrong(format!("no JSON (line {}, column {})", error.line(), error.column())))?;
+    let file = read_plan(&args.file)?;
+    if route(&file["plan"]) == "original" {
+        confirm(&file["plan"], args.yes, output)?;
+    }
     start(&args.control.connect()?, &file, &args.start, output).await
 }
 
-pub(super) async fn at_once(verb: &str, args: &ChangeArgs, output: &Output) -> Result<Exit> {
+pub(super) async fn retry(args: &RetryArgs, output: &Output) -> Result<Exit> {
+    let change = &args.change;
+    if let Some(topic) = change.selection.foreign_topic() {
+        if args.to == Whereto::Original {
+            return Err(Trouble::usage(format!(
+                "{topic} holds somebody else's letters: they go to one service, with --service"
+            )));
+        }
+        let wanted = change.selection.of_topic(topic, change.pace.max_replays)?;
+        let way = replay::Way {
+            rate: change.pace.rate,
+            dry_run: change.dry_run,
+            yes: change.yes,
+            reason: &change.start.reason,
+            outcome: change.start.wait.patience(),
+        };
+        return replay::at_once(&change.control.connect()?, wanted, &way, output).await;
+    }
+    let verb = if args.to == Whereto::Original { "original" } else { "retry" };
+    at_once((verb, None), change, output).await
+}
+
+pub(super) async fn move_away(args: &MoveArgs, output: &Output) -> Result<Exit> {
+    at_once(("move", Some(&args.to)), &args.change, output).await
+}
+
+pub(super) async fn at_once(wanted: Wanted<'_>, args: &ChangeArgs, output: &Output) -> Result<Exit> {
     let control = args.control.connect()?;
-    let file = planned(&control, verb, &args.selection, &args.pace).await?;
+    let file = planned(&control, wanted, &args.selection, &args.pace).await?;
     if args.dry_run {
         let text = told(&file["plan"]);
         output.answer(&Answer::fields(file).said(format!("{text}nothing was changed")));
@@ -190,8 +278,8 @@ pub(super) async fn at_once(verb: &str, args: &ChangeArgs, output: &Output) -> R
 
 /// Starts the job of a plan, and stays with it unless told otherwise.
 pub(super) async fn start(control: &Control, file: &Value, args: &StartArgs, output: &Output) -> Result<Exit> {
-    let verb = file["plan"]["action"].as_str().unwrap_or_default().to_owned();
-    if !["retry", "discard", "restore", "edit"].contains(&verb.as_str()) {
+    let verb = route(&file["plan"]);
+    if !["retry", "original", "discard", "restore", "edit", "move"].contains(&verb) {
         let hint = "make one: throughline dlq plan retry … --save plan.json";
         return Err(Trouble::usage("this is no plan").hint(hint));
     }
@@ -204,6 +292,14 @@ pub(super) async fn start(control: &Control, file: &Value, args: &StartArgs, out
     watch::follow(control, answer["job"].clone(), &args.wait, output).await
 }
 
+/// The route that applies a plan.
+fn route(plan: &Value) -> &str {
+    match (plan["action"].as_str(), plan["target"]["to"].as_str()) {
+        (Some("retry"), Some(_)) => "original",
+        (action, _) => action.unwrap_or_default(),
+    }
+}
+
 /// Asks, unless told not to. Without a terminal nobody could answer.
 pub(super) fn confirm(plan: &Value, yes: bool, output: &Output) -> Result<()> {
     if yes {
@@ -211,6 +307,11 @@ pub(super) fn confirm(plan: &Value, yes: bool, output: &Output) -> Result<()> {
     }
     output.note(told(plan));
     let count = plan["items"].as_array().map_or(0, Vec::len);
+    if !io::stdin().is_terminal() && route(plan) == "original" {
+        let message = "every reader of the topics would see these records";
+        let trouble = Trouble { exit: Exit::Refused, ..Trouble::failed("NEEDS_YES", message) };
+        return Err(trouble.hint("look at the groups above, then add --yes"));
+    }
     if !io::stdin().is_terminal() {
         return Err(Trouble::usage("nobody is here to confirm").hint("add --yes, or --dry-run to look"));
     }
@@ -223,6 +324,16 @@ pub(super) fn confirm(plan: &Value, yes: bool, output: &Output) -> Result<()> {
     let mut answer = String::new();
     let _ = io::stdin().read_line(&mut answer);
     if answer.trim().eq_ignore_ascii_case(&wanted) { Ok(()) } else { Err(Trouble::interrupted()) }
+}
+
+/// The consumer groups by topic.
+fn readers(groups: &Value) -> String {
+    let names = |groups: &Value| {
+        let names: Vec<_> = groups.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if names.is_empty() { "no group".to_owned() } else { names.join(", ") }
+    };
+    let topics = groups.as_object().map(|topics| topics.iter().map(|(topic, of)| format!("{topic}: {}", names(of))));
+    topics.map_or_else(String::new, |topics| topics.collect::<Vec<_>>().join("; "))
 }
 
 /// A plan for people.
@@ -250,6 +361,20 @@ pub(super) fn told(plan: &Value) -> String {
     line("would", counts(&plan["predicted"]));
     line("behind them", format!("{} records move by themselves", plan["followers"]));
     line("money (minor)", counts(&plan["at_risk"]));
+    let left_out = plan["left_out"].as_u64().filter(|count| *count > 0);
+    line("left out", left_out.map(|count| format!("{count} tried too often")).unwrap_or_default());
+    if plan["target"].is_object() {
+        line("copies go to", word(&plan["target"]["to"]));
+        let unknown = plan["target"]["groups_are_known"] == false;
+        line(
+            "seen by",
+            if unknown {
+                "the broker does not tell which groups read them".to_owned()
+            } else {
+                readers(&plan["target"]["groups"])
+            },
+        );
+    }
     let estimate = plan["estimate_seconds"].as_u64();
     line(
         "time",

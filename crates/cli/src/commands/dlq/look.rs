@@ -68,7 +68,7 @@ pub(crate) struct MarkArgs {
 }
 
 const GROUP_COLUMNS: &[&str] =
-    &["fingerprint", "kind", "class", "code", "count", "keys", "at_risk", "last", "state", "owner", "reason"];
+    &["fingerprint", "kind", "class", "code", "count", "keys", "at_risk", "last", "state", "owner", "now", "reason"];
 const LETTER_COLUMNS: &[&str] =
     &["id", "state", "class", "code", "topic", "key", "subject", "attempts", "at_risk", "reason"];
 const FOREIGN_COLUMNS: &[&str] =
@@ -183,6 +183,7 @@ fn told(letter: &Value) -> String {
     }
     line("meaning", &letter["explain"]["meaning"]);
     line("do", &letter["explain"]["action"]);
+    line("now", &letter["now"]);
     line("attempts", &letter["attempts"]);
     line("next try", &letter["attempts_detail"]["next_attempt"]);
     line("trace", &letter["trace"]);
@@ -250,19 +251,6 @@ pub(super) async fn stats(args: &StatsArgs, output: &Output) -> Result<Exit> {
     let mut answer = args.control.connect()?.get("/v1/stats", &query).await?;
     let rows = answer["stats"].take();
     output.answer(&Answer::list("stats", rows, &["value", "count", "at_risk"]).with("total", &answer["total"]));
-    Ok(Exit::Done)
-}
-
-pub(super) async fn export(args: &ListArgs, output: &Output) -> Result<Exit> {
-    let control = args.control.connect()?;
-    let (letters, more) = pages(&control, "/v1/export", args.selection.query()?, "letters", args.limit).await?;
-    if letters.is_empty() && args.fail_if_empty {
-        return Ok(Exit::Empty);
-    }
-    if more {
-        output.note(format!("more match; --limit writes more than {}", args.limit));
-    }
-    letters.iter().for_each(|letter| output.text(&format!("{letter}\n")));
     Ok(Exit::Done)
 }
 

@@ -61,6 +61,51 @@ pub(crate) struct SelectionArgs {
 }
 
 impl SelectionArgs {
+    /// The topic that is named, if no event of ours lies on it: it holds dead letters that some tool wrote.
+    pub(super) fn foreign_topic(&self) -> Option<&str> {
+        self.topic.as_deref().filter(|topic| events::topics::find(topic).is_none())
+    }
+
+    /// Records of such a topic, as fields of a body.
+    pub(super) fn of_topic(&self, topic: &str, max_replays: Option<u32>) -> Result<Map<String, Value>> {
+        let others =
+            [&self.group, &self.class, &self.code, &self.attempts, &self.state, &self.condition, &self.sequence];
+        if others.iter().any(|one| one.is_some())
+            || self.ids_from.is_some()
+            || self.id.len() > 1
+            || self.sample.is_some()
+        {
+            let message =
+                format!("{topic} holds somebody else's letters: they are chosen by --id, --key, --since and --until");
+            return Err(Trouble::usage(message));
+        }
+        let Some(service) = &self.service else {
+            return Err(
+                Trouble::usage(format!("which service shall see the letters of {topic}?")).hint("--service erp-sync")
+            );
+        };
+        let mut fields = Map::from_iter([("service".to_owned(), json!(service)), ("topic".to_owned(), json!(topic))]);
+        let key = self.key.as_ref().or(self.account.as_ref());
+        for (name, value) in [("key", key), ("since", self.since.as_ref()), ("until", self.until.as_ref())] {
+            fields.extend(value.map(|value| (name.to_owned(), json!(value))));
+        }
+        if let Some(id) = self.id.first() {
+            let place = id.strip_prefix(&format!("{topic}/")).and_then(|rest| rest.split_once('@'));
+            let number = |text: &str| text.parse::<i64>().ok();
+            let place = place.and_then(|(partition, offset)| Some((number(partition)?, number(offset)?)));
+            let Some((partition, offset)) = place else {
+                return Err(Trouble::usage(format!("--id {id}: write {topic}/PARTITION@OFFSET")));
+            };
+            fields.insert("partition".to_owned(), json!(partition));
+            fields.insert("offset".to_owned(), json!(offset));
+        }
+        if fields.len() == 2 && self.all {
+            fields.insert("all".to_owned(), json!(true));
+        }
+        fields.extend(max_replays.map(|most| ("max_replays".to_owned(), json!(most))));
+        Ok(fields)
+    }
+
     /// As fields of a body.
     pub(super) fn fields(&self) -> Result<Map<String, Value>> {
         let mut fields = Map::new();

@@ -19,6 +19,13 @@ pub(crate) struct Wait {
     wait: Option<Duration>,
 }
 
+impl Wait {
+    /// How long to stay; `None`: not at all.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        (!self.detach).then(|| self.wait.unwrap_or(Duration::from_secs(60)))
+    }
+}
+
 const LOOK: Duration = Duration::from_millis(300);
 const SAY: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(2);

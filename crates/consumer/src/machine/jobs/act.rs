@@ -30,7 +30,8 @@ impl<H: Handler> Machine<H> {
             Verb::Retry if !is_next => self.settle(name, &key, ItemState::Blocked, now),
             Verb::Retry => self.try_item(name, row, arrived, now),
             Verb::Edit => self.edit_item(name, &item, row, arrived, is_next, now),
-            Verb::Discard => self.discard_item(name, row, is_head, now),
+            Verb::Discard => self.give_up(name, row, ParkedState::Discarded, is_head, now),
+            Verb::Move => self.give_up(name, row, ParkedState::Moved, is_head, now),
             Verb::Restore => self.restore_item(name, row, passed, now),
             Verb::Predict => self.predict_item(name, row, arrived, is_next, now),
         }
@@ -112,7 +113,8 @@ impl<H: Handler> Machine<H> {
         self.item_result(name, no, ItemResult { note, ..ItemResult::new(ItemState::Done, now) }, now);
     }
 
-    fn discard_item(&mut self, name: &Arc<str>, row: ParkedRecord, is_head: bool, now: Millis) {
+    /// The row ends by the word of people; its sequence goes on.
+    fn give_up(&mut self, name: &Arc<str>, row: ParkedRecord, ended: ParkedState, is_head: bool, now: Millis) {
         let holds_up = self.holds_up(name, &row);
         let Some(mut lane) = self.lanes.remove(name) else { return };
         if let Some(parked) = lane.parked.as_mut().filter(|_| is_head) {
@@ -120,7 +122,7 @@ impl<H: Handler> Machine<H> {
             parked.head_no = row.no;
         }
         let next = lane.parked.as_ref().and_then(|parked| parked.next_attempt_ms);
-        self.end_parked(name, &mut lane, row.no, row.fate, ParkedState::Discarded, now);
+        self.end_parked(name, &mut lane, row.no, row.fate, ended, now);
         if let Some(parked) = lane.parked.as_mut().filter(|_| !is_head && !holds_up) {
             // The head is as it was: whoever waits for people goes on waiting.
             parked.next_attempt_ms = next;
@@ -186,7 +188,8 @@ fn early(verb: Verb, item: &JobItem, row: &ParkedRecord, now: Millis) -> Option<
     match verb {
         Verb::Retry | Verb::Edit | Verb::Predict if state == ParkedState::Discarded => Some(changed()),
         Verb::Retry | Verb::Edit | Verb::Predict if !state.is_alive() => Some(ended()),
-        Verb::Discard if !state.is_alive() => Some(changed()),
+        Verb::Move if state == ParkedState::Moved => Some(ended()),
+        Verb::Discard | Verb::Move if !state.is_alive() => Some(changed()),
         Verb::Restore if state != ParkedState::Discarded => Some(changed()),
         Verb::Edit if is_edited => None,
         _ => (!is_same).then(changed),

@@ -39,7 +39,7 @@ impl<H: Handler> World<'_, H> {
     }
 
     fn live_jobs(&self) -> Result<Vec<Job>, String> {
-        let filter = JobFilter { live: true, pending_in: Some(SLICE), limit: ALL };
+        let filter = JobFilter { live: true, pending_in: Some(SLICE), limit: ALL, ..JobFilter::default() };
         now_or_never(self.ledger.jobs(&filter)).map_err(|error| error.to_string())
     }
 
@@ -89,20 +89,29 @@ impl<H: Handler> World<'_, H> {
             })
         };
         let hopeless: Vec<&ParkedRecord> = left.iter().filter(is_for_good).collect();
-        if hopeless.is_empty() {
+        if !hopeless.is_empty() {
+            self.create(Verb::Discard, &hopeless)?;
+            return Ok(true);
+        }
+        self.bring_back()
+    }
+
+    /// Once, people want back what they gave up. Where its sequence has not gone past it, it is refused as before, and given up again.
+    fn bring_back(&mut self) -> Result<bool, String> {
+        let filter = ParkedFilter { states: vec![ParkedState::Discarded], limit: ALL, ..ParkedFilter::default() };
+        let rows = now_or_never(self.ledger.parked_records(&filter)).map_err(|error| error.to_string())?;
+        let given_up: Vec<&ParkedRecord> = rows.iter().filter(|row| !self.restored.contains(&key(row))).collect();
+        if given_up.is_empty() {
             return Ok(false);
         }
-        self.create(Verb::Discard, &hopeless)?;
+        self.create(Verb::Restore, &given_up)?;
+        self.restored.extend(given_up.into_iter().map(key));
         Ok(true)
     }
 
     fn create(&mut self, verb: Verb, rows: &[&ParkedRecord]) -> Result<(), String> {
         self.jobs_made += 1;
-        let item = |row: &&ParkedRecord| NewItem {
-            row: RowKey { slice: row.slice, sequence: row.sequence.clone(), no: row.no },
-            version: row.fate.version,
-            edit: None,
-        };
+        let item = |row: &&ParkedRecord| NewItem { row: key(row), version: row.fate.version, edit: None };
         let job = NewJob {
             id: format!("job-{}", self.jobs_made),
             at_ms: self.now,
@@ -115,6 +124,10 @@ impl<H: Handler> World<'_, H> {
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+fn key(row: &ParkedRecord) -> RowKey {
+    RowKey { slice: row.slice, sequence: row.sequence.clone(), no: row.no }
 }
 
 fn spec(verb: Verb) -> JobSpec {

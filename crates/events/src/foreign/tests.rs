@@ -175,3 +175,76 @@ fn a_record_without_such_headers_is_nobodys() {
     let read = read(&[("ce_id", b"e-1")]);
     assert_eq!((read.family, read.problems.len()), (Family::Unknown, 0));
 }
+
+const CLAIM: Claim<'_> = Claim {
+    topic: "orders",
+    partition: Some(3),
+    offset: Some(42),
+    timestamp_ms: Some(1_700_000_000_000),
+    consumer: "erp-sync",
+    attempts: 2,
+    error: "PERIOD_CLOSED",
+    message: "period `2026-01` is closed",
+    is_unreadable: false,
+};
+
+const ROOM: usize = 16_384;
+
+#[test]
+fn what_is_written_for_a_family_its_reader_reads() {
+    /// What a family has no header for stays unsaid.
+    struct Said {
+        word: &'static str,
+        time: bool,
+        consumer: bool,
+        attempts: bool,
+        error: bool,
+    }
+    let said = |word, [time, consumer, attempts, error]: [bool; 4]| Said { word, time, consumer, attempts, error };
+    for said in [
+        said("spring", [true, true, false, true]),
+        said("spring-retry", [true, true, true, true]),
+        said("connect", [false, true, false, true]),
+        said("streams", [false, false, false, true]),
+        said("share-group", [false, true, true, false]),
+        said("smallrye", [false, false, false, true]),
+    ] {
+        let family = alias(said.word).unwrap();
+        let mut letter = Headers::default();
+        write(&[family], &CLAIM, &mut letter, ROOM);
+        assert_eq!(letter.text(ALIASES), Some(said.word));
+        let read = origin("dlq.erp-sync", &letter, true);
+        assert_eq!((read.family, place(&read)), (family, PLACE));
+        assert_eq!(read.message.as_deref(), Some(CLAIM.message), "{}", said.word);
+        assert_eq!(read.timestamp_ms, CLAIM.timestamp_ms.filter(|_| said.time), "{}", said.word);
+        assert_eq!(read.consumer.as_deref(), Some(CLAIM.consumer).filter(|_| said.consumer), "{}", said.word);
+        assert_eq!(read.attempts, Some(2).filter(|_| said.attempts), "{}", said.word);
+        assert_eq!(read.error.as_deref(), Some(CLAIM.error).filter(|_| said.error), "{}", said.word);
+        assert_eq!(read.problems, [""; 0], "{}", said.word);
+        assert_eq!(origin_topic(&letter).map(|(_, topic)| topic), Some("orders"), "and it can be replayed");
+    }
+    assert!(alias("karafka").is_err_and(|wrong| wrong.contains("spring, spring-retry, connect")));
+}
+
+#[test]
+fn a_family_that_is_there_already_is_not_written_over_and_nothing_is_written_beyond_the_room() {
+    let families = [Family::KafkaConnect, Family::SmallRye];
+    let mut letter = headers(&[("__connect.errors.topic", b"earlier")]);
+    write(&families, &CLAIM, &mut letter, ROOM);
+    assert_eq!((letter.text("__connect.errors.topic"), letter.text(ALIASES)), (Some("earlier"), Some("smallrye")));
+    let mut full = Headers::default();
+    write(&families, &CLAIM, &mut full, 40);
+    assert_eq!(full, Headers::default());
+}
+
+#[test]
+fn what_we_wrote_for_others_is_taken_off_again_and_only_that() {
+    let mut letter = headers(&[("dlq.id", b"orders/3/42/erp-sync"), ("ce_id", b"1"), ("dead-letter-topic", b"theirs")]);
+    let before = letter.clone();
+    write(&[Family::SpringDeadLetter, Family::KafkaConnect], &CLAIM, &mut letter, ROOM);
+    let mut after = without_aliases(&letter);
+    after.0.retain(|(name, _)| name != ALIASES);
+    assert_eq!(after, before);
+    let forged = headers(&[(ALIASES, b"smallrye"), ("dead-letter-topic", b"theirs")]);
+    assert_eq!(without_aliases(&forged), forged, "it is no letter of ours");
+}

@@ -1,25 +1,25 @@
 //! The header names of each family, as the tools' own sources have them.
 
 use super::{Family, Origin, number};
-use events::Headers;
+use crate::Headers;
 
 /// Where a family writes what. An absent name is one that it does not write.
 #[derive(Debug)]
 pub(super) struct Names {
     pub family: Family,
     /// One of these makes a record a letter of this family.
-    marks: &'static [&'static str],
-    topic: &'static str,
-    partition: &'static str,
-    offset: &'static str,
-    timestamp: &'static str,
-    consumer: &'static str,
-    attempts: &'static str,
-    error: &'static [&'static str],
-    message: &'static [&'static str],
-    stage: &'static str,
+    pub marks: &'static [&'static str],
+    pub topic: &'static str,
+    pub partition: &'static str,
+    pub offset: &'static str,
+    pub timestamp: &'static str,
+    pub consumer: &'static str,
+    pub attempts: &'static str,
+    pub error: &'static [&'static str],
+    pub message: &'static [&'static str],
+    pub stage: &'static str,
     /// Numbers are big-endian bytes, not digits.
-    binary: bool,
+    pub binary: bool,
     /// Of a repeated header the first counts; otherwise the last, as Kafka's clients read one.
     first_wins: bool,
 }
@@ -131,7 +131,27 @@ pub(super) const ALL: &[Names] = &[
         binary: false,
         first_wins: false,
     },
+    Names {
+        family: Family::Kafbat,
+        marks: &["x-original-topic"],
+        topic: "x-original-topic",
+        partition: "",
+        offset: "",
+        timestamp: "",
+        consumer: "",
+        attempts: "",
+        error: &[],
+        message: &[],
+        stage: "",
+        binary: false,
+        first_wins: false,
+    },
 ];
+
+/// The names of a family; `Unknown` has none.
+pub(super) fn of(family: Family) -> Option<&'static Names> {
+    ALL.iter().find(|names| names.family == family)
+}
 
 /// Stack traces in a message are not for a list.
 const MAX_TEXT: usize = 2_000;
@@ -139,6 +159,14 @@ const MAX_TEXT: usize = 2_000;
 impl Names {
     pub fn is_in(&self, headers: &Headers) -> bool {
         self.marks.iter().any(|mark| headers.0.iter().any(|(name, _)| name == mark))
+    }
+
+    /// Every name of the family.
+    pub fn all(&self) -> impl Iterator<Item = &'static str> {
+        let single =
+            [self.topic, self.partition, self.offset, self.timestamp, self.consumer, self.attempts, self.stage];
+        let several = [self.marks, self.error, self.message];
+        single.into_iter().chain(several.into_iter().flatten().copied()).filter(|name| !name.is_empty())
     }
 
     pub fn read(&self, headers: &Headers) -> Origin {

@@ -21,7 +21,7 @@ THROUGHLINE := "$(CARGO_TARGET_DIR)/fast/throughline"
 STARTED := $(shell date +%s)
 step = @printf '\n[+%4d s] %s\n' $$(( $$(date +%s) - $(STARTED) )) '$(1)'
 
-.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants chaos
+.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants chaos fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,10 @@ simulate: ## Run SEEDS=N schedules of faults (default 10000, a minute or two) ag
 mutants: ## Put deliberate bugs into a copy of the runtime and have the simulation find each (a build, then minutes)
 	@cargo build --locked --quiet -p proof --bin mutants
 	@"$(CARGO_TARGET_DIR)/debug/mutants" --work "$(CARGO_TARGET_DIR)/mutants" --page docs/mutants.md $(ARGS)
+
+fuzz: ## Give every reader of foreign bytes and every handler mutated input for SECONDS=N (default 300)
+	@cargo build --locked --quiet -p fuzz
+	@"$(CARGO_TARGET_DIR)/debug/fuzz" --seconds $(or $(SECONDS),300) $(ARGS)
 
 CHAOS := $(CARGO_TARGET_DIR)/chaos
 

@@ -44,6 +44,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("proof", Layer::Top),
     ("e2e", Layer::Top),
     ("chaos", Layer::Top),
+    ("fuzz", Layer::Top),
 ];
 
 /// Uses within one layer, each with its reason.

@@ -272,7 +272,7 @@ pub const CASES: &[Case] = &[
             "letters-refused",
             "F45",
             Act::LettersRefused,
-            "the topic of dead letters has too few replicas in sync to take one",
+            "the topic of dead letters takes none, not even one without its value",
         )
     },
     Case {

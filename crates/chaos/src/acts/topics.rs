@@ -65,7 +65,8 @@ pub async fn forgotten(trial: &Trial) -> Result<(), End> {
 
 pub async fn letters_refused(trial: &Trial) -> Result<(), End> {
     let admin = Admin::connect(trial.bench.kafka()).map_err(anyhow::Error::from)?;
-    let least = |replicas: &str| BTreeMap::from([("min.insync.replicas".to_owned(), replicas.to_owned())]);
+    // A single broker takes records however many replicas a topic asks for, so it is their size that it refuses.
+    let most = |bytes: &str| BTreeMap::from([("max.message.bytes".to_owned(), bytes.to_owned())]);
     let poison: Vec<Outgoing> = (0..5)
         .map(|number| Outgoing {
             topic: TOPIC.into(),
@@ -79,12 +80,12 @@ pub async fn letters_refused(trial: &Trial) -> Result<(), End> {
     trial
         .under_load(EVENTS, PAUSE, async {
             trial.until_effects(50).await?;
-            admin.set_settings(LETTERS, &least("2")).await.map_err(anyhow::Error::from)?;
+            admin.set_settings(LETTERS, &most("1")).await.map_err(anyhow::Error::from)?;
             trial.publish(&poison).await?;
             trial.until_seen("DEAD_LETTER_UNAVAILABLE").await?;
             let since = Instant::now();
             trial.kill(ERP_SYNC).await?;
-            admin.set_settings(LETTERS, &least("1")).await.map_err(anyhow::Error::from)?;
+            admin.set_settings(LETTERS, &most("1048588")).await.map_err(anyhow::Error::from)?;
             trial.recovered(since).await
         })
         .await

@@ -113,6 +113,8 @@ pub async fn disk_full(trial: &Trial) -> Result<(), End> {
             let mut file = std::fs::File::create(&filler)?;
             let piece = vec![0_u8; 1 << 16];
             while file.write_all(&piece).is_ok() {}
+            // Open, it would keep its place although it is removed.
+            drop(file);
             trial.note("disk was full", 1);
             trial.lose(ERP_SYNC);
             let seen = trial.until_seen("LEDGER_UNAVAILABLE").await;

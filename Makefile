@@ -21,7 +21,7 @@ THROUGHLINE := "$(CARGO_TARGET_DIR)/fast/throughline"
 STARTED := $(shell date +%s)
 step = @printf '\n[+%4d s] %s\n' $$(( $$(date +%s) - $(STARTED) )) '$(1)'
 
-.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants
+.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants chaos fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,21 @@ simulate: ## Run SEEDS=N schedules of faults (default 10000, a minute or two) ag
 mutants: ## Put deliberate bugs into a copy of the runtime and have the simulation find each (a build, then minutes)
 	@cargo build --locked --quiet -p proof --bin mutants
 	@"$(CARGO_TARGET_DIR)/debug/mutants" --work "$(CARGO_TARGET_DIR)/mutants" --page docs/mutants.md $(ARGS)
+
+fuzz: ## Give every reader of foreign bytes and every handler mutated input for SECONDS=N (default 300)
+	@cargo build --locked --quiet -p fuzz
+	@"$(CARGO_TARGET_DIR)/debug/fuzz" --seconds $(or $(SECONDS),300) $(ARGS)
+
+CHAOS := $(CARGO_TARGET_DIR)/chaos
+
+chaos: ## Break a stack of real parts in every way there is a case for (about an hour; Ctrl-C, and the same command goes on)
+	@mkdir -p "$(CHAOS)"
+	$(call step,build with failpoints)
+	@cargo build --locked --quiet -p telemetry -p erp-sync -p devstack -p sandbox --features telemetry/failpoints --bins
+	@cd "$(CARGO_TARGET_DIR)/debug" && cp erp-sync throughline-registry throughline-sandbox "$(CHAOS)"
+	$(call step,build)
+	@cargo build --locked --quiet --workspace --bins
+	@"$(CARGO_TARGET_DIR)/debug/chaos" --failpoints "$(CHAOS)" --state "$(CHAOS)/state.ndjson" --page docs/chaos.md $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all

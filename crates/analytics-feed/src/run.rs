@@ -28,7 +28,7 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
     let Context { config, health, metrics, shutdown, .. } = context;
     let pseudonyms = config.masking.pseudonyms().map_err(Stop::Config)?;
     let writer = tokio::select! {
-        ids = runtime::schema_ids(&config.runtime.registry, Writer::subjects()) => Writer::new(ids.map_err(runtime::Error::into_stop)?),
+        ids = runtime::schema_ids_at_start(&config.runtime.registry, Writer::subjects(), &health) => Writer::new(ids.map_err(runtime::Error::into_stop)?),
         () = shutdown.draining() => return Ok(()),
     };
     let service = Service {

@@ -21,6 +21,8 @@ pub struct Effect {
     pub object: String,
     pub external_id: String,
     pub account_id: String,
+    /// Of the event that the write named; empty where it named none.
+    pub event_id: String,
 }
 
 impl Erp {
@@ -95,5 +97,6 @@ fn effect(line: &str) -> Result<Effect> {
         object: text("object"),
         external_id: text("external_id"),
         account_id: text("account_id"),
+        event_id: text("event_id"),
     })
 }

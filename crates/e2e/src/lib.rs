@@ -6,6 +6,7 @@ pub mod erp;
 pub mod foreign;
 pub mod member;
 pub mod platform;
+pub mod topics;
 
 use anyhow::{Context, Result, ensure};
 use devstack::{Kind, Stack, StackConfig};

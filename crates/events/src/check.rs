@@ -55,6 +55,17 @@ fn zone(field: &str, name: &str) -> Result<(), Failure> {
     if period::is_zone(name) { Ok(()) } else { Err(invalid(field, "is not an IANA time zone such as Europe/London")) }
 }
 
+/// Most that one amount may be, either way, in minor units: ten trillion dollars. Sums of thousands of these fit into 64 bits, so that
+/// whoever adds up what events say need not fear an overflow.
+pub const MOST_MINOR: i64 = 1_000_000_000_000_000;
+
+fn within(field: &str, amount: i64) -> Result<(), Failure> {
+    if amount.unsigned_abs() <= MOST_MINOR.unsigned_abs() {
+        return Ok(());
+    }
+    Err(invalid(field, "is more than 1,000,000,000,000,000 minor units, which no amount may be"))
+}
+
 fn not_negative(field: &str, amount: i64) -> Result<(), Failure> {
-    if amount < 0 { Err(invalid(field, "must not be negative")) } else { Ok(()) }
+    if amount < 0 { Err(invalid(field, "must not be negative")) } else { within(field, amount) }
 }

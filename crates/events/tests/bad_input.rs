@@ -204,7 +204,7 @@ fn lines_that_do_not_add_up_break_the_contract() {
             (Class::Contract, "SUM_MISMATCH", Some(field))
         );
     }
-    let failure = check(|data| data["lines"][0]["net_minor"] = json!(i64::MAX)).expect_err("a sum that is off");
+    let failure = check(|data| data["lines"][0]["net_minor"] = json!(1)).expect_err("a sum that is off");
     assert_eq!(failure.code, "SUM_MISMATCH");
     let failure = check(|data| {
         let line = data["lines"][0].clone();
@@ -213,6 +213,14 @@ fn lines_that_do_not_add_up_break_the_contract() {
         data["lines"][0]["net_minor"] = json!(i64::MAX);
     });
     assert_eq!(failure.expect_err("a sum that overflows").code, "FIELD_INVALID");
+}
+
+#[test]
+fn an_amount_that_sums_could_overflow_with_breaks_the_contract() {
+    for amount in [i64::MAX, i64::MIN, 1_000_000_000_000_001] {
+        let failure = check(|data| data["lines"][0]["net_minor"] = json!(amount)).expect_err("too much");
+        assert_eq!((failure.code.as_ref(), failure.field.as_deref()), ("FIELD_INVALID", Some("lines[0].net_minor")));
+    }
 }
 
 #[test]

@@ -33,10 +33,11 @@ pub fn all() -> Result<Vec<Mutant>> {
 
 /// What `$ON` reads: in the ledger, because it is below everything that has mutants. The environment is read once.
 const SWITCH: &str = r#"
-/// Number of the deliberate bug that is switched on.
-pub fn mutant() -> usize {
+/// Whether the deliberate bug of this number is switched on.
+pub fn is_mutant(number: usize) -> bool {
     static ON: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    *ON.get_or_init(|| std::env::var("THROUGHLINE_MUTANT").ok().and_then(|number| number.parse().ok()).unwrap_or(0))
+    let on = || std::env::var("THROUGHLINE_MUTANT").ok().and_then(|number| number.parse().ok()).unwrap_or(0);
+    *ON.get_or_init(on) == number
 }
 "#;
 /// Where the switch goes.
@@ -58,7 +59,7 @@ pub fn all_applied(mutants: &[Mutant], root: &Path) -> Result<BTreeMap<String, S
         ensure!(times == 1, "mutant `{}`: {} holds its text {times} times, not once", mutant.name, mutant.file);
         ensure!(mutant.replace.contains("$ON"), "mutant `{}` cannot be switched off", mutant.name);
         let path = if mutant.file.starts_with("crates/ledger/") { "crate" } else { "ledger" };
-        let on = format!("({path}::mutant() == {number})");
+        let on = format!("{path}::is_mutant({number})");
         *text = text.replace(&mutant.find, &mutant.replace.replace("$ON", &on));
     }
     Ok(texts)

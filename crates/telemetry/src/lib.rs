@@ -1,5 +1,6 @@
 //! How Throughline is seen from outside: log lines, metrics under one list of names, W3C trace context.
 
+pub mod failpoint;
 mod json;
 pub mod labels;
 mod logging;

@@ -46,6 +46,8 @@ const LAYERS: &[(&str, Layer)] = &[
     ("bench", Layer::Top),
     ("proof", Layer::Top),
     ("e2e", Layer::Top),
+    ("chaos", Layer::Top),
+    ("fuzz", Layer::Top),
 ];
 
 /// Uses within one layer, each with its reason.
@@ -53,6 +55,7 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("events", "failure", "an event that cannot be read is a failure with a class"),
     ("devstack", "sandbox", "a stack starts the stand-ins"),
     ("cli", "control", "the demo runs control inside its one process"),
+    ("chaos", "e2e", "it breaks the stacks that the end-to-end tests drive"),
 ];
 
 /// Crates that use none of ours, whatever their layer.

@@ -22,6 +22,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use telemetry::failpoint;
 use tokio::sync::{mpsc, watch};
 
 /// One effect to be carried out, and who asked.
@@ -248,6 +249,7 @@ async fn perform<F: Effect, T: Target<F>>(
     let started = Instant::now();
     let look_up = jobs.first().is_some_and(|job| job.call.kind == CallKind::LookUp);
     let intents: Vec<Intent<F>> = jobs.iter().map(|job| job.call.intent.clone()).collect();
+    die_amid("c5", Duration::from_millis(50));
     let work = async {
         if look_up {
             let mut found = Vec::with_capacity(intents.len());
@@ -265,6 +267,7 @@ async fn perform<F: Effect, T: Target<F>>(
         CallResult::Applied(Err(Failure::unknown("OUTCOME_UNKNOWN", "the connector gave no answer for this effect")))
     };
     let results: Vec<CallResult> = results.into_iter().chain(std::iter::repeat_with(lost)).take(jobs.len()).collect();
+    failpoint::hit("c6");
     let signal = results.iter().map(signal).max_by_key(severity).unwrap_or(Signal::Healthy);
     for (job, result) in jobs.iter().zip(&results) {
         observer.call(&job.call.intent.effect.key(), result, started.elapsed());
@@ -272,6 +275,16 @@ async fn perform<F: Effect, T: Target<F>>(
     let returned =
         jobs.iter().zip(results).map(|(job, result)| (job.slice, Returned { call: job.call.id, result, counts }));
     (returned.collect(), signal)
+}
+
+/// A point amid something that is waited for, reached a little after its beginning.
+pub fn die_amid(point: &'static str, after: Duration) {
+    if failpoint::COMPILED_IN {
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            failpoint::hit(point);
+        });
+    }
 }
 
 fn signal(result: &CallResult) -> Signal {

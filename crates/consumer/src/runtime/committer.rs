@@ -8,6 +8,7 @@ use super::{
 use failure::RetryPolicy;
 use ledger::{CommitOutcome, Error, Ledger, SliceCommit};
 use std::{sync::Arc, time::Duration, time::Instant};
+use telemetry::failpoint;
 use tokio::sync::{Mutex, mpsc};
 
 /// A commit and where its outcome goes.
@@ -40,6 +41,12 @@ impl Committer {
             match outcomes {
                 Ok(outcomes) => {
                     self.observer.committed(&commits, &outcomes, started.elapsed());
+                    if commits.iter().any(|commit| !commit.body.steps.is_empty()) {
+                        failpoint::hit("c4");
+                    }
+                    if commits.iter().any(|commit| !commit.published.is_empty()) {
+                        failpoint::hit("c11");
+                    }
                     for (reply, outcome) in replies.iter().zip(outcomes) {
                         reply.send(match outcome {
                             CommitOutcome::Committed => SliceInput::Committed,

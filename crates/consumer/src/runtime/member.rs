@@ -31,6 +31,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use telemetry::failpoint;
 use tokio::sync::{Mutex, mpsc, watch};
 
 /// What all slices of a member share.
@@ -274,6 +275,7 @@ impl<H: Handler> Member<H> {
                     None => return Err(kafka::Error::Closed.into()),
                 },
                 () = shutdown.draining(), if leaving.is_none() => {
+                    failpoint::hit("c14");
                     let consumer = self.shared.consumer.clone();
                     leaving = Some(tokio::spawn(async move { consumer.close().await }));
                 }
@@ -331,6 +333,7 @@ impl<H: Handler> Member<H> {
     }
 
     fn revoke(&mut self, partitions: &[TopicPartition], done: &Done) {
+        failpoint::hit("c13");
         for slice in self.forget(partitions) {
             if let Some(handle) = self.slices.remove(&slice) {
                 handle.inbox.send(SliceInput::Drain(Some(done.clone())));

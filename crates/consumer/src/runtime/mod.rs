@@ -21,4 +21,4 @@ pub use letters::Letters;
 pub use member::{Error, Service, run, run_on};
 pub use observe::Observer;
 pub use relay::NUMBER_HEADER;
-pub use schemas::schema_ids;
+pub use schemas::{schema_ids, schema_ids_at_start};

@@ -2,6 +2,7 @@
 //! every event carries the number that the journal gave it. What the broker has not acknowledged is sent again, never skipped.
 
 use super::{
+    caller::die_amid,
     committer::LEDGER_RETRY,
     observe::Observer,
     slice::{Inbox, SliceInput},
@@ -14,6 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use telemetry::failpoint;
 use tokio::sync::mpsc;
 
 /// Header with the number of an event: `<service>/<slice>/<number>`. Stable: the place after a take-over is found by it.
@@ -111,7 +113,9 @@ impl Relay {
         let mut attempt = 0;
         while !events.is_empty() {
             let records: Vec<kafka::Outgoing> = events.iter().map(|outgoing| self.record(outgoing)).collect();
+            die_amid("c9", Duration::from_millis(1));
             let acks = self.patiently(&records).await;
+            failpoint::hit("c10");
             let sent = acks.iter().take_while(|ack| ack.is_ok()).count();
             self.acknowledge(&events[..sent], &acks);
             let Some(Err(error)) = acks.into_iter().nth(sent) else {
@@ -259,5 +263,41 @@ mod tests {
         assert_eq!(found, [PublishedMark { number: 8, offset: 13, ..mark }]);
         assert_eq!(missing, [event(0, 9)]);
         assert_eq!(tail.asked.into_inner().expect("whole")[0].1, 10, "read from behind the mark");
+    }
+
+    proptest::proptest! {
+        // Each starts a relay with its producer.
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 24, ..proptest::prelude::ProptestConfig::default() })]
+
+        /// Whatever a predecessor sent of what it had committed, also twice, and whatever of it was marked: the rest is sent, in order.
+        #[test]
+        fn what_is_missing_is_what_no_topic_holds(
+            sent in proptest::collection::vec(0_i64..12, 3),
+            marked in proptest::collection::vec(0_i64..12, 3),
+            again in proptest::collection::vec(1_i64..4, 3),
+            strangers: bool,
+        ) {
+            const COMMITTED: i64 = 12;
+            let mut tail = Told::default();
+            let (mut marks, mut open, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+            for (partition, ((sent, marked), again)) in (0..).zip(sent.into_iter().zip(marked).zip(again)) {
+                // The last ones may be there twice, as after a send whose acknowledgement was lost.
+                let copies = (1..=sent).chain((sent - again + 1).max(1)..=sent);
+                let header = |number: i64| Some(format!("feed/4/{number}"));
+                let other = strangers.then(|| Some("feed/5/99".to_owned()));
+                let headers = copies.map(header).chain(other);
+                let marked = marked.min(sent);
+                let rows: Vec<(i64, Option<String>)> = (0..).zip(headers).skip(usize::try_from(marked).unwrap_or(0)).collect();
+                if marked > 0 {
+                    marks.push(PublishedMark { topic: "row.v1".into(), partition, number: marked, offset: marked - 1 });
+                }
+                tail.numbers.insert(("row.v1".to_owned(), partition), rows);
+                open.extend((marked + 1..=COMMITTED).map(|number| event(partition, number)));
+                missing.extend((sent + 1..=COMMITTED).map(|number| event(partition, number)));
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let (_, rest) = runtime.block_on(async { relay().find_place(&tail, open, &marks).await });
+            proptest::prop_assert_eq!(rest, missing);
+        }
     }
 }

@@ -3,9 +3,11 @@
 use super::Error;
 use events::topics::Subject;
 use kafka::{Registry, RegistryConfig, RegistryError};
+use service::Health;
 use std::{collections::BTreeMap, time::Duration};
 
 const AGAIN: Duration = Duration::from_secs(1);
+const AWAY: &str = "REGISTRY_UNAVAILABLE";
 
 /// Ids of these schemas, by topic. A registry that is away is waited for.
 ///
@@ -15,6 +17,30 @@ pub async fn schema_ids(
     config: &RegistryConfig,
     subjects: impl IntoIterator<Item = &'static Subject>,
 ) -> Result<BTreeMap<&'static str, u32>, Error> {
+    ids(config, subjects, |_| {}).await
+}
+
+/// The same for a service that starts: while it waits, it says for what.
+///
+/// # Errors
+/// [`Error::Config`] for a registry that refuses a schema or us.
+pub async fn schema_ids_at_start(
+    config: &RegistryConfig,
+    subjects: impl IntoIterator<Item = &'static Subject>,
+    health: &Health,
+) -> Result<BTreeMap<&'static str, u32>, Error> {
+    let tell = |trouble: Option<&RegistryError>| match trouble {
+        Some(error) => health.degrade(AWAY, error.to_string()),
+        None => health.clear(AWAY),
+    };
+    ids(config, subjects, tell).await
+}
+
+async fn ids(
+    config: &RegistryConfig,
+    subjects: impl IntoIterator<Item = &'static Subject>,
+    tell: impl Fn(Option<&RegistryError>),
+) -> Result<BTreeMap<&'static str, u32>, Error> {
     let registry = Registry::connect(config.clone()).map_err(|error| Error::Config(error.to_string()))?;
     let mut ids = BTreeMap::new();
     for subject in subjects {
@@ -22,6 +48,7 @@ pub async fn schema_ids(
             match id_of(&registry, subject).await {
                 Ok(id) => break id,
                 Err(error) if is_passing(&error) => {
+                    tell(Some(&error));
                     tracing::warn!(subject = subject.subject, %error, "waiting for the schema registry");
                     tokio::time::sleep(AGAIN).await;
                 }
@@ -33,6 +60,7 @@ pub async fn schema_ids(
         };
         ids.insert(subject.topic, id);
     }
+    tell(None);
     Ok(ids)
 }
 
@@ -53,5 +81,31 @@ const fn is_passing(error: &RegistryError) -> bool {
         | RegistryError::NotFound { .. }
         | RegistryError::Incompatible { .. }
         | RegistryError::Invalid { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::topics::SUBJECTS;
+
+    #[tokio::test]
+    async fn a_service_that_waits_for_the_registry_says_so() {
+        let health = Health::new(Duration::from_secs(30));
+        // Nobody listens at this port any more.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        drop(listener);
+        let config = RegistryConfig::new(&url);
+        let waiting = schema_ids_at_start(&config, &SUBJECTS[..1], &health);
+        let told = async {
+            while health.readiness().reasons.iter().all(|reason| reason.code != AWAY) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ids = waiting => panic!("nobody has them: {ids:?}"),
+            told = tokio::time::timeout(Duration::from_secs(60), told) => told.expect("it says what it waits for"),
+        }
     }
 }

@@ -28,6 +28,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use telemetry::failpoint;
 use tokio::sync::mpsc;
 
 /// Answers and events for one slice.
@@ -295,6 +296,7 @@ async fn decode_all<H: Handler>(
                 continue;
             }
         };
+        failpoint::hit("c0");
         let mut records = Vec::with_capacity(batch.records.len());
         for record in batch.records {
             let mut arrived = decoder.arrive(record).await;
@@ -305,6 +307,7 @@ async fn decode_all<H: Handler>(
         }
         let (topic, generation, mut lease) = (batch.partition.topic, batch.generation, batch.lease);
         lease.resize(records.iter().map(Arrived::weight).sum());
+        failpoint::hit("c1");
         if decoded.send(Decoded::Records { topic, generation, records, lease }).is_err() {
             return;
         }
@@ -434,6 +437,7 @@ impl<H: Handler> Running<H> {
                 Output::LoadJobItems { job, after, limit } => self.load_items(job, after, limit),
                 Output::LoadRow(request) => self.load_row(request),
                 Output::Commit(commit) => {
+                    failpoint::hit("c2");
                     let request = CommitRequest { commit: *commit, reply: self.inbox.clone() };
                     self.shared.commits.send(request).ok();
                 }
@@ -530,6 +534,7 @@ impl<H: Handler> Running<H> {
             self.shared
                 .consumer
                 .commit_hint(positions.map(|(topic, at)| (TopicPartition::new(topic, self.slice), at)).collect());
+            failpoint::hit("c12");
         }
     }
 }

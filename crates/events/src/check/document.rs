@@ -1,6 +1,6 @@
 //! Invoices and credit notes: each line is rounded, then summed, and every total follows from the lines.
 
-use super::{invalid, mismatch, zone};
+use super::{invalid, mismatch, within, zone};
 use crate::{
     common::{LineItem, Period, TaxLine, Term, Totals},
     money,
@@ -36,6 +36,14 @@ pub fn sums(lines: &[LineItem], breakdown: &[TaxLine], totals: &Totals) -> Resul
         return Err(invalid("lines", "a document has at least one line"));
     }
     each_line(lines)?;
+    for (field, amount) in [
+        ("totals.line_net_minor", totals.line_net_minor),
+        ("totals.tax_minor", totals.tax_minor),
+        ("totals.tax_inclusive_minor", totals.tax_inclusive_minor),
+        ("totals.payable_minor", totals.payable_minor),
+    ] {
+        within(field, amount)?;
+    }
     equal(
         "totals.line_net_minor",
         "the sum of the lines",
@@ -61,6 +69,9 @@ fn each_line(lines: &[LineItem]) -> Result<(), Failure> {
     for (index, line) in lines.iter().enumerate() {
         if !ids.insert(line.line_id.as_str()) {
             return Err(invalid(format!("lines[{index}].line_id"), "is used twice in this document"));
+        }
+        for (name, amount) in [("net_minor", line.net_minor), ("tax_minor", line.tax_minor)] {
+            within(name, amount).map_err(|failure| failure.at_field(format!("lines[{index}].{name}")))?;
         }
         if !line.taxes.is_empty() {
             let tax = sum(line.taxes.iter().map(|tax| tax.tax_minor))?;

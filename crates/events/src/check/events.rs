@@ -3,7 +3,7 @@
 use super::{
     Check, active,
     document::{equal, period, sum, sums, term},
-    filled, invalid, not_negative, zone,
+    filled, invalid, not_negative, within, zone,
 };
 use crate::{
     ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, InvoiceMarkedUncollectible, InvoicePosted,
@@ -26,6 +26,12 @@ impl Check for ContractActivated {
                 return Err(invalid("billing_schedule.anchor_day", "is a day of the month, 1 to 31"));
             }
         }
+        within("total_contract_value_minor", self.total_contract_value_minor.unwrap_or(0))?;
+        for (index, obligation) in self.revenue_plan.iter().enumerate() {
+            let field = |name: &str| format!("revenue_plan[{index}].{name}");
+            named(field, "standalone_selling_price_minor", obligation.standalone_selling_price_minor)?;
+            named(field, "allocated_price_minor", obligation.allocated_price_minor)?;
+        }
         unique_lines("lines", &self.lines)
     }
 }
@@ -39,6 +45,13 @@ impl Check for ContractAmended {
         }
         if let Some(index) = self.changes.iter().position(|change| change.before.is_none() && change.after.is_none()) {
             return Err(invalid(format!("changes[{index}]"), "needs `before` or `after`"));
+        }
+        within("delta_mrr_minor", self.delta_mrr_minor)?;
+        within("delta_tcv_minor", self.delta_tcv_minor)?;
+        for (index, change) in self.changes.iter().enumerate() {
+            let field = |name: &str| format!("changes[{index}].{name}.amount_minor");
+            named(field, "before", change.before.as_ref().map_or(0, |line| line.amount_minor))?;
+            named(field, "after", change.after.as_ref().map_or(0, |line| line.amount_minor))?;
         }
         self.new_term.as_ref().map_or(Ok(()), |new| term("new_term", new))
     }
@@ -164,6 +177,7 @@ impl Check for SubscriptionRenewalAccepted {
         active("currency", &self.currency)?;
         filled("renewal_id", &self.renewal_id)?;
         term("renewed_term", &self.renewed_term)?;
+        within("total_contract_value_minor", self.total_contract_value_minor.unwrap_or(0))?;
         unique_lines("lines_after", &self.lines_after)
     }
 }
@@ -173,6 +187,7 @@ impl Check for UsageRated {
         active("currency", &self.currency)?;
         filled("contract_id", &self.contract_id)?;
         period("period", &self.period)?;
+        within("amount_minor", self.amount_minor)?;
         if self.tiers.is_empty() {
             return Ok(());
         }
@@ -193,10 +208,18 @@ impl Check for UsageThresholdExceeded {
 }
 
 fn above_zero(field: &str, amount: i64) -> Result<(), Failure> {
-    if amount > 0 { Ok(()) } else { Err(invalid(field, "must be above zero")) }
+    if amount > 0 { within(field, amount) } else { Err(invalid(field, "must be above zero")) }
+}
+
+/// The field's name is put together only for a failure.
+fn named(field: impl Fn(&str) -> String, name: &str, amount: i64) -> Result<(), Failure> {
+    within(name, amount).map_err(|failure| failure.at_field(field(name)))
 }
 
 pub(super) fn unique_lines(field: &str, lines: &[ContractLine]) -> Result<(), Failure> {
+    for (index, line) in lines.iter().enumerate() {
+        named(|name| format!("{field}[{index}].{name}"), "amount_minor", line.amount_minor)?;
+    }
     let mut ids = HashSet::with_capacity(lines.len());
     match lines.iter().position(|line| !ids.insert(line.contract_line_id.as_str())) {
         Some(index) => Err(invalid(format!("{field}[{index}].contract_line_id"), "is used twice in this contract")),

@@ -11,6 +11,7 @@ use crate::types::SliceCommit;
 use crate::{CommitOutcome, Error, Result};
 use futures::future::{BoxFuture, join_all};
 use std::collections::HashMap;
+use telemetry::failpoint;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
@@ -45,7 +46,8 @@ async fn try_commit(conn: &mut Conn, batches: &[&SliceCommit]) -> Result<bool> {
     let rows = Rows::of(batches);
     let writes = write::statements(batches, &rows);
     conn.prepare(writes.iter().map(|write| write.sql)).await?;
-    let results = pipeline(conn, &writes).await;
+    let has_outcomes = batches.iter().any(|batch| !batch.body.outcomes.is_empty());
+    let results = pipeline(conn, &writes, if has_outcomes { "c7" } else { "c3" }).await;
     for (sql, result) in results {
         let Err(error) = result else { continue };
         // The first error is the reason; those behind it say only that the transaction is broken.
@@ -59,6 +61,7 @@ async fn try_commit(conn: &mut Conn, batches: &[&SliceCommit]) -> Result<bool> {
             _ => Err(convert(&error)),
         };
     }
+    failpoint::hit("c8");
     Ok(true)
 }
 
@@ -76,8 +79,9 @@ fn names(error: &tokio_postgres::Error, constraint: &str) -> bool {
 type Answer = (&'static str, std::result::Result<(), tokio_postgres::Error>);
 
 /// A future of the client sends its message when it is first polled, and `join_all` polls up to thirty in order: so the
-/// statements reach the server one behind the other, and there are never more than twenty.
-async fn pipeline(conn: &Conn, writes: &[Write<'_>]) -> Vec<Answer> {
+/// statements reach the server one behind the other, and there are never more than twenty. Where failpoints are compiled in, COMMIT waits
+/// for the answers to what is before it, so that a process can die with the transaction open.
+async fn pipeline(conn: &Conn, writes: &[Write<'_>], open: &str) -> Vec<Answer> {
     let client = &conn.client;
     let plain = |sql: &'static str| -> BoxFuture<'_, Answer> {
         Box::pin(async move { (sql, client.batch_execute(sql).await) })
@@ -90,8 +94,14 @@ async fn pipeline(conn: &Conn, writes: &[Write<'_>]) -> Vec<Answer> {
             (write.sql, client.execute_raw(statement, params).await.map(drop))
         })
     }));
+    let mut answers = Vec::new();
+    if failpoint::COMPILED_IN {
+        answers = join_all(std::mem::take(&mut messages)).await;
+        failpoint::hit(open);
+    }
     messages.push(plain("COMMIT"));
-    join_all(messages).await
+    answers.extend(join_all(messages).await);
+    answers
 }
 
 /// Epoch and next entry of each slice.

@@ -12,6 +12,10 @@ pub struct Options {
     pub disorder: bool,
     /// Whether the whole input is published once more when all is done (I10).
     pub rereads: bool,
+    /// Whether nearly every look-up fails, so that outcomes stay unknown until their events are parked.
+    pub blind: bool,
+    /// Whether what waits for something that never comes is left to people after a minute, not years: for inputs whose end nobody knows.
+    pub impatient: bool,
     /// Whether what happens is written down step by step.
     pub traced: bool,
 }
@@ -22,7 +26,16 @@ pub const FAULTS: u32 = 40;
 impl Options {
     #[must_use]
     pub const fn calm() -> Self {
-        Self { seed: 0, faults: 0, duplicates: 0.0, disorder: false, rereads: false, traced: false }
+        Self {
+            seed: 0,
+            faults: 0,
+            duplicates: 0.0,
+            disorder: false,
+            rereads: false,
+            blind: false,
+            impatient: false,
+            traced: false,
+        }
     }
 
     #[must_use]
@@ -33,6 +46,8 @@ impl Options {
             duplicates: 0.2,
             disorder: seed.is_multiple_of(2),
             rereads: seed.is_multiple_of(5),
+            blind: seed % 7 == 5,
+            impatient: false,
             traced: false,
         }
     }

@@ -177,7 +177,7 @@ impl<'a, H: Handler> World<'a, H> {
             parked_retry: RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(5), None),
             line: StopTheLine { in_row: 1_000, percent: 0, ..StopTheLine::default() },
             // Timers make days pass: how long something has waited by then is the schedule's doing, not the handler's.
-            not_yet_deadline: Duration::from_secs(1_000 * 24 * 3_600),
+            not_yet_deadline: Duration::from_secs(if self.options.impatient { 60 } else { 1_000 * 24 * 3_600 }),
             partitions: Arc::new(partitions),
             ..Settings::default()
         }

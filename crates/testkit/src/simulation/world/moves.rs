@@ -172,7 +172,8 @@ impl<H: Handler> World<'_, H> {
         }
         let call = member.calls.swap_remove(self.rng.random_range(0..member.calls.len()));
         let key = consumer::Effect::key(&call.intent.effect);
-        let trouble = self.storm(0.25);
+        let is_blind = self.options.blind && call.kind == CallKind::LookUp;
+        let trouble = self.storm(if is_blind { 0.9 } else { 0.25 });
         self.sometimes.hit_if(is_zombie, Window::ZombieCalled);
         let result = match call.kind {
             CallKind::Apply => {

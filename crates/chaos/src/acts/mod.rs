@@ -1,0 +1,139 @@
+//! What the cases do, each on a stack of its own.
+
+mod cut;
+mod outside;
+mod parts;
+mod services;
+mod topics;
+mod ways;
+
+use crate::{
+    cases::{Act, Case},
+    outcome::{End, Outcome, Verdict},
+    trial::{ERP_SYNC, Setup, Trial},
+};
+use futures::FutureExt as _;
+use std::{
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// What is given for all cases.
+#[derive(Debug, Clone)]
+pub struct Given {
+    pub seed: u64,
+    /// How many services the case `kills` kills.
+    pub kills: u64,
+    pub revision: String,
+    /// Folder of binaries with failpoints.
+    pub failpoints: Option<PathBuf>,
+    /// Folder of another build, for the upgrade.
+    pub older: Option<PathBuf>,
+}
+
+/// Between two publications of a few events: so a case's work lasts about as long as its fault.
+const PAUSE: Duration = Duration::from_millis(250);
+const EVENTS: u64 = 800;
+
+/// Runs a case once, whatever happens in it.
+pub async fn run(case: &Case, given: &Given) -> Outcome {
+    let started = Instant::now();
+    let mut outcome = Outcome {
+        case: case.name.to_owned(),
+        seed: given.seed,
+        revision: given.revision.clone(),
+        verdict: Verdict::Kept,
+        records: 0,
+        effects: 0,
+        faults: 0,
+        probes: Default::default(),
+        compared: Default::default(),
+        in_flight: 0,
+        recovered_ms: None,
+        resident: 0,
+        files: 0,
+        seconds: 0,
+    };
+    let ended = Box::pin(AssertUnwindSafe(try_run(case, given, &mut outcome)).catch_unwind()).await;
+    outcome.verdict = match ended {
+        Ok(Ok(())) => Verdict::Kept,
+        Ok(Err(end)) => end.into(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Verdict::Broken(text.unwrap_or("a panic").to_owned())
+        }
+    };
+    outcome.seconds = started.elapsed().as_secs();
+    outcome
+}
+
+async fn try_run(case: &Case, given: &Given, outcome: &mut Outcome) -> Result<(), End> {
+    let setup = setup(case.act, given)?;
+    let trial = Trial::start(case.name, given.seed, setup).await?;
+    let done = carry_out(case.act, given, &trial).await;
+    let judged = match done {
+        Ok(()) => trial.judge(outcome, has_history(case.act)).await,
+        Err(end) => Err(end),
+    };
+    trial.tell(outcome);
+    let missed: Vec<&str> = case.needs.iter().copied().filter(|probe| trial.seen(probe) == 0).collect();
+    let stopped = trial.stop().await;
+    judged?;
+    stopped?;
+    if missed.is_empty() { Ok(()) } else { Err(End::Void(format!("never seen: {}", missed.join(", ")))) }
+}
+
+/// Offsets of a topic that was made anew mean other records than those that the journal tells of.
+const fn has_history(act: Act) -> bool {
+    !matches!(act, Act::Recreated | Act::Forgotten)
+}
+
+fn setup(act: Act, given: &Given) -> Result<Setup, End> {
+    let one = Setup { services: vec![(ERP_SYNC, 1)], ..Setup::default() };
+    let two = Setup { services: vec![(ERP_SYNC, 2)], ..Setup::default() };
+    Ok(match act {
+        Act::Cut(point) => cut::setup(point, given)?,
+        Act::Kills => Setup { services: vec![(ERP_SYNC, 2), ("crm-sync", 1), ("analytics-feed", 1)], ..one },
+        Act::Asleep { .. } => two,
+        Act::Storm { new_protocol } => Setup { services: vec![(ERP_SYNC, 10)], new_protocol, ..one },
+        Act::Way(detour, _) => Setup { detour: Some(detour), ..one },
+        Act::CommitCut => Setup { detour: Some(crate::trial::Detour::Postgres), ..one },
+        Act::DiskFull => Setup { postgres_disk: Some(200), ..one },
+        Act::Upgrade => services::upgrade_setup(given)?,
+        Act::Not(why) => return Err(End::NotRun(why.to_owned())),
+        Act::Terminate
+        | Act::Part(..)
+        | Act::Absent(..)
+        | Act::BrokerAsleep
+        | Act::Recreated
+        | Act::Forgotten
+        | Act::LettersRefused
+        | Act::Outside
+        | Act::Pairs => one,
+    })
+}
+
+async fn carry_out(act: Act, given: &Given, trial: &Trial) -> Result<(), End> {
+    match act {
+        Act::Cut(point) => cut::die_at(trial, point).await,
+        Act::Kills => services::kills(trial, given.kills).await,
+        Act::Terminate => services::terminate(trial).await,
+        Act::Asleep { taken_over: false } => services::asleep(trial).await,
+        Act::Asleep { taken_over: true } => services::zombie(trial).await,
+        Act::Part(part, code) => parts::killed(trial, part, code).await,
+        Act::Absent(part, code) => parts::absent(trial, part, code).await,
+        Act::CommitCut => ways::commit_cut(trial).await,
+        Act::Way(detour, trouble) => ways::trouble(trial, detour, trouble).await,
+        Act::BrokerAsleep => parts::broker_asleep(trial).await,
+        Act::Recreated => topics::recreated(trial).await,
+        Act::Forgotten => topics::forgotten(trial).await,
+        Act::LettersRefused => topics::letters_refused(trial).await,
+        Act::Outside => outside::misbehaves(trial).await,
+        Act::Storm { .. } => services::storm(trial).await,
+        Act::DiskFull => parts::disk_full(trial).await,
+        Act::Upgrade => services::upgrade(trial, given).await,
+        Act::Pairs => parts::pairs(trial).await,
+        Act::Not(why) => Err(End::NotRun(why.to_owned())),
+    }
+}

@@ -211,12 +211,14 @@ fn gives_up(deal: &DealState, case_id: &str) -> bool {
 
 fn decided(args: &DecideArgs, action: FalloutAction, deal: &DealState, now: jiff::Timestamp) -> FalloutDecided {
     let open = || deal.verdict.findings.iter().map(|finding| finding.code.clone()).collect();
+    // Once its orders were asked for, the deal itself is not kept; its orders say who sells.
+    let seller = deal.opportunity.as_ref().map(|won| &won.legal_entity_id).or_else(|| deal.orders.keys().next());
     FalloutDecided {
         account_id: deal.account_id.clone(),
         entity_version: 1,
         effective_at: now,
         recorded_at: now,
-        legal_entity_id: deal.opportunity.as_ref().map(|won| won.legal_entity_id.clone()).unwrap_or_default(),
+        legal_entity_id: seller.cloned().unwrap_or_default(),
         opportunity_id: deal.opportunity_id.clone(),
         decision_id: format!("{}/{}", args.id, now.as_microsecond()),
         action,

@@ -34,6 +34,13 @@ impl Platform {
         Ok(())
     }
 
+    /// Changes settings of the sandbox; the others stay.
+    pub async fn set(&self, settings: &Value) -> Result<()> {
+        let answer = self.http.post(format!("{}/settings", self.admin)).json(settings).send().await?;
+        answer.error_for_status()?;
+        Ok(())
+    }
+
     /// All committed effects, oldest first, as the log has them.
     pub async fn effects(&self) -> Result<Vec<Value>> {
         let text = self.get("effects").await?.text().await?;

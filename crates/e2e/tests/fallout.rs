@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::time::Duration;
 use testkit::{deals, eventually};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn deal(bench: &Bench, event: Deal) -> Outgoing {
     let envelope = deals::envelope(&event);
@@ -118,5 +118,35 @@ async fn exceptions_have_owner_and_money_and_end_when_somebody_decides() {
     eventually("the deal's contract", PATIENCE, sold).await.expect("the deal goes on");
     bench.verified(PATIENCE).await.expect("verified");
     bench.verified_of("order-flow", PATIENCE).await.expect("verified");
+    bench.stop().await.expect("stopped");
+}
+
+/// The ERP has the order and the product refuses the contract. Whoever owns the case gives it up, and the order is closed, not deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contract_that_the_product_refuses_is_given_up_and_its_order_closed() {
+    let services = [("erp-sync", 1), ("order-flow", 1), ("provisioning", 1), ("control", 1)];
+    let bench = Box::pin(Bench::start_with(Kind::Embedded, &services, "given-up", |config| config));
+    let bench = bench.await.expect("the stack starts");
+    let product = e2e::platform::Platform::of(&bench.stack, "product").expect("a product platform");
+    product.set(&serde_json::json!({ "unknown_features": ["platform"] })).await.expect("set");
+    bench.publish(&[deal(&bench, deals::deal("A-1", "O-1").into())]).await.expect("published");
+    let why = async |wanted: &str| {
+        let told = async || {
+            let why = bench.throughline(&["order", "why", "O-1"]).await.map_err(|error| format!("{error:#}"))?;
+            let why = why["why"].as_str().unwrap_or_default().to_owned();
+            if why.contains(wanted) { Ok(()) } else { Err(why) }
+        };
+        eventually(wanted, PATIENCE, told).await.expect("the deal goes on");
+    };
+    why("lies parked in provisioning (case O-1/1").await;
+    let reject = ["fallout", "reject", "O-1/1", "--reason", "the feature is withdrawn", "--by", "ada"];
+    bench.throughline(&reject).await.expect("decided");
+    why("Nothing is waited for.").await;
+    bench.verified(PATIENCE).await.expect("verified");
+    bench.verified_of("order-flow", PATIENCE).await.expect("verified");
+    bench.verified_of("provisioning", PATIENCE).await.expect("verified");
+    assert!(product.records("entitlement").await.expect("the state").is_empty(), "nothing was given");
+    let parked = bench.ledger.sequences(None).await.expect("the ledger");
+    assert!(parked.is_empty(), "the ERP took the cancellation: {parked:?}");
     bench.stop().await.expect("stopped");
 }

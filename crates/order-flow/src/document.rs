@@ -109,6 +109,9 @@ pub struct Order {
     pub erp_order_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erp_order_no: Option<String>,
+    /// The customer has access to what the contract says.
+    #[serde(default)]
+    pub provisioned: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<OpenCase>,
 }

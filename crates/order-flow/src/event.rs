@@ -1,10 +1,10 @@
-//! What order-flow reads: deals, what the ERP answers about their orders, and what becomes of their contracts.
+//! What order-flow reads: deals, what the ERP answers about their orders, what the product makes of them, and what becomes of their contracts.
 
 use events::{
     Deal, Event, EventSet, Reply, WriterSchema,
     topics::{
-        CONTRACT_AMENDED, CONTRACT_CANCELLED, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
-        SUBSCRIPTION_RENEWAL_ACCEPTED,
+        CONTRACT_AMENDED, CONTRACT_CANCELLED, ENTITLEMENT_GRANTED, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
+        PROVISIONING_FAILED, SUBSCRIPTION_RENEWAL_ACCEPTED,
     },
 };
 use failure::Failure;
@@ -17,7 +17,7 @@ pub enum FlowEvent {
     Contract(Event),
 }
 
-const REPLIES: [&str; 3] = [ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED];
+const REPLIES: [&str; 5] = [ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED, ENTITLEMENT_GRANTED, PROVISIONING_FAILED];
 const CONTRACTS: [&str; 3] = [CONTRACT_AMENDED, CONTRACT_CANCELLED, SUBSCRIPTION_RENEWAL_ACCEPTED];
 
 macro_rules! of_any {

@@ -11,7 +11,7 @@ use crate::{
     writer::{Cause, Writer},
 };
 use consumer::{Context, Decision, Documents, Handler, Input, NoEffect};
-use events::{Deal, Event, EventSet as _, Payload, Reply};
+use events::{Deal, Event, EventSet as _, Payload, Reply, topics::CONTRACT_ACTIVATED};
 use failure::Failure;
 use ledger::DocumentKey;
 use rules::Store;
@@ -85,7 +85,7 @@ impl OrderFlow {
             }
             FlowEvent::Deal(Deal::FalloutDecided(event)) => {
                 let step = self.known(known, &event.opportunity_id, &**event, context)?;
-                process::decided(step, known, &policies, event)
+                process::decided(step, known, &policies, event, now)
             }
             FlowEvent::Reply(Reply::OrderAccepted(event)) => {
                 self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
@@ -101,6 +101,17 @@ impl OrderFlow {
                 self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
                     reply::cancelled(step, event)
                 })
+            }
+            FlowEvent::Reply(Reply::ProvisioningFailed(event)) => {
+                let about = (event.failed_subject.as_str(), event.legal_entity_id.as_str());
+                if event.failed_event_type != CONTRACT_ACTIVATED {
+                    return Ok(Decision::skip("only the activation of a contract is a step of its deal"));
+                }
+                self.outcome(known, &**event, about, context, |step| reply::not_provisioned(step, event))
+            }
+            FlowEvent::Reply(Reply::EntitlementGranted(event)) => {
+                let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
+                self.outcome(known, &**event, about, context, |step| reply::provisioned(step, event))
             }
             // Also what services to come will answer.
             FlowEvent::Reply(_) => Ok(Decision::skip("order-flow waits for orders only")),
@@ -121,6 +132,21 @@ impl OrderFlow {
         match ours {
             Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?),
             None => Ok(Decision::skip("the order came of no deal of ours")),
+        }
+    }
+
+    /// What the product made of a contract of ours; others have contracts, too.
+    fn outcome<T: Payload>(
+        &self,
+        known: Known<'_>,
+        event: &T,
+        (contract_id, entity): (&str, &str),
+        context: &Context<'_>,
+        then: impl FnOnce(Step<'_>) -> Result<Decision<Self>, Failure>,
+    ) -> Result<Decision<Self>, Failure> {
+        match order::opportunity_of(contract_id, entity).filter(|id| known.deal(id).is_some()) {
+            Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?),
+            None => Ok(Decision::skip("the contract came of no deal of ours")),
         }
     }
 
@@ -196,6 +222,8 @@ fn reads(event: &FlowEvent) -> Vec<DocumentKey> {
         FlowEvent::Reply(Reply::OrderAccepted(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
         FlowEvent::Reply(Reply::OrderRejected(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
         FlowEvent::Reply(Reply::OrderCancelled(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
+        FlowEvent::Reply(Reply::ProvisioningFailed(event)) => of_outcome(&event.failed_subject, &event.legal_entity_id),
+        FlowEvent::Reply(Reply::EntitlementGranted(event)) => of_outcome(&event.contract_id, &event.legal_entity_id),
         // Also what services to come will answer.
         FlowEvent::Reply(_) => Vec::new(),
         FlowEvent::Contract(event) => vec![key(kind::CONTRACT, of_contract(event))],
@@ -204,6 +232,10 @@ fn reads(event: &FlowEvent) -> Vec<DocumentKey> {
 
 fn of_order(opportunity_id: Option<&str>, order_id: &str) -> Vec<DocumentKey> {
     opportunity_id.map(|id| vec![key(kind::DEAL, id), key(kind::CONTRACT, order_id)]).unwrap_or_default()
+}
+
+fn of_outcome(contract_id: &str, entity: &str) -> Vec<DocumentKey> {
+    order::opportunity_of(contract_id, entity).map(|id| key(kind::DEAL, id)).into_iter().collect()
 }
 
 fn of_contract(event: &Event) -> &str {

@@ -12,6 +12,11 @@ pub(crate) fn order_id(opportunity_id: &str, legal_entity_id: &str) -> String {
     format!("{opportunity_id}-{legal_entity_id}")
 }
 
+/// The deal of an order or contract of an entity, if it is named as those of deals are.
+pub(crate) fn opportunity_of<'a>(order_id: &'a str, legal_entity_id: &str) -> Option<&'a str> {
+    order_id.strip_suffix(legal_entity_id)?.strip_suffix('-').filter(|id| !id.is_empty())
+}
+
 pub(crate) fn requested(deal: &OpportunityClosedWon, part: Part, policy_version: &str) -> OrderRequested {
     let order_id = order_id(&deal.opportunity_id, &part.legal_entity_id);
     OrderRequested {

@@ -15,7 +15,7 @@ use events::{
     version,
 };
 use failure::Failure;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use rules::{Policies, Verdict};
 use serde_json::json;
 
@@ -138,7 +138,16 @@ fn ask_for_orders(mut step: Step<'_>, policies: &Policies, deal: &OpportunityClo
 }
 
 /// Somebody decided about the case of a deal.
-pub(crate) fn decided(mut step: Step<'_>, known: Known<'_>, policies: &Policies, event: &FalloutDecided) -> Decided {
+pub(crate) fn decided(
+    mut step: Step<'_>,
+    known: Known<'_>,
+    policies: &Policies,
+    event: &FalloutDecided,
+    now_ms: i64,
+) -> Decided {
+    if step.deal.stage == DealStage::Ordered && event.action == FalloutAction::Reject {
+        return Ok(give_up(step, event, now_ms));
+    }
     if step.deal.stage != DealStage::Waiting {
         return Ok(Decision::skip("no case of this deal waits for a decision"));
     }
@@ -164,6 +173,31 @@ pub(crate) fn decided(mut step: Step<'_>, known: Known<'_>, policies: &Policies,
         FalloutAction::Retry | FalloutAction::Unknown => FalloutEnd::Mended,
     };
     judge(step, known, policies, Some(&by), end)
+}
+
+/// Somebody gives up contracts that the product could not carry out: each is cancelled, which closes its order in the ERP, takes its access
+/// back and tells the CRM.
+fn give_up(mut step: Step<'_>, event: &FalloutDecided, now_ms: i64) -> Decision<OrderFlow> {
+    let mut orders = std::mem::take(&mut step.deal.orders);
+    for order in orders.values_mut().filter(|order| order.stage == OrderStage::Active && !order.provisioned) {
+        let Some(case) = order.case.take() else { continue };
+        step.close(Some(case), FalloutEnd::Rejected, Some(&event.decided_by));
+        order.stage = OrderStage::Cancelling;
+        let times = (event.effective_at, event.recorded_at);
+        cancel_later(&mut step, &order.order_id, NOT_PROVISIONED, times, now_ms);
+    }
+    step.deal.orders = orders;
+    step.done()
+}
+
+/// The contract's newest version is read when its turn comes.
+fn cancel_later(step: &mut Step<'_>, contract_id: &str, reason: &str, times: (Timestamp, Timestamp), now_ms: i64) {
+    let payload = json!({
+        "what": CANCEL, "account_id": step.deal.account_id, "opportunity_id": step.deal.opportunity_id,
+        "contract_id": contract_id, "event_id": step.cause.event_id, "reason": reason,
+        "effective_at": times.0, "recorded_at": times.1,
+    });
+    step.timer(format!("{CANCEL}:{contract_id}"), now_ms, payload);
 }
 
 /// Credit control holds or releases: deals that wait for the release are looked at again by timers of their own.
@@ -193,6 +227,8 @@ pub(crate) fn credit(known: Known<'_>, event: &CustomerCreditHoldChanged, now_ms
 
 pub(crate) const RECHECK: &str = "recheck";
 pub(crate) const CANCEL: &str = "cancel";
+/// Why a contract is cancelled that was given up.
+const NOT_PROVISIONED: &str = "activation_failed";
 
 /// A deal is open again: what was begun for it is taken back, each order by itself.
 pub(crate) fn reopened(mut step: Step<'_>, known: Known<'_>, event: &OpportunityReopened, now_ms: i64) -> Decided {
@@ -215,12 +251,8 @@ pub(crate) fn reopened(mut step: Step<'_>, known: Known<'_>, event: &Opportunity
             }
             OrderStage::Active => {
                 order.stage = OrderStage::Cancelling;
-                let payload = json!({
-                    "what": CANCEL, "account_id": event.account_id, "opportunity_id": event.opportunity_id,
-                    "contract_id": order.order_id, "event_id": step.cause.event_id, "reason": event.reason.code,
-                    "effective_at": event.effective_at, "recorded_at": event.recorded_at,
-                });
-                step.timer(format!("{CANCEL}:{}", order.order_id), now_ms, payload);
+                let times = (event.effective_at, event.recorded_at);
+                cancel_later(&mut step, &order.order_id, &event.reason.code, times, now_ms);
             }
             // It may still be taken after somebody has mended the cause; then it is taken back.
             OrderStage::Rejected | OrderStage::Cancelling | OrderStage::Cancelled => {}
@@ -245,7 +277,7 @@ pub(crate) fn take_back(step: &Step<'_>, entity: &str, order_id: &str, reason: R
     }
 }
 
-/// The contract of a reopened deal is cancelled, with the version that follows its newest one.
+/// The contract of a deal that is reopened or given up is cancelled, with the version that follows its newest one.
 pub(crate) fn cancel_contract(
     mut step: Step<'_>,
     contract_id: &str,
@@ -258,6 +290,8 @@ pub(crate) fn cancel_contract(
     if contract.is_cancelled {
         return Ok(step.done());
     }
+    let text =
+        if reason == NOT_PROVISIONED { "the product could not carry it out" } else { "the opportunity was reopened" };
     let zone = TimeZone::get(&contract.timezone).unwrap_or(TimeZone::UTC);
     let cancelled = ContractCancelled {
         account_id: contract.account_id.clone(),
@@ -269,7 +303,7 @@ pub(crate) fn cancel_contract(
         mode: CancellationMode::Immediate,
         cancel_on: step.times.effective_at.to_zoned(zone).date(),
         timezone: contract.timezone.clone(),
-        reason: Reason { code: reason.to_owned(), text: Some("the opportunity was reopened".to_owned()) },
+        reason: Reason { code: reason.to_owned(), text: Some(text.to_owned()) },
         currency: contract.currency.clone(),
         ..ContractCancelled::default()
     };

@@ -8,7 +8,7 @@ use crate::{
 };
 use consumer::Decision;
 use events::{
-    Event, OrderAccepted, OrderCancelled, OrderRejected, Payload,
+    EntitlementGranted, Event, OrderAccepted, OrderCancelled, OrderRejected, Payload, ProvisioningFailed,
     common::{FalloutEnd, FalloutReason, Reason},
 };
 use failure::Failure;
@@ -79,6 +79,43 @@ pub(crate) fn rejected(mut step: Step<'_>, event: &OrderRejected) -> Decided {
         let before = order.case.take();
         order.case = step.open(before, about, reasons.collect());
     }
+    step.deal.orders.insert(event.legal_entity_id.clone(), order);
+    Ok(step.done())
+}
+
+/// The product could not carry the contract out. It lies parked there: somebody mends the cause and has it tried again, or gives the contract
+/// up. A grant that was read first says that it was tried again already.
+pub(crate) fn not_provisioned(mut step: Step<'_>, event: &ProvisioningFailed) -> Decided {
+    let Some(mut order) = step.deal.orders.remove(&event.legal_entity_id) else { return Ok(unexpected()) };
+    if order.stage == OrderStage::Active && !order.provisioned {
+        let reasons = event.reasons.iter().map(|reason| FalloutReason {
+            code: format!("PROVISIONING_FAILED_{}", reason.code.to_string().to_uppercase()),
+            path: reason.path.clone(),
+            message: reason.message.clone(),
+            fix_hint: reason.fix_hint.clone(),
+            owner_queue: reason.owner_queue.clone().unwrap_or_else(|| "revenue-operations".to_owned()),
+        });
+        let about = About {
+            legal_entity_id: event.legal_entity_id.clone(),
+            order_id: Some(order.order_id.clone()),
+            currency: order.currency.clone(),
+            amount_minor: order.total_minor,
+        };
+        let before = order.case.take();
+        order.case = step.open(before, about, reasons.collect());
+    }
+    step.deal.orders.insert(event.legal_entity_id.clone(), order);
+    Ok(step.done())
+}
+
+/// The customer has access: with the first grant of a contract, all of its grants are done.
+pub(crate) fn provisioned(mut step: Step<'_>, event: &EntitlementGranted) -> Decided {
+    let Some(mut order) = step.deal.orders.remove(&event.legal_entity_id) else { return Ok(unexpected()) };
+    if order.stage == OrderStage::Active {
+        let case = order.case.take();
+        step.close(case, FalloutEnd::Mended, None);
+    }
+    order.provisioned = true;
     step.deal.orders.insert(event.legal_entity_id.clone(), order);
     Ok(step.done())
 }

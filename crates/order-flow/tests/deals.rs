@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Told, accepted, cancelled, deal, decided, hold, line, rejected, reopened, shared, won};
+use common::{
+    Told, accepted, cancelled, deal, decided, granted, hold, line, not_provisioned, rejected, reopened, shared, won,
+};
 use events::{
     Case, Event,
     common::{ChargeType, FalloutAction, RecognitionMethod},
@@ -157,4 +159,36 @@ fn answers_about_orders_of_others_and_for_processes_that_are_over_change_nothing
     }
     let told = Told::of(vec![won(1, deal("O-1")), foreign, accepted(3, "O-1", "US"), accepted(4, "O-1", "US")]);
     assert_eq!(told.activated().len(), 1);
+}
+
+#[test]
+fn a_contract_that_the_product_cannot_carry_out_is_a_case_until_access_is_granted() {
+    let failed = vec![won(1, deal("O-1")), accepted(2, "O-1", "US"), not_provisioned(3, "O-1", "US")];
+    let told = Told::of(failed.clone());
+    assert_eq!(told.cases(), (vec![vec!["PROVISIONING_FAILED_UNMAPPED_PRODUCT".to_owned()]], vec![]));
+    let told = Told::of(failed.into_iter().chain([granted(4, "O-1", "US")]).collect());
+    assert_eq!(told.cases().1, ["mended"]);
+    let late =
+        vec![won(1, deal("O-1")), accepted(2, "O-1", "US"), granted(3, "O-1", "US"), not_provisioned(4, "O-1", "US")];
+    assert!(Told::of(late).cases.is_empty(), "it was granted since");
+}
+
+/// Compensation: the ERP has the order and the activation failed for good. The contract is cancelled, once, and nothing is deleted.
+#[test]
+fn a_contract_that_is_given_up_is_cancelled_with_its_next_version_and_one_with_access_is_not() {
+    let story = vec![
+        won(1, shared("O-1")),
+        accepted(2, "O-1", "US"),
+        accepted(3, "O-1", "DE"),
+        granted(4, "O-1", "DE"),
+        not_provisioned(5, "O-1", "US"),
+        decided(6, "O-1", FalloutAction::Reject, &[]),
+    ];
+    let told = Told::of(story);
+    let ended = told.contracts.iter().filter_map(|event| match event {
+        Event::ContractCancelled(event) => Some((&*event.contract_id, event.entity_version, &*event.reason.code)),
+        _ => None,
+    });
+    assert_eq!(ended.collect::<Vec<_>>(), [("O-1-US", 2, "activation_failed")]);
+    assert_eq!(told.cases().1, ["rejected"]);
 }

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{accepted, cancelled, deal, decided, flow, hold, rejected, reopened, shared, won};
+use common::{
+    accepted, cancelled, deal, decided, flow, granted, hold, not_provisioned, rejected, reopened, shared, won,
+};
 use events::common::FalloutAction;
 use order_flow::event::FlowEvent;
 use testkit::simulation::{Case, SimEvent, assert_replay_safe};
@@ -35,6 +37,8 @@ fn rename(event: &mut FlowEvent, account: &str) {
         FlowEvent::Reply(Reply::OrderAccepted(event)) => name(&mut event.account_id),
         FlowEvent::Reply(Reply::OrderRejected(event)) => name(&mut event.account_id),
         FlowEvent::Reply(Reply::OrderCancelled(event)) => name(&mut event.account_id),
+        FlowEvent::Reply(Reply::EntitlementGranted(event)) => name(&mut event.account_id),
+        FlowEvent::Reply(Reply::ProvisioningFailed(event)) => name(&mut event.account_id),
         FlowEvent::Reply(_) | FlowEvent::Contract(_) => {}
     }
     // Documents are per account in life; here the deals' names must differ, too.
@@ -56,6 +60,8 @@ fn rename(event: &mut FlowEvent, account: &str) {
             again(&mut event.order_id);
             event.opportunity_id.iter_mut().for_each(again);
         }
+        FlowEvent::Reply(Reply::EntitlementGranted(event)) => again(&mut event.contract_id),
+        FlowEvent::Reply(Reply::ProvisioningFailed(event)) => again(&mut event.failed_subject),
         FlowEvent::Deal(Deal::CustomerCreditHoldChanged(_)) | FlowEvent::Reply(_) | FlowEvent::Contract(_) => {}
     }
 }
@@ -95,6 +101,14 @@ fn order_flow_is_replay_safe_where_deals_fall_out_and_are_taken_back() {
         reopened(21, "O-4", 2),
         accepted(22, "O-4", "US"),
         cancelled(23, "O-4", "US"),
+        won(30, deal("O-5")),
+        accepted(31, "O-5", "US"),
+        not_provisioned(32, "O-5", "US"),
+        granted(33, "O-5", "US"),
+        won(40, deal("O-6")),
+        accepted(41, "O-6", "US"),
+        not_provisioned(42, "O-6", "US"),
+        decided(43, "O-6", FalloutAction::Reject, &[]),
     ];
     let case = Case::new(flow(), accounts(&story));
     for seed in (1..150).step_by(2) {

@@ -15,8 +15,8 @@ mod topics;
 mod waiting;
 
 use events::topics::{
-    CONTRACT_AMENDED, CONTRACT_CANCELLED, Family, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
-    SUBSCRIPTION_RENEWAL_ACCEPTED, of_family,
+    CONTRACT_AMENDED, CONTRACT_CANCELLED, ENTITLEMENT_GRANTED, Family, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
+    PROVISIONING_FAILED, SUBSCRIPTION_RENEWAL_ACCEPTED, of_family,
 };
 use journal::JournalView;
 use kafka::{Admin, ClientConfig, RegistryConfig};
@@ -95,7 +95,7 @@ pub fn inputs_of(service: &str) -> Vec<&'static str> {
     match service {
         "erp-sync" => of(Family::Commercial).chain(of(Family::Request)).collect(),
         "order-flow" => of(Family::Deal)
-            .chain([ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED])
+            .chain([ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED, ENTITLEMENT_GRANTED, PROVISIONING_FAILED])
             .chain([CONTRACT_AMENDED, CONTRACT_CANCELLED, SUBSCRIPTION_RENEWAL_ACCEPTED])
             .collect(),
         _ => of(Family::Commercial).collect(),

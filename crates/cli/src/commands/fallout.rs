@@ -13,7 +13,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use events::{Deal, FalloutDecided, common::FalloutAction};
 use ledger::DocumentFilter;
-use order_flow::document::{DealStage, DealState, kind};
+use order_flow::document::{DealStage, DealState, OrderStage, kind};
 use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
@@ -161,7 +161,10 @@ async fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
 async fn case(stack: &Stack, id: &str) -> Result<Waiting> {
     let opportunity = id.rsplit_once('/').map_or(id, |(opportunity, _)| opportunity);
     let found = deals(stack, Some(opportunity), 1).await?.into_iter().next();
-    let is_open = |deal: &DealState| deal.case.as_ref().is_some_and(|case| case.case_id == id);
+    let is_open = |deal: &DealState| {
+        let of_orders = deal.orders.values().filter_map(|order| order.case.as_ref());
+        of_orders.chain(&deal.case).any(|case| case.case_id == id)
+    };
     found.filter(|(deal, _)| is_open(deal)).ok_or_else(|| {
         Trouble::failed("CASE_UNKNOWN", format!("no exception `{id}` is open"))
             .hint("`throughline fallout ls` lists those that are")
@@ -181,7 +184,7 @@ async fn decide(args: &DecideArgs, (action, of_letters): Decision, output: &Outp
     }
     let stack = args.stack.resolve()?;
     let (deal, _) = case(&stack, &args.id).await?;
-    if deal.stage != DealStage::Waiting {
+    if deal.stage != DealStage::Waiting && !(action == FalloutAction::Reject && gives_up(&deal, &args.id)) {
         let hint = "the owner of the field puts the change back in the system it came from, or reopens the opportunity";
         return Err(Trouble::failed("CASE_NOT_DECIDED", "its orders were asked for").hint(hint));
     }
@@ -200,14 +203,22 @@ async fn decide(args: &DecideArgs, (action, of_letters): Decision, output: &Outp
     Ok(Exit::Done)
 }
 
+/// Whether the case is about a contract that the product could not carry out: it may be given up, which cancels it.
+fn gives_up(deal: &DealState, case_id: &str) -> bool {
+    let mut active = deal.orders.values().filter(|order| order.stage == OrderStage::Active);
+    active.any(|order| order.case.as_ref().is_some_and(|case| case.case_id == case_id))
+}
+
 fn decided(args: &DecideArgs, action: FalloutAction, deal: &DealState, now: jiff::Timestamp) -> FalloutDecided {
     let open = || deal.verdict.findings.iter().map(|finding| finding.code.clone()).collect();
+    // Once its orders were asked for, the deal itself is not kept; its orders say who sells.
+    let seller = deal.opportunity.as_ref().map(|won| &won.legal_entity_id).or_else(|| deal.orders.keys().next());
     FalloutDecided {
         account_id: deal.account_id.clone(),
         entity_version: 1,
         effective_at: now,
         recorded_at: now,
-        legal_entity_id: deal.opportunity.as_ref().map(|won| won.legal_entity_id.clone()).unwrap_or_default(),
+        legal_entity_id: seller.cloned().unwrap_or_default(),
         opportunity_id: deal.opportunity_id.clone(),
         decision_id: format!("{}/{}", args.id, now.as_microsecond()),
         action,

@@ -171,7 +171,10 @@ fn word(stage: &impl Serialize) -> String {
 
 fn is_waiting(deal: &DealState) -> bool {
     deal.case.is_some()
-        || deal.orders.values().any(|order| !matches!(order.stage, OrderStage::Active | OrderStage::Cancelled))
+        || deal
+            .orders
+            .values()
+            .any(|order| order.case.is_some() || !matches!(order.stage, OrderStage::Active | OrderStage::Cancelled))
 }
 
 /// Who has to act on what the policies found.
@@ -200,7 +203,13 @@ pub(super) fn why(deal: &DealState) -> String {
         }
         (OrderStage::Rejected, None) => Some(format!("order {} lies parked in erp-sync", order.order_id)),
         (OrderStage::Cancelling, _) => Some(format!("order {} waits to be cancelled", order.order_id)),
-        (OrderStage::Active | OrderStage::Cancelled, _) => None,
+        (OrderStage::Active, Some(case)) => Some(format!(
+            "contract {} lies parked in provisioning (case {}: {})",
+            order.order_id,
+            case.case_id,
+            reasons(case)
+        )),
+        (OrderStage::Active, None) | (OrderStage::Cancelled, _) => None,
     };
     let waits: Vec<String> = deal.orders.values().filter_map(of).collect();
     match (waits.is_empty(), &deal.case) {

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use events::{
-    Case as Fallout, CustomerCreditHoldChanged, Deal, Envelope, Event, EventSet, FalloutDecided, OpportunityClosedWon,
-    OpportunityReopened, OrderAccepted, OrderCancelled, OrderRejected, Reply, Request, WriterSchema,
+    Case as Fallout, CustomerCreditHoldChanged, Deal, EntitlementGranted, Envelope, Event, EventSet, FalloutDecided,
+    OpportunityClosedWon, OpportunityReopened, OrderAccepted, OrderCancelled, OrderRejected, ProvisioningFailed, Reply,
+    Request, WriterSchema,
     common::{
         Address, ChargeType, ContractLine, Customer, DealLine, DealType, FalloutAction, PaymentTerms, Reason,
         RejectionCode, RejectionReason, SellerShare, TaxExposure, Term,
@@ -191,6 +192,45 @@ pub fn rejected(n: i64, id: &str, entity: &str) -> SimEvent<FlowEvent> {
         resubmittable: true,
     };
     happens(n, Reply::from(event), topics::ORDER_REJECTED)
+}
+
+/// The product could not carry the contract of an order out.
+pub fn not_provisioned(n: i64, id: &str, entity: &str) -> SimEvent<FlowEvent> {
+    let event = ProvisioningFailed {
+        account_id: ACCOUNT.into(),
+        entity_version: 1,
+        effective_at: at(n),
+        recorded_at: at(n),
+        legal_entity_id: entity.into(),
+        failed_event_id: format!("activated-{id}-{entity}"),
+        failed_event_type: topics::CONTRACT_ACTIVATED.into(),
+        failed_subject: format!("{id}-{entity}"),
+        reasons: vec![RejectionReason {
+            code: RejectionCode::UnmappedProduct,
+            path: Some("lines[0].product_id".into()),
+            message: "no bundle".into(),
+            fix_hint: None,
+            owner_queue: Some("master-data".into()),
+        }],
+        error_class: "business".into(),
+        resubmittable: true,
+    };
+    happens(n, Reply::from(event), topics::PROVISIONING_FAILED)
+}
+
+/// The customer has access to what the contract of an order says.
+pub fn granted(n: i64, id: &str, entity: &str) -> SimEvent<FlowEvent> {
+    let event = EntitlementGranted {
+        account_id: ACCOUNT.into(),
+        entity_version: 1,
+        effective_at: at(n),
+        recorded_at: at(n),
+        legal_entity_id: entity.into(),
+        entitlement_id: format!("{id}-{entity}/L1/platform"),
+        contract_id: format!("{id}-{entity}"),
+        ..EntitlementGranted::default()
+    };
+    happens(n, Reply::from(event), topics::ENTITLEMENT_GRANTED)
 }
 
 pub fn cancelled(n: i64, id: &str, entity: &str) -> SimEvent<FlowEvent> {

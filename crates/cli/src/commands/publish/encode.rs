@@ -70,6 +70,7 @@ pub(crate) fn of_generated(generated: Generated, schemas: &SchemaIds) -> Result<
 
 /// What happened to a deal, as the kit makes it.
 pub(crate) fn of_deal(deal: Deal, schemas: &SchemaIds) -> Result<Outgoing, Failure> {
+    deal.check()?;
     let envelope = testkit::deals::envelope(&deal);
     record(envelope, (deal.topic(), &deal.encode_avro()), &deal, schemas, Rules::Checked)
 }

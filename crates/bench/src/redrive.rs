@@ -31,7 +31,12 @@ const SERVICE: &str = "erp-sync";
 /// A step that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 /// Months of the business whose events become letters: each account has about a hundred of them.
-const MONTHS: u32 = 60;
+const MONTHS: u32 = 80;
+/// So many letters would stop the line: here they are what is wanted.
+const LETTERS_STOP_NOBODY: [(&str, &str); 2] =
+    [("THROUGHLINE_RUNTIME_LETTERS_PERCENT", "0"), ("THROUGHLINE_RUNTIME_LETTERS_IN_ROW", "1000000")];
+/// So that they end where the ERP's calendar has periods.
+const START: jiff::civil::Date = jiff::civil::date(2020, 1, 1);
 const RECORDS: &str = "/services/rest/record/v1";
 
 /// What is asked.
@@ -98,13 +103,10 @@ pub async fn measure(asked: &Asked) -> Result<Redriven> {
     eprintln!("  planned in {plan_seconds:.1} s");
     run.story(&plan, letters).await?;
 
-    let plan = run.plan(asked.rate).await?;
     let (before, _) = run.waiting().await?;
     let from = live::now();
     let begun = Instant::now();
-    let job = run.apply(&plan).await?;
-    run.job(&job, "the job ends", |job| job["state"] == "finished").await?;
-    run.until_waiting(|left| left == 0).await?;
+    run.rest(asked.rate).await?;
     let seconds = begun.elapsed().as_secs_f64();
     let to = live::now();
     let live = live.stop().await?;
@@ -129,7 +131,7 @@ pub async fn measure(asked: &Asked) -> Result<Redriven> {
 }
 
 fn business(seed: u64, accounts: u32, months: u32) -> Result<impl Iterator<Item = (Envelope, Event)> + Send> {
-    let options = Options::new(seed, accounts).over_months(months);
+    let options = Options { start: START, ..Options::new(seed, accounts).over_months(months) };
     Ok(stream(&options)?.filter_map(|generated| match generated.item {
         Item::Event { envelope, event } => Some((envelope, event)),
         Item::Raw { .. } => None,
@@ -142,7 +144,9 @@ impl Run {
         let data = scratch.join("stack");
         let own = std::env::current_exe()?;
         let binaries = own.parent().context("the folder of the binaries")?.to_owned();
-        let config = StackConfig { binaries: Some(binaries.clone()), ..StackConfig::new(Kind::Real, &data) };
+        let environment = LETTERS_STOP_NOBODY.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let config =
+            StackConfig { binaries: Some(binaries.clone()), environment, ..StackConfig::new(Kind::Real, &data) };
         let stack = Stack::start(config.with_service(SERVICE, 1).with_service("control", 1)).await?;
         let endpoints = stack.endpoints();
         let postgres = endpoints.postgres.clone().context("the stack has no PostgreSQL")?;
@@ -227,7 +231,8 @@ impl Run {
     /// Answers the id of the job.
     async fn apply(&self, plan: &Path) -> Result<String> {
         let path = text(plan)?;
-        let answer = self.throughline(&["dlq", "apply", path, "--reason", "the ERP is mended", "--detach"]).await?;
+        let apply = ["dlq", "apply", path, "--reason", "the ERP is mended", "--skip-changed", "--detach"];
+        let answer = self.throughline(&apply).await?;
         let id = ["id", "job"].iter().find_map(|field| answer[field].as_str().or_else(|| answer[field]["id"].as_str()));
         id.map(str::to_owned).with_context(|| format!("no job in {answer}"))
     }
@@ -241,6 +246,24 @@ impl Run {
         })
         .await
         .map_err(anyhow::Error::msg)
+    }
+
+    /// All that is left. What the cancelled job had begun ends beside it: such letters are no longer as planned, and are left out.
+    async fn rest(&self, rate: u32) -> Result<()> {
+        const ROUNDS: usize = 5;
+        for _ in 0..ROUNDS {
+            if self.waiting().await?.0 == 0 {
+                return Ok(());
+            }
+            let plan = match self.plan(rate).await {
+                // The last ones ended before they were planned.
+                Err(_) if self.waiting().await?.0 == 0 => return Ok(()),
+                plan => plan?,
+            };
+            let job = self.apply(&plan).await?;
+            self.job(&job, "the job ends", |job| job["state"] == "finished").await?;
+        }
+        bail!("{} letters are left after {ROUNDS} jobs", self.waiting().await?.0)
     }
 
     /// What may happen to a job: a pause, a kill, a resume, a cancel.

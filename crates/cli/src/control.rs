@@ -71,8 +71,11 @@ impl ControlArgs {
 
 impl Control {
     pub(crate) async fn get(&self, path: &str, query: &[(String, String)]) -> Result<Value> {
-        let url = url::Url::parse_with_params(&format!("{}{path}", self.url), query);
-        let url = url.map_err(|error| Trouble::usage(format!("{}: {error}", self.url)))?;
+        let url = url::Url::parse(&format!("{}{path}", self.url));
+        let mut url = url.map_err(|error| Trouble::usage(format!("{}: {error}", self.url)))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         self.send(self.http.request(Method::GET, url)).await
     }
 

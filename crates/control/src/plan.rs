@@ -32,8 +32,10 @@ pub struct Plan {
     /// How many of each predicted effect; `unpredicted` where no service was there to tell.
     pub predicted: BTreeMap<String, u64>,
     pub pace: Pace,
-    /// At the rate; `None`: as fast as the outside system and live traffic allow.
+    /// `None` where nothing says how fast it goes: without a rate, and before a job showed what the outside system takes.
     pub estimate_seconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_by: Option<EstimatedBy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
     /// Letters that match and were tried too often (`max_replays`).
@@ -47,6 +49,16 @@ pub struct Plan {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 const fn is_none_left_out(count: &u64) -> bool {
     *count == 0
+}
+
+/// What an estimate was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EstimatedBy {
+    /// The rate that was asked for.
+    Rate,
+    /// The newest finished retry of the service without a rate: so fast its outside system and live traffic let it be.
+    LastJob,
 }
 
 /// Where copies of letters go.
@@ -244,6 +256,7 @@ mod tests {
             predicted: BTreeMap::new(),
             pace: Pace::default(),
             estimate_seconds: None,
+            estimated_by: None,
             edit: None,
             left_out: 0,
             target: None,

@@ -127,7 +127,8 @@ pub fn control_toml(
         section(&mut text, "http", &[("bind", &quote(&format!("127.0.0.1:{port}")))]);
     }
     // One person owns a stack on one machine: there is no second one to ask.
-    section(&mut text, "api", &[("bind", &quote(bind)), ("edit_needs_second", "false")]);
+    let bind = quote(bind);
+    section(&mut text, "api", &[("bind", &bind), ("edit_needs_second", "false"), ("second_above", "1000000")]);
     let token_file = quote(&at.token_file.display().to_string());
     section(&mut text, "auth", &[("token_file", &token_file), ("make_token_file", "true")]);
     let embedded = if endpoints.kind == Kind::Embedded { "true" } else { "false" };

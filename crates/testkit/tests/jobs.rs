@@ -6,7 +6,9 @@ mod rig;
 use consumer::machine::StopTheLine;
 use failure::Class;
 use ledger::{ItemState, JobState, ParkedState, Prediction, StopRule, Verb};
-use rig::{Rig, WAITS, fact, poison};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use rig::{Rig, STALE, WAITS, fact, poison};
 
 #[test]
 fn a_retry_takes_the_head_and_what_lies_behind_it_moves_by_itself() {
@@ -113,6 +115,47 @@ fn a_prediction_changes_nothing_and_says_what_a_retry_then_does() {
     let job = rig.job(Verb::Retry, &["a1", "a2", "c1", "b2"], |_| {});
     let done: Vec<_> = rig.items(&job.id).into_iter().map(|item| item.result.state).collect();
     assert_eq!(done, [ItemState::Refailed, ItemState::Blocked, ItemState::Blocked, ItemState::Done]);
+}
+
+/// What a prediction says of a row, as its retry would have to tell it.
+fn as_told(prediction: Prediction) -> (ItemState, Option<ParkedState>) {
+    match prediction {
+        Prediction::Apply => (ItemState::Done, Some(ParkedState::Applied)),
+        Prediction::Superseded => (ItemState::Done, Some(ParkedState::Skipped)),
+        Prediction::Refused => (ItemState::Refailed, None),
+        Prediction::Blocked => (ItemState::Blocked, None),
+        Prediction::AlreadyApplied | Prediction::NeedsLookUp => panic!("the rig sends nothing"),
+    }
+}
+
+#[test]
+fn on_any_mixed_set_what_is_predicted_is_what_a_retry_then_does() {
+    let mut seen = std::collections::BTreeMap::new();
+    for seed in 0..60 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let amounts = [1, STALE, 666, 667, 668];
+        let one = |n: usize, rng: &mut ChaCha8Rng| {
+            let account = ["a", "b", "c", "d", "e", "f"][rng.random_range(0..6)];
+            fact(account, &format!("{account}{n:02}"), amounts[rng.random_range(0..amounts.len())])
+        };
+        let mut rig = Rig::new((0..40).map(|n| one(n, &mut rng)).collect());
+        match rng.random_range(0..4) {
+            0 => rig.mend(),
+            kind => rig.mend_only(665 + kind),
+        }
+        let waiting = rig.waiting();
+        let some: Vec<&str> = waiting.iter().map(String::as_str).filter(|_| rng.random_bool(0.8)).collect();
+        let before = rig.everything();
+        let foretold = rig.job(Verb::Predict, &some, |_| {});
+        assert_eq!(rig.everything(), before, "seed {seed}");
+        let foretold = rig.items(&foretold.id).into_iter().map(|item| item.result.prediction.expect("predicted"));
+        let foretold: Vec<Prediction> = foretold.collect();
+        let job = rig.job(Verb::Retry, &some, |_| {});
+        let came = rig.items(&job.id).into_iter().map(|item| (item.result.state, item.result.ended));
+        assert_eq!(foretold.iter().map(|of| as_told(*of)).collect::<Vec<_>>(), came.collect::<Vec<_>>(), "seed {seed}");
+        foretold.iter().for_each(|of| *seen.entry(of.as_str()).or_insert(0) += 1);
+    }
+    assert!(seen.len() == 4 && seen.values().all(|times| *times >= 20), "each kind was there: {seen:?}");
 }
 
 #[test]

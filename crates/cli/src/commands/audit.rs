@@ -1,5 +1,6 @@
 //! `throughline audit`: who did what and why, and the proof that nobody changed the record of it.
 
+use super::dlq::pages;
 use crate::{
     control::ControlArgs,
     exit::{Exit, Result, Trouble},
@@ -24,7 +25,7 @@ pub(crate) struct AuditArgs {
     #[arg(long)]
     service: Option<String>,
     /// At most so many rows (ls)
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
     #[command(flatten)]
     control: ControlArgs,
@@ -33,11 +34,13 @@ pub(crate) struct AuditArgs {
 pub(crate) async fn run(command: &AuditCommand, output: &Output) -> Result<Exit> {
     match command {
         AuditCommand::Ls(args) => {
-            let mut query = args.query();
-            query.push(("limit".to_owned(), args.limit.to_string()));
-            let mut answer = args.control.connect()?.get("/v1/audit", &query).await?;
+            let control = args.control.connect()?;
+            let (rows, more) = pages(&control, "/v1/audit", args.query(), "audit", args.limit).await?;
             let columns = &["at", "service", "seq", "actor", "action", "subject", "reason"];
-            output.answer(&Answer::list("audit", answer["audit"].take(), columns));
+            output.answer(&Answer::list("audit", rows, columns));
+            if more {
+                output.note(format!("there are older rows: raise --limit above {}, or export them", args.limit));
+            }
             Ok(Exit::Done)
         }
         AuditCommand::Verify(args) => verify(args, output).await,

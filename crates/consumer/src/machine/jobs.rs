@@ -41,6 +41,7 @@ pub struct LoadedRow<E> {
     pub job: String,
     pub item: RowKey,
     /// Decoded as it would be tried: with the edit of the item, if it brings one, else with its own, if it has one.
+    /// For a prediction it may be a row before the item's, that would move by itself and has not been asked about.
     pub row: Option<(ParkedRecord, Arrived<E>)>,
     /// The first row alive of its sequence.
     pub head: Option<i64>,
@@ -57,15 +58,24 @@ pub struct RowRequest {
     pub edit: Option<Edit>,
     /// Whether the row is to come back from being given up.
     pub restores: bool,
+    /// The row before, of which a prediction knows what it would leave: rows between it and the item's come first.
+    pub foretold: Option<i64>,
 }
 
 impl RowRequest {
     /// Reads and decodes what the machine must know.
     pub async fn read<E>(self, ledger: &dyn Ledger, decoder: &dyn Decoder<E>) -> Result<LoadedRow<E>, Error> {
-        let Self { job, item, edit, restores } = self;
+        let Self { job, item, edit, restores, foretold } = self;
         let Some(row) = ledger.parked_record(&item).await? else {
             return Ok(LoadedRow { job, item, row: None, head: None, passed: false });
         };
+        if let Some(before) = foretold
+            && let Some(row) = ledger.parked_page(item.slice, &item.sequence, before + 1, 1).await?.pop()
+            && row.no < item.no
+        {
+            let arrived = decoder.decode(parked_as_record(&row)).await;
+            return Ok(LoadedRow { job, item, row: Some((row, arrived)), head: None, passed: false });
+        }
         let head = ledger.parked_page(item.slice, &item.sequence, i64::MIN, 1).await?.first().map(|row| row.no);
         let passed = restores && is_passed(ledger, &row).await?;
         let mut tried = row.clone();
@@ -100,12 +110,20 @@ pub(super) struct Jobs<H: Handler> {
     flights: BTreeMap<Arc<str>, Flight<H>>,
     /// What predictions of a sequence build on.
     forecasts: BTreeMap<Arc<str>, Forecast<H>>,
+    /// The running job behind whose last item the rows of a sequence move by themselves: it pays for them.
+    followed: BTreeMap<Arc<str>, String>,
     last_start: Millis,
 }
 
 impl<H: Handler> Default for Jobs<H> {
     fn default() -> Self {
-        Self { running: BTreeMap::new(), flights: BTreeMap::new(), forecasts: BTreeMap::new(), last_start: 0 }
+        Self {
+            running: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            forecasts: BTreeMap::new(),
+            followed: BTreeMap::new(),
+            last_start: 0,
+        }
     }
 }
 
@@ -154,6 +172,7 @@ impl<H: Handler> Machine<H> {
             }
             None => false,
         });
+        self.jobs.followed.retain(|_, id| self.jobs.running.contains_key(id));
         for (id, job) in told {
             let pace = Pace::new(&job, now);
             let running = Running { job, groups: VecDeque::new(), asked: false, after: None, exhausted: false, pace };
@@ -291,7 +310,9 @@ impl<H: Handler> Machine<H> {
         let Some(first) = first else {
             let Some(flight) = self.jobs.flights.remove(name) else { return };
             self.jobs.forecasts.remove(name);
-            if let Some(running) = running.filter(|of| !flight.items.is_empty() && !of.pace.is_over()) {
+            if flight.items.is_empty() && running.is_some() {
+                self.jobs.followed.insert(name.clone(), flight.job);
+            } else if let Some(running) = running.filter(|of| !of.pace.is_over()) {
                 running.groups.push_front((name.clone(), flight.items));
             }
             return;
@@ -302,7 +323,8 @@ impl<H: Handler> Machine<H> {
                 flight.phase = Phase::Loading;
                 let (job, item) = (flight.job.clone(), first.row.clone());
                 let (edit, restores) = (first.edit.clone(), flight.verb == Verb::Restore);
-                self.out.push(Output::LoadRow(RowRequest { job, item, edit, restores }));
+                let foretold = self.jobs.forecasts.get(name).and_then(Forecast::goes_on_behind);
+                self.out.push(Output::LoadRow(RowRequest { job, item, edit, restores, foretold }));
             }
             // The try is over and did not reach the item: look at its row again.
             Phase::Trying if !is_busy => {
@@ -354,7 +376,17 @@ impl<H: Handler> Machine<H> {
     /// A row ended: its item, if it is one of a job that tries, has its result in the same batch.
     pub(super) fn item_ended(&mut self, name: &Arc<str>, no: i64, state: ledger::ParkedState, now: Millis) {
         let result = ledger::ItemResult { ended: Some(state), ..ledger::ItemResult::new(ledger::ItemState::Done, now) };
-        self.item_result(name, no, result, now);
+        if !self.item_result(name, no, result, now) {
+            self.follower_ended(name, now);
+        }
+    }
+
+    fn follower_ended(&mut self, name: &Arc<str>, now: Millis) {
+        let jobs = &mut self.jobs;
+        let job = jobs.flights.get(name).map(|flight| &flight.job).or_else(|| jobs.followed.get(name));
+        if let Some(running) = job.and_then(|job| jobs.running.get_mut(job)) {
+            running.pace.followed(now);
+        }
     }
 
     /// A row was tried and failed: so has its item, and those behind it in the sequence cannot have their turn.
@@ -376,20 +408,21 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Puts a result into the batch, if the row is an item of the sequence's flight.
-    fn item_result(&mut self, name: &Arc<str>, no: i64, result: ledger::ItemResult, now: Millis) {
-        let Some(flight) = self.jobs.flights.get_mut(name) else { return };
-        let Some(at) = flight.items.iter().position(|item| item.row.no == no) else { return };
-        let Some(item) = flight.items.remove(at) else { return };
+    /// Puts a result into the batch, if the row is an item of the sequence's flight; answers whether it is.
+    fn item_result(&mut self, name: &Arc<str>, no: i64, result: ledger::ItemResult, now: Millis) -> bool {
+        let Some(flight) = self.jobs.flights.get_mut(name) else { return false };
+        let Some(at) = flight.items.iter().position(|item| item.row.no == no) else { return false };
+        let Some(item) = flight.items.remove(at) else { return false };
         let job = flight.job.clone();
         let refailed = (result.state == ledger::ItemState::Refailed).then(|| result.fingerprint.clone()).flatten();
         self.batch.item(ledger::ItemChange { job: job.clone(), sequence: item.row.sequence, no: item.row.no, result });
-        let Some(running) = self.jobs.running.get_mut(&job) else { return };
+        let Some(running) = self.jobs.running.get_mut(&job) else { return true };
         running.pace.resulted(refailed, now);
         if let Some(reason) = running.pace.must_stop(&running.job.spec.stop) {
             running.groups.clear();
             running.exhausted = true;
             self.batch.stop_job(ledger::JobStop { job, reason });
         }
+        true
     }
 }

@@ -9,9 +9,10 @@ use crate::{
     error::{Error, Kind, Result},
     letters::time,
 };
-use ledger::AuditRow;
+use ledger::{AuditRow, Ledger};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct Input {
@@ -32,18 +33,40 @@ async fn services(session: &Session<'_>, named: Option<&str>) -> Result<Vec<Stri
     Ok(services)
 }
 
+/// The cursor of a list: by service, the row below which the next page begins; 0 where nothing is left.
+type Marks = BTreeMap<String, i64>;
+
 pub(super) async fn list(session: &Session<'_>, input: Value) -> Result<Value> {
     let Input { service, page } = typed(input)?;
-    let mut rows = Vec::new();
+    let wrong = || Error::invalid("`cursor` is none of ours").hint("pass `next` of the last answer as it is");
+    let marks = page.after()?.map(|mark| serde_json::from_str::<Marks>(&mark).map_err(|_| wrong())).transpose()?;
+    let (mut rows, mut left) = (Vec::new(), Marks::new());
     for service in services(session, service.as_deref()).await? {
         let Some(ledger) = existing(session, &service).await? else { continue };
-        let newest = ledger.audit(page.limit()).await?;
+        // A service that came up since the first page has no mark: its rows are newer than what is left.
+        let below = marks.as_ref().map(|marks| marks.get(&service).copied().unwrap_or(0));
+        let newest = below_mark(&*ledger, below, page.limit()).await?;
+        let begins = newest.iter().map(|row| row.seq + 1).max().unwrap_or(0);
+        left.insert(service.clone(), begins);
         rows.extend(newest.into_iter().map(|row| (service.clone(), row)));
     }
     rows.sort_by(|(a, x), (b, y)| (y.row.at_ms, b, y.seq).cmp(&(x.row.at_ms, a, x.seq)));
     rows.truncate(page.limit());
+    for (service, row) in &rows {
+        left.entry(service.clone()).and_modify(|mark| *mark = row.seq.min(*mark));
+    }
+    let next = left.values().any(|mark| *mark > 1).then(|| cursor(&json!(left).to_string()));
     let rows: Vec<Value> = rows.iter().map(|(service, row)| shown(service, row)).collect();
-    Ok(json!({ "audit": rows }))
+    Ok(json!({ "audit": rows, "next": next }))
+}
+
+/// The newest rows below a mark. Rows are numbered without a gap.
+async fn below_mark(ledger: &dyn Ledger, below: Option<i64>, limit: usize) -> Result<Vec<AuditRow>> {
+    let Some(below) = below else { return Ok(ledger.audit(limit).await?) };
+    let from = below.saturating_sub_unsigned(limit as u64).max(1);
+    let mut rows = if from < below { ledger.audit_page(from, limit).await? } else { Vec::new() };
+    rows.retain(|row| row.seq < below);
+    Ok(rows)
 }
 
 pub(super) async fn verify(session: &Session<'_>, input: Value) -> Result<Value> {

@@ -1,5 +1,6 @@
 //! A plan in the making: of each letter it keeps what the plan will say of it, and nothing else.
 
+use super::estimate;
 use crate::{
     app::Session,
     error::{Error, Kind, Result},
@@ -128,7 +129,7 @@ impl Draft {
         let followers = sequences
             .filter_map(|sequence| Some(sequence.depth - self.own.get(&(sequence.slice, sequence.sequence))?))
             .sum();
-        let estimate_seconds = self.pace.rate.map(|rate| (self.items.len() as u64).div_ceil(u64::from(rate.max(1))));
+        let (estimate_seconds, estimated_by) = estimate::of(self.items.len() as u64, self.pace.rate, ledger).await?;
         Ok(Plan {
             v: 1,
             action: self.verb,
@@ -143,6 +144,7 @@ impl Draft {
             predicted,
             pace: self.pace,
             estimate_seconds,
+            estimated_by,
             edit: None,
             left_out: self.left_out,
             target: None,

@@ -5,6 +5,7 @@ mod audit;
 mod draft;
 mod edit;
 mod elsewhere;
+mod estimate;
 mod export;
 mod foreign;
 mod groups;

@@ -141,7 +141,7 @@ pub fn assert_replay_safe<H: Handler>(case: &Case<H>, seeds: u64) {
             Err(reason) => panic!("{reason}\nreplay with THROUGHLINE_SEED={seed}"),
         }
     }
-    if let Some(never) = sometimes.never(Traits::of(&twin)) {
+    if let Some(never) = sometimes.never(Traits::of(case, &twin)) {
         panic!("{seeds} schedules never reached: {never}; the run proves nothing about it");
     }
 }
@@ -149,8 +149,9 @@ pub fn assert_replay_safe<H: Handler>(case: &Case<H>, seeds: u64) {
 impl Traits {
     /// What the case does, as its run without faults shows.
     #[must_use]
-    pub fn of(twin: &Observed) -> Self {
+    pub fn of<H: Handler>(case: &Case<H>, twin: &Observed) -> Self {
         Self {
+            by_jobs: case.by_jobs,
             has_effects: !twin.effects.is_empty(),
             publishes: !twin.published.is_empty(),
             parks: !twin.cases.is_empty(),

@@ -102,7 +102,7 @@ impl<H: Handler> Runs for Prepared<H> {
     }
 
     fn traits(&self) -> Result<Traits, String> {
-        self.twin().map(Traits::of)
+        self.twin().map(|twin| Traits::of(&self.case, twin))
     }
 
     fn events(&self) -> Vec<String> {

@@ -30,6 +30,7 @@ pub enum Window {
     AnswerLost,
     PublishedAgain,
     ParkedAtCrash,
+    ForetoldEffect,
 }
 
 /// What a case must have for a window to exist.
@@ -39,6 +40,7 @@ enum Needs {
     Effects,
     Publishing,
     Parking,
+    Jobs,
 }
 
 const WINDOWS: &[(Window, Needs, &str)] = &[
@@ -69,6 +71,7 @@ const WINDOWS: &[(Window, Needs, &str)] = &[
     (Window::AnswerLost, Needs::Effects, "a lost answer"),
     (Window::PublishedAgain, Needs::Publishing, "an event published again"),
     (Window::ParkedAtCrash, Needs::Parking, "a crash while a sequence is parked"),
+    (Window::ForetoldEffect, Needs::Jobs, "a prediction of an effect, and its retry"),
 ];
 
 /// How often each window was hit.
@@ -87,6 +90,7 @@ pub struct Traits {
     pub has_effects: bool,
     pub publishes: bool,
     pub parks: bool,
+    pub by_jobs: bool,
 }
 
 impl Sometimes {
@@ -116,6 +120,7 @@ impl Sometimes {
             Needs::Effects => traits.has_effects,
             Needs::Publishing => traits.publishes,
             Needs::Parking => traits.parks,
+            Needs::Jobs => traits.by_jobs,
         };
         WINDOWS
             .iter()

@@ -2,6 +2,7 @@
 
 mod end;
 mod faults;
+mod foretold;
 mod moves;
 mod people;
 mod redrive;
@@ -53,6 +54,7 @@ pub struct World<'a, H: Handler> {
     faults_left: u32,
     people_began: bool,
     jobs_made: u32,
+    foretold: Option<foretold::Foretold>,
     /// Rows that were brought back once after they had been given up.
     restored: BTreeSet<RowKey>,
     reread: Option<end::Before>,
@@ -92,6 +94,7 @@ impl<'a, H: Handler> World<'a, H> {
             gate_closed: false,
             people_began: false,
             jobs_made: 0,
+            foretold: None,
             restored: BTreeSet::new(),
             reread: None,
             sometimes: Sometimes::default(),

@@ -70,6 +70,9 @@ impl Document for Taken {
     }
 }
 
+/// What is older than what is known.
+pub const STALE: i64 = 500;
+
 /// What an event waits for, that comes as `bringer-<account>`.
 pub const WAITS: i64 = 600;
 
@@ -105,6 +108,9 @@ impl Handler for Taker {
             fact.amount < 666 || self.all.load(Ordering::Relaxed) || fact.amount == self.taken.load(Ordering::Relaxed);
         if !is_taken {
             return Err(Failure::contract("FIELD_INVALID", format!("amount {}", fact.amount)));
+        }
+        if fact.amount == STALE {
+            return Ok(Decision::skip("stale"));
         }
         let mut taken = documents.get("taken", &fact.account).cloned().unwrap_or_default();
         let bringer = format!("bringer-{}", fact.account);
@@ -491,6 +497,11 @@ impl Rig {
             other => other.as_str(),
         };
         self.rows().into_iter().map(|(name, row)| format!("{name} {}", state(row.fate.state))).collect()
+    }
+
+    /// Names of the rows that have not ended.
+    pub fn waiting(&self) -> Vec<String> {
+        self.rows().into_iter().filter(|(_, row)| row.fate.state.is_alive()).map(|(name, _)| name).collect()
     }
 
     pub fn sequences(&self) -> Vec<ParkedSequence> {

@@ -380,7 +380,10 @@ pub(super) fn told(plan: &Value) -> String {
         "time",
         estimate.map_or_else(
             || "as fast as the other side and live traffic allow".to_owned(),
-            |seconds| format!("about {seconds} s"),
+            |seconds| match plan["estimated_by"].as_str() {
+                Some("last_job") => format!("about {seconds} s, as fast as the last job went"),
+                _ => format!("about {seconds} s, at the rate"),
+            },
         ),
     );
     for item in items.iter().take(10) {

@@ -124,7 +124,7 @@ fn listed(
 }
 
 /// All pages up to `limit` items, and whether there are more.
-pub(super) async fn pages(
+pub(in crate::commands) async fn pages(
     control: &Control,
     path: &str,
     query: Vec<(String, String)>,

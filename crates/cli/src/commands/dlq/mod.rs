@@ -10,6 +10,7 @@ mod selection;
 pub(crate) mod watch;
 
 pub(super) use change::{read_plan, save};
+pub(super) use look::pages;
 
 use crate::{
     exit::{Exit, Result},

@@ -2,12 +2,13 @@
 
 use crate::{
     control::{Control, part},
-    exit::{Exit, Result},
+    exit::{Exit, Result, Trouble},
     output::{Answer, Output},
 };
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Wait {
@@ -40,9 +41,12 @@ pub(crate) async fn follow(control: &Control, job: Value, wait: &Wait, output: &
         );
         return Ok(Exit::Done);
     }
+    // One listener from the start: a second Ctrl-C counts though it comes while the first is answered.
+    let mut interrupts =
+        signal(SignalKind::interrupt()).map_err(|error| Trouble::failed("SIGNAL", error.to_string()))?;
     tokio::select! {
         ended = until_over(control, &id, wait.wait, output) => ended,
-        _ = tokio::signal::ctrl_c() => leave(control, &id, output).await,
+        _ = interrupts.recv() => leave(control, &id, &mut interrupts, output).await,
     }
 }
 
@@ -75,11 +79,11 @@ fn ending(job: &Value) -> Exit {
     }
 }
 
-async fn leave(control: &Control, id: &str, output: &Output) -> Result<Exit> {
+async fn leave(control: &Control, id: &str, interrupts: &mut Signal, output: &Output) -> Result<Exit> {
     output.note(format!("left job {id}, which goes on (throughline job watch {id}); Ctrl-C again to cancel it"));
     tokio::select! {
         () = tokio::time::sleep(SECOND) => {}
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupts.recv() => {
             let reason = Map::from_iter([("reason".to_owned(), json!("interrupted at the command line"))]);
             control.post(&format!("/v1/jobs/{}/cancel", part(id)), reason).await?;
             output.note(format!("job {id} is cancelled; what it had begun, it ends"));

@@ -18,8 +18,12 @@ impl<H: Handler> Machine<H> {
         let (verb, Some(item)) = (flight.verb, flight.items.front().cloned()) else { return };
         let LoadedRow { item: key, row, head, passed, .. } = loaded;
         let Some((row, arrived)) = row else { return self.settle(name, &key, ItemState::Changed, now) };
+        if verb == Verb::Predict && row.no != key.no {
+            return self.predict_item(name, row, arrived, false, now);
+        }
         if let Some(result) = early(verb, &item, &row, now) {
-            return self.item_result(name, key.no, result, now);
+            self.item_result(name, key.no, result, now);
+            return;
         }
         let is_head = head == Some(key.no);
         let is_next = is_head || self.holds_up(name, &row);

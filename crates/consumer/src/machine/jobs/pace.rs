@@ -97,8 +97,17 @@ impl Pace {
         }
     }
 
+    /// A row that is no item moved, because one before it in its sequence did: the outside system has it to do all the same.
+    pub(super) fn followed(&mut self, now: Millis) {
+        self.spend(now);
+    }
+
     fn charge(&mut self, now: Millis) {
         self.charged += 1;
+        self.spend(now);
+    }
+
+    fn spend(&mut self, now: Millis) {
         // What was not used is gone: a rate is no account to draw from.
         self.next = self.next.max(now as f64 - self.interval) + self.interval;
     }
@@ -175,6 +184,15 @@ mod tests {
         (0..5).for_each(|_| pace.resulted(None, 1_000));
         assert!(!pace.allows(1_400, 0));
         assert!(pace.allows(1_500, 0));
+    }
+
+    #[test]
+    fn rows_that_follow_count_against_the_rate_and_not_against_the_ramp() {
+        let mut pace = Pace::new(&job(Some(10), &[2], 100, 100), 1_000);
+        pace.started(1_000);
+        (0..4).for_each(|_| pace.followed(1_000));
+        assert!(!pace.allows(1_400, 1));
+        assert!(pace.allows(1_500, 1), "the batch has room for a second item");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a retry would do, by today's code on today's documents: the handler is asked, and nothing comes of it.
 //!
 //! A row behind another one is asked with the documents as the ones before it would leave them, as far as that can be known without
-//! the outside system.
+//! the outside system. Rows between two items are asked, too: they move by themselves, and one that fails blocks what lies behind it.
 
 use super::{Flight, Phase};
 use crate::handler::{Decision, Effect, Handler};
@@ -21,21 +21,26 @@ const NOTE_BYTES: usize = 1_024;
 pub(in crate::machine) struct Forecast<H: Handler> {
     item: Option<(i64, Item<H::Event>)>,
     group: Group<H>,
-    /// A row before it was asked about.
-    begun: bool,
+    /// The last row that was asked about.
+    last: Option<i64>,
     /// The first row that would fail: those behind it would not have their turn.
     failed: bool,
 }
 
 impl<H: Handler> Default for Forecast<H> {
     fn default() -> Self {
-        Self { item: None, group: Group::default(), begun: false, failed: false }
+        Self { item: None, group: Group::default(), last: None, failed: false }
     }
 }
 
 impl<H: Handler> Forecast<H> {
     pub(in crate::machine) fn reads(&self) -> &[DocumentKey] {
         self.item.as_ref().map_or(&[], |(_, item)| &item.reads)
+    }
+
+    /// The row behind which it goes on; `None` before the first one, and behind one that would fail.
+    pub(super) fn goes_on_behind(&self) -> Option<i64> {
+        self.last.filter(|_| !self.failed)
     }
 }
 
@@ -50,7 +55,7 @@ impl<H: Handler> Machine<H> {
     ) {
         let no = row.no;
         let mut forecast = self.jobs.forecasts.remove(name).unwrap_or_default();
-        if forecast.failed || (!is_head && !forecast.begun) {
+        if forecast.failed || (!is_head && forecast.last.is_none()) {
             self.jobs.forecasts.insert(name.clone(), forecast);
             return self.predicted(
                 name,
@@ -83,7 +88,7 @@ impl<H: Handler> Machine<H> {
         let Some((no, item)) = forecast.item.take() else { return };
         let decided = self.decide(&item, &forecast.group, now);
         let (kind, code, note) = verdict(&item, &decided);
-        forecast.begun = true;
+        forecast.last = Some(no);
         match decided {
             Ok(decision) => forecast.group.assume(decision.documents),
             Err(_) => forecast.failed = true,

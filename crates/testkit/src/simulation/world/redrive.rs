@@ -1,6 +1,6 @@
 //! People who work by jobs: they predict, retry, pause, resume and cancel, and in the end give up what is refused for good.
 
-use super::{SLICE, World, now_or_never};
+use super::{SLICE, World, foretold::Foretold, now_or_never};
 use crate::simulation::{member::Member, topic::Table};
 use consumer::{Handler, machine::Input};
 use failure::Class;
@@ -73,9 +73,17 @@ impl<H: Handler> World<'_, H> {
             }
             return Ok(true);
         }
+        if let Some(foretold) = self.foretold.take() {
+            if foretold.retry.is_none() && !again.is_empty() {
+                let (retry, effects) = (Some(self.create(Verb::Retry, &again)?), self.outside.log.len());
+                self.foretold = Some(Foretold { retry, effects, ..foretold });
+                return Ok(true);
+            }
+            self.compare(&foretold)?;
+        }
         if !again.is_empty() {
-            self.create(Verb::Predict, &again)?;
-            self.create(Verb::Retry, &again)?;
+            let (predict, is_calm) = (self.create(Verb::Predict, &again)?, self.faults_left == 0);
+            self.foretold = Some(Foretold { predict, retry: None, is_calm, effects: 0 });
             return Ok(true);
         }
         let states = ParkedState::ALL.into_iter().filter(|state| state.is_alive()).collect();
@@ -109,7 +117,7 @@ impl<H: Handler> World<'_, H> {
         Ok(true)
     }
 
-    fn create(&mut self, verb: Verb, rows: &[&ParkedRecord]) -> Result<(), String> {
+    fn create(&mut self, verb: Verb, rows: &[&ParkedRecord]) -> Result<String, String> {
         self.jobs_made += 1;
         let item = |row: &&ParkedRecord| NewItem { row: key(row), version: row.fate.version, edit: None };
         let job = NewJob {
@@ -119,7 +127,7 @@ impl<H: Handler> World<'_, H> {
             items: rows.iter().map(item).collect(),
         };
         match now_or_never(self.ledger.create_job(&job, &audit(self.now, "job.create"))) {
-            Ok(Creation::Created(_)) => Ok(()),
+            Ok(Creation::Created(job)) => Ok(job.id),
             Ok(refused @ Creation::Refused { .. }) => Err(format!("{verb:?} of what was just read: {refused:?}")),
             Err(error) => Err(error.to_string()),
         }

@@ -294,6 +294,10 @@ impl<H: Handler> Machine<H> {
             if let Some(at) = sequence.next_attempt_ms {
                 self.wake_at(at.max(now), Wake::Retry(name.clone()));
             }
+            if sequence.depth <= 0 {
+                // Its last record ended with the last owner, who had no time left to say that nothing is parked any more.
+                self.make_runnable(&name);
+            }
             self.lanes.insert(name, Lane::parked(sequence));
         }
         for timer in takeover.timers {

@@ -85,6 +85,10 @@ impl<H: Handler> World<'_, H> {
                 ));
             }
         }
+        let parked = now_or_never(self.ledger.sequences(None)).map_err(|error| error.to_string())?;
+        if let Some(empty) = parked.iter().find(|sequence| sequence.depth <= 0) {
+            return Err(format!("I6: sequence {} stays parked without a record", empty.sequence));
+        }
         for _ in 0..self.outside.applied_late {
             self.hit(Window::AppliedLate);
         }

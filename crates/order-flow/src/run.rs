@@ -56,7 +56,7 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
     let policies = Store::open(&config.flow.policies).map_err(|problems| Stop::Config(problems.to_string()))?;
     let policies = Arc::new(policies);
     let writer = tokio::select! {
-        ids = runtime::schema_ids(&config.runtime.registry, Writer::subjects()) => Writer::new(ids.map_err(runtime::Error::into_stop)?),
+        ids = runtime::schema_ids_at_start(&config.runtime.registry, Writer::subjects(), &health) => Writer::new(ids.map_err(runtime::Error::into_stop)?),
         () = shutdown.draining() => return Ok(()),
     };
     let watched = watch(policies.clone(), config.flow.look_every, metrics.clone());

@@ -35,7 +35,7 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
     let Context { config, health, metrics, shutdown, .. } = context;
     let policy = Policy::load(&config.product.policy).map_err(|problems| Stop::Config(problems.to_string()))?;
     let replies = tokio::select! {
-        ids = runtime::schema_ids(&config.runtime.registry, Replies::subjects()) => Replies::new(ids.map_err(runtime::Error::into_stop)?),
+        ids = runtime::schema_ids_at_start(&config.runtime.registry, Replies::subjects(), &health) => Replies::new(ids.map_err(runtime::Error::into_stop)?),
         () = shutdown.draining() => return Ok(()),
     };
     let wrong = |problems: Vec<String>| Stop::Config(problems.join("; "));

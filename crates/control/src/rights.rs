@@ -28,6 +28,8 @@ pub enum Right {
     DlqImport,
     /// Put letters on another topic for good.
     DlqMove,
+    /// End letters of a person who is to be forgotten, and delete what is in them for good.
+    DlqErase,
     /// Show letters once more to every reader of the topic that they came from.
     DlqOriginal,
     /// Put records of a topic to one service again.
@@ -37,7 +39,7 @@ pub enum Right {
 }
 
 impl Right {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::DlqRead,
         Self::DlqPayloadRead,
         Self::DlqPayloadUnmask,
@@ -51,6 +53,7 @@ impl Right {
         Self::DlqExportUnmask,
         Self::DlqImport,
         Self::DlqMove,
+        Self::DlqErase,
         Self::DlqOriginal,
         Self::Replay,
         Self::JobCancel,
@@ -73,6 +76,7 @@ impl Right {
             Self::DlqExportUnmask => "dlq.export.unmask",
             Self::DlqImport => "dlq.import",
             Self::DlqMove => "dlq.move",
+            Self::DlqErase => "dlq.erase",
             Self::DlqOriginal => "dlq.retry.original",
             Self::Replay => "replay",
             Self::JobCancel => "job.cancel",

@@ -23,12 +23,15 @@ pub enum Verb {
     Restore,
     /// Closes a row whose copy is on another topic; its sequence goes on.
     Move,
+    /// Ends the row and forgets what is in it, for good; its sequence goes on.
+    Erase,
     /// Says what a retry would do now, and changes nothing. It holds no items.
     Predict,
 }
 
 impl Verb {
-    pub const ALL: [Self; 6] = [Self::Retry, Self::Edit, Self::Discard, Self::Restore, Self::Move, Self::Predict];
+    pub const ALL: [Self; 7] =
+        [Self::Retry, Self::Edit, Self::Discard, Self::Restore, Self::Move, Self::Erase, Self::Predict];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Verb {
             Self::Discard => "discard",
             Self::Restore => "restore",
             Self::Move => "move",
+            Self::Erase => "erase",
             Self::Predict => "predict",
         }
     }
@@ -520,6 +524,8 @@ pub(crate) fn fits(verb: Verb, version: i32, row: Option<(ParkedState, i32)>) ->
     let Some((state, found)) = row else { return false };
     let is_fit = match verb {
         Verb::Retry | Verb::Edit | Verb::Discard | Verb::Move => state.is_alive(),
+        // What was given up still lies there.
+        Verb::Erase => state.is_alive() || state == ParkedState::Discarded,
         Verb::Restore => state == ParkedState::Discarded,
         Verb::Predict => true,
     };

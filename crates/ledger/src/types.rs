@@ -199,6 +199,8 @@ pub enum ParkedState {
     /// Ended here: what nobody could read became readable and went on as a row of the sequence it belongs to, or people put a copy
     /// on another topic ([`Verb::Move`](crate::Verb::Move)).
     Moved,
+    /// Ended: the person it is about was forgotten. Its value and its edit are gone ([`Verb::Erase`](crate::Verb::Erase)).
+    Erased,
 }
 
 impl ParkedState {
@@ -214,10 +216,11 @@ impl ParkedState {
             Self::Duplicate => "duplicate",
             Self::Discarded => "discarded",
             Self::Moved => "moved",
+            Self::Erased => "erased",
         }
     }
 
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Waiting,
         Self::LetterPending,
         Self::DeadLettered,
@@ -227,6 +230,7 @@ impl ParkedState {
         Self::Duplicate,
         Self::Discarded,
         Self::Moved,
+        Self::Erased,
     ];
 
     /// Still part of its sequence.

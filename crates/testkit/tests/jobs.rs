@@ -43,6 +43,19 @@ fn a_head_that_is_given_up_lets_its_sequence_go_on() {
 }
 
 #[test]
+fn what_is_erased_is_gone_and_its_sequence_goes_on_without_it() {
+    let mut rig = Rig::new(vec![fact("a", "a1", 666), fact("a", "a2", 1), fact("b", "b1", 666), fact("b", "b2", 1)]);
+    rig.job(Verb::Discard, &["b1"], |_| {});
+    let job = rig.job(Verb::Erase, &["a1", "b1"], |_| {});
+    assert_eq!((job.state, job.counts.done), (JobState::Finished, 2));
+    assert_eq!(rig.fates(), ["a1 erased", "a2 applied", "b1 erased", "b2 applied"]);
+    assert!(rig.row("a1").value.is_none() && rig.row("b1").value.is_none(), "nothing is left of them");
+    assert_eq!(rig.cases(), 0);
+    let again = rig.prepared(Verb::Restore, &["a1"]);
+    assert!(rig.is_refused(again), "nothing can be brought back");
+}
+
+#[test]
 fn what_was_given_up_comes_back_to_its_place_unless_its_sequence_has_gone_past_it() {
     let mut rig = Rig::new(vec![
         fact("a", "a1", 666),

@@ -76,7 +76,7 @@ impl Known {
             ParkedState::Applied | ParkedState::Duplicate => Self::AlreadyApplied,
             ParkedState::Superseded => Self::Superseded,
             ParkedState::Skipped => Self::Skipped,
-            ParkedState::Discarded | ParkedState::Moved => Self::Discarded,
+            ParkedState::Discarded | ParkedState::Moved | ParkedState::Erased => Self::Discarded,
         }
     }
 }

@@ -54,6 +54,7 @@ impl Draft {
     pub fn take(&mut self, letter: &Seen) -> Result<()> {
         let is_fit = match self.verb {
             Verb::Restore => letter.record.fate.state == ParkedState::Discarded,
+            Verb::Erase => letter.state != State::Ended || letter.record.fate.state == ParkedState::Discarded,
             _ => letter.state != State::Ended,
         };
         if !is_fit {

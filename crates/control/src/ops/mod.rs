@@ -51,6 +51,8 @@ pub(crate) async fn dispatch(session: &Session<'_>, op: Op, input: Value) -> Res
         Op::ApplyDiscard => plans::apply(session, Verb::Discard, false, input).await,
         Op::ApplyRestore => plans::apply(session, Verb::Restore, false, input).await,
         Op::ApplyEdit => plans::apply(session, Verb::Edit, false, input).await,
+        Op::PlanErase => plans::plan(session, Verb::Erase, input).await,
+        Op::ApplyErase => plans::apply(session, Verb::Erase, false, input).await,
         Op::PlanMove => plans::plan(session, Verb::Move, input).await,
         Op::ApplyMove => plans::apply(session, Verb::Move, true, input).await,
         Op::PlanOriginal => plans::plan(session, Verb::Retry, elsewhere::to_original(input)).await,

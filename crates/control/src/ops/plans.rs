@@ -52,6 +52,8 @@ pub(super) async fn plan(session: &Session<'_>, verb: Verb, input: Value) -> Res
     let selection = match verb {
         // What was discarded has ended.
         Verb::Restore => Selection { state: Some("ended".to_owned()), ..wanted.selection.clone() },
+        // Whatever holds bytes of the person, also behind another letter and given up before.
+        Verb::Erase => Selection { state: Some("all".to_owned()), ..wanted.selection.clone() },
         _ => wanted.selection.clone(),
     };
     let mut draft = Draft::new(verb, wanted.selection.clone(), pace, wanted.max_replays);

@@ -7,7 +7,8 @@ use crate::horizon::{Marks, day_start, identity_start, needed_since, publishes};
 use crate::jobs::RowKey;
 use crate::types::{
     AuditRow, DocumentFilter, DocumentKey, DocumentRow, IntentRow, LoadRequest, Loaded, Millis, NewAudit, ParkedFilter,
-    ParkedRecord, ParkedSequence, Position, PublishedMark, SliceCommit, SliceStatus, StoredEntry, Takeover, TimerRow,
+    ParkedRecord, ParkedSequence, ParkedState, Position, PublishedMark, SliceCommit, SliceStatus, StoredEntry,
+    Takeover, TimerRow,
 };
 use crate::{CommitOutcome, Error, Result};
 use events::{PayloadHash, Uid};
@@ -146,6 +147,9 @@ impl State {
         for (slice, sequence, no, fate) in rows.parked_updates {
             if let Some(record) = self.slice(slice).parked.get_mut(sequence).and_then(|records| records.get_mut(&no)) {
                 record.fate = fate.clone();
+                if fate.state == ParkedState::Erased {
+                    record.value = None;
+                }
             }
         }
         for (slice, row) in rows.intent_puts {

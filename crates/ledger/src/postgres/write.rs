@@ -92,7 +92,8 @@ pub(super) const PARKED_UPDATES: &str = "
     WITH changed AS (
         UPDATE parked_record p SET state = d.state, failure = d.failure, attempts = d.attempts, refusals = d.refusals,
             receipts = d.receipts, unknown = d.unknown, changed_ms = d.changed_ms, version = d.version,
-            fingerprint = d.fingerprint, class = d.class, code = d.code, edit = d.edit
+            fingerprint = d.fingerprint, class = d.class, code = d.code, edit = d.edit,
+            value = CASE WHEN d.state = 'erased' THEN NULL ELSE p.value END
         FROM unnest($1::int[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::int[], $7::int[], $8::text[],
             $9::text[], $10::bigint[], $11::int[], $12::text[], $13::text[], $14::text[], $15::bytea[])
             AS d(slice, sequence, no, state, failure, attempts, refusals, receipts, unknown, changed_ms, version, fingerprint,

@@ -224,7 +224,8 @@ fn insert_parked(c: &Connection, record: &ParkedRecord) -> Result<()> {
 
 fn update_parked(c: &Connection, slice: i32, sequence: &str, no: i64, fate: &ParkedFate) -> Result<usize> {
     let sql = "UPDATE parked_record SET state = ?4, failure = ?5, attempts = ?6, refusals = ?7, receipts = ?8,
-        unknown = ?9, changed_ms = ?10, version = ?11, fingerprint = ?12, class = ?13, code = ?14, edit = ?15 WHERE slice = ?1 AND sequence = ?2 AND no = ?3";
+        unknown = ?9, changed_ms = ?10, version = ?11, fingerprint = ?12, class = ?13, code = ?14, edit = ?15,
+        value = CASE WHEN ?4 = 'erased' THEN NULL ELSE value END WHERE slice = ?1 AND sequence = ?2 AND no = ?3";
     let columns = FateColumns::of(fate);
     let values = params![
         slice,

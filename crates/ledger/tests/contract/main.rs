@@ -52,6 +52,7 @@ contract! {
     commit::a_stop_survives_and_is_lifted,
     parking::parked_records_read_back_byte_for_byte,
     parking::pages_hold_what_is_alive_in_order_also_below_zero,
+    parking::what_is_in_an_erased_record_is_gone_and_the_rest_stays,
     parking::a_number_is_taken_once_and_only_an_existing_record_changes,
     parking::sequences_are_put_changed_and_removed,
     parking::filters_find_parked_records,

@@ -71,6 +71,26 @@ pub async fn pages_hold_what_is_alive_in_order_also_below_zero(stage: Stage) {
     assert!(ledger.parked_page(1, "s", 0, 9).await.unwrap().is_empty());
 }
 
+pub async fn what_is_in_an_erased_record_is_gone_and_the_rest_stays(stage: Stage) {
+    let ledger = stage.ledger().await;
+    ledger.take_over(0, "me").await.unwrap();
+    let (first, second) = (parked(0, "s", 1), parked(0, "s", 2));
+    assert!(first.value.is_some() && second.value.is_some());
+    ledger
+        .commit(&[SliceCommit { parked: inserts(&[first.clone(), second.clone()]), ..batch(0, 1, 1) }])
+        .await
+        .unwrap();
+    let end = |no, state| ParkedChange::Update { sequence: "s".into(), no, fate: fate(state) };
+    let ends = vec![end(1, ParkedState::Erased), end(2, ParkedState::Discarded)];
+    ledger.commit(&[SliceCommit { parked: ends, ..batch(0, 1, 2) }]).await.unwrap();
+    let rows = ledger.parked_records(&ParkedFilter { limit: 9, ..ParkedFilter::default() }).await.unwrap();
+    let expected = [
+        ParkedRecord { value: None, fate: fate(ParkedState::Erased), ..first },
+        ParkedRecord { fate: fate(ParkedState::Discarded), ..second },
+    ];
+    assert_eq!(rows, expected);
+}
+
 pub async fn a_number_is_taken_once_and_only_an_existing_record_changes(stage: Stage) {
     let ledger = stage.ledger().await;
     ledger.take_over(0, "me").await.unwrap();

@@ -557,6 +557,12 @@ impl Rig {
         }
     }
 
+    /// Whether the ledger takes none of a job, because its rows are not fit for it.
+    pub fn is_refused(&self, job: NewJob) -> bool {
+        let created = block_on(self.ledger.create_job(&job, &self.audit("job.create", &job.id))).expect("memory");
+        matches!(created, Creation::Refused { .. })
+    }
+
     fn audit(&self, action: &str, subject: &str) -> NewAudit {
         NewAudit {
             at_ms: self.now,

@@ -51,9 +51,13 @@ impl Sum {
         match parked {
             Some(ParkedState::Waiting | ParkedState::LetterPending) => self.parked += amount,
             Some(ParkedState::DeadLettered) => self.dead_lettered += amount,
-            Some(ParkedState::Discarded | ParkedState::Skipped | ParkedState::Superseded | ParkedState::Moved) => {
-                self.written_off += amount
-            }
+            Some(
+                ParkedState::Discarded
+                | ParkedState::Skipped
+                | ParkedState::Superseded
+                | ParkedState::Moved
+                | ParkedState::Erased,
+            ) => self.written_off += amount,
             Some(ParkedState::Applied | ParkedState::Duplicate) => {}
             None if disposition == Disposition::Applied => {}
             None => self.written_off += amount,

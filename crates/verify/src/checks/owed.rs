@@ -74,7 +74,8 @@ fn took_effect(input: &Input) -> bool {
             | ParkedState::DeadLettered
             | ParkedState::Discarded
             | ParkedState::Skipped
-            | ParkedState::Moved,
+            | ParkedState::Moved
+            | ParkedState::Erased,
         ) => false,
         None => input.told.is_some_and(|told| matches!(told.first, Disposition::Applied | Disposition::Superseded)),
     }

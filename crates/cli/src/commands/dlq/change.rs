@@ -26,6 +26,8 @@ pub(crate) enum PlanCommand {
     Discard(PlanArgs),
     /// Discarded letters to be brought back
     Restore(PlanArgs),
+    /// Letters of a person who is to be forgotten
+    Erase(PlanArgs),
     /// Letters to be put on another topic for good
     Move(PlanMoveArgs),
 }
@@ -205,6 +207,7 @@ pub(super) async fn plan(command: &PlanCommand, output: &Output) -> Result<Exit>
         PlanCommand::Retry(args) => (("retry", None), args),
         PlanCommand::Discard(args) => (("discard", None), args),
         PlanCommand::Restore(args) => (("restore", None), args),
+        PlanCommand::Erase(args) => (("erase", None), args),
         PlanCommand::Move(args) => (("move", Some(args.to.as_str())), &args.plan),
     };
     let file = planned(&args.control.connect()?, wanted, &args.selection, &args.pace).await?;
@@ -301,7 +304,7 @@ pub(in crate::commands) async fn one(
 /// Starts the job of a plan, and stays with it unless told otherwise.
 pub(super) async fn start(control: &Control, file: &Value, args: &StartArgs, output: &Output) -> Result<Exit> {
     let verb = route(&file["plan"]);
-    if !["retry", "original", "discard", "restore", "edit", "move"].contains(&verb) {
+    if !["retry", "original", "discard", "restore", "edit", "move", "erase"].contains(&verb) {
         let hint = "make one: throughline dlq plan retry … --save plan.json";
         return Err(Trouble::usage("this is no plan").hint(hint));
     }

@@ -49,6 +49,8 @@ pub(crate) enum DlqCommand {
     Discard(change::ChangeArgs),
     /// Bring discarded letters back
     Restore(change::ChangeArgs),
+    /// End letters of a person who is to be forgotten, and delete what is in them, for good
+    Erase(change::ChangeArgs),
     /// Change a decoded copy of one letter, checked against its schema; the original stays
     Edit(edit::EditArgs),
     /// Standing rules: retry letters by a schedule, or give them up, until a date
@@ -72,6 +74,7 @@ pub(crate) async fn run(command: &DlqCommand, output: &Output) -> Result<Exit> {
         DlqCommand::Move(args) => change::move_away(args, output).await,
         DlqCommand::Discard(args) => change::at_once(("discard", None), args, output).await,
         DlqCommand::Restore(args) => change::at_once(("restore", None), args, output).await,
+        DlqCommand::Erase(args) => change::at_once(("erase", None), args, output).await,
         DlqCommand::Edit(args) => edit::run(args, output).await,
         DlqCommand::Rule(command) => rule::run(command, output).await,
     }

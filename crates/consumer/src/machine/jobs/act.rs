@@ -36,6 +36,7 @@ impl<H: Handler> Machine<H> {
             Verb::Edit => self.edit_item(name, &item, row, arrived, is_next, now),
             Verb::Discard => self.give_up(name, row, ParkedState::Discarded, is_head, now),
             Verb::Move => self.give_up(name, row, ParkedState::Moved, is_head, now),
+            Verb::Erase => self.erase(name, row, is_head, now),
             Verb::Restore => self.restore_item(name, row, passed, now),
             Verb::Predict => self.predict_item(name, row, arrived, is_next, now),
         }
@@ -117,6 +118,17 @@ impl<H: Handler> Machine<H> {
         self.item_result(name, no, ItemResult { note, ..ItemResult::new(ItemState::Done, now) }, now);
     }
 
+    /// The row ends and its bytes are forgotten; one that was given up before has ended already.
+    fn erase(&mut self, name: &Arc<str>, mut row: ParkedRecord, is_head: bool, now: Millis) {
+        row.fate.edit = None;
+        if row.fate.state.is_alive() {
+            return self.give_up(name, row, ParkedState::Erased, is_head, now);
+        }
+        let (no, version) = (row.no, row.fate.version + 1);
+        self.batch.fate(name, no, ParkedFate { state: ParkedState::Erased, changed_ms: now, version, ..row.fate });
+        self.item_ended(name, no, ParkedState::Erased, now);
+    }
+
     /// The row ends by the word of people; its sequence goes on.
     fn give_up(&mut self, name: &Arc<str>, row: ParkedRecord, ended: ParkedState, is_head: bool, now: Millis) {
         let holds_up = self.holds_up(name, &row);
@@ -182,6 +194,10 @@ pub(super) fn shows(sequence: &mut ledger::ParkedSequence, failure: &Failure) {
     sequence.awaits = failure.awaits.clone().filter(|_| failure.class == Class::NotYet);
 }
 
+const fn is_given_up(state: ParkedState) -> bool {
+    matches!(state, ParkedState::Discarded | ParkedState::Erased)
+}
+
 /// What can be said without touching the row: it ended, or it is not what people saw.
 fn early(verb: Verb, item: &JobItem, row: &ParkedRecord, now: Millis) -> Option<ItemResult> {
     let state = row.fate.state;
@@ -190,9 +206,11 @@ fn early(verb: Verb, item: &JobItem, row: &ParkedRecord, now: Millis) -> Option<
     let is_same = row.fate.version == item.version;
     let is_edited = row.fate.version == item.version + 1 && edit::is_in_place(row, &item.job);
     match verb {
-        Verb::Retry | Verb::Edit | Verb::Predict if state == ParkedState::Discarded => Some(changed()),
+        Verb::Retry | Verb::Edit | Verb::Predict if is_given_up(state) => Some(changed()),
         Verb::Retry | Verb::Edit | Verb::Predict if !state.is_alive() => Some(ended()),
         Verb::Move if state == ParkedState::Moved => Some(ended()),
+        Verb::Erase if state == ParkedState::Erased => Some(ended()),
+        Verb::Erase if !state.is_alive() && state != ParkedState::Discarded => Some(changed()),
         Verb::Discard | Verb::Move if !state.is_alive() => Some(changed()),
         Verb::Restore if state != ParkedState::Discarded => Some(changed()),
         Verb::Edit if is_edited => None,

@@ -7,12 +7,10 @@ mod identity;
 pub mod mask;
 pub mod plan;
 mod run;
-mod target;
 mod writer;
 
 pub use config::MaskingConfig;
 pub use handler::AnalyticsFeed;
 pub use mask::Pseudonyms;
 pub use run::{ServiceConfig, run};
-pub use target::Nobody;
 pub use writer::Writer;

@@ -1,7 +1,10 @@
 //! Puts the service together: configuration, schemas, runtime.
 
-use crate::{AnalyticsFeed, MaskingConfig, Nobody, Writer};
-use consumer::runtime::{self, Observer, RuntimeConfig, Service};
+use crate::{AnalyticsFeed, MaskingConfig, Writer};
+use consumer::{
+    Nobody,
+    runtime::{self, Observer, RuntimeConfig, Service},
+};
 use service::{
     Context, Stop,
     config::{Config, Section},

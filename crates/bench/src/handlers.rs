@@ -84,24 +84,6 @@ impl Handler for Noop {
     }
 }
 
-/// An outside system that nothing is ever asked of.
-pub struct Nobody;
-
-#[async_trait]
-impl Target<NoEffect> for Nobody {
-    async fn apply(&self, intents: &[Intent<NoEffect>]) -> Vec<Result<Receipt, Failure>> {
-        intents.iter().map(|intent| match intent.effect {}).collect()
-    }
-
-    async fn look_up(&self, intent: &Intent<NoEffect>) -> Result<Option<Receipt>, Failure> {
-        match intent.effect {}
-    }
-
-    fn limits(&self) -> Limits {
-        Limits { batch: 1, concurrency: 1, per_second: None, visibility_ms: 0 }
-    }
-}
-
 /// One call, for one record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Touch {

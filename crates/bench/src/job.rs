@@ -1,7 +1,7 @@
 //! One measured run. Each is a process of its own, so that its processor time and its memory are nobody else's.
 
 use crate::{
-    handlers::{Caller, Calls, FirstDecision, Nobody, Noop, Sleeper},
+    handlers::{Caller, Calls, FirstDecision, Noop, Sleeper},
     record,
     replay::replay,
     runtime::{Checked, measure},
@@ -10,6 +10,7 @@ use crate::{
     watched::{Mode, Watched},
 };
 use anyhow::{Context as _, Result, bail, ensure};
+use consumer::Nobody;
 use ledger::{Ledger, memory::MemoryLedger};
 use serde::{Deserialize, Serialize};
 use std::{

@@ -1,8 +1,9 @@
 //! Live events at a steady rate, whatever the service does: an open loop, so that a slow service shows as latency and not as fewer
 //! events.
 
+use crate::publish::record;
 use anyhow::{Context as _, Result};
-use events::{Envelope, Event, EventSet as _, topics::SUBJECTS, wire};
+use events::{Envelope, Event, topics::SUBJECTS};
 use kafka::{ClientConfig, Outgoing, Producer, ProducerConfig, RegistryConfig};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -58,15 +59,7 @@ impl Live {
         let producer = Producer::start(&ProducerConfig { client, ..ProducerConfig::default() })?;
         let (due, is_over) = (Arc::<Mutex<HashMap<_, _>>>::default(), Arc::<AtomicBool>::default());
         let records = events.map(move |(envelope, event)| {
-            let id = ids.get(event.topic()).copied().unwrap_or(0);
-            let record = Outgoing {
-                topic: event.topic().into(),
-                partition: None,
-                key: Some(event.account_id().to_owned().into()),
-                value: Some(wire::frame(id, &event.encode_avro()).into()),
-                headers: envelope.to_headers(),
-                timestamp_ms: None,
-            };
+            let record = record(&ids, &envelope, &event);
             (envelope.id, record)
         });
         let task = tokio::spawn(publish(producer, records, per_second, due.clone(), is_over.clone()));

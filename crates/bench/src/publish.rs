@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use events::{Envelope, Event, EventSet as _, topics::SUBJECTS, wire};
 use kafka::{ClientConfig, Outgoing, Producer, ProducerConfig, RegistryConfig};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use testkit::business::{self, Item, Options};
 
 const CHUNK: usize = 5_000;
@@ -12,8 +12,12 @@ const CLOSING: Duration = Duration::from_secs(30);
 
 /// Fault-free events of a generated business, always the same for the same number.
 pub fn generated(events: u64) -> Result<impl Iterator<Item = (Envelope, Event)>> {
-    let stream = business::stream(&Options::of_events(1, events))?;
-    Ok(stream.filter_map(|generated| match generated.item {
+    of(&Options::of_events(1, events))
+}
+
+/// The events of a generated business.
+pub fn of(options: &Options) -> Result<impl Iterator<Item = (Envelope, Event)> + Send + use<>> {
+    Ok(business::stream(options)?.filter_map(|generated| match generated.item {
         Item::Event { envelope, event } => Some((envelope, event)),
         Item::Raw { .. } => None,
     }))
@@ -28,17 +32,8 @@ pub async fn publish(
     let ids = consumer::runtime::schema_ids(&RegistryConfig::new(&endpoints.registry), SUBJECTS).await?;
     let client = ClientConfig::new(&endpoints.kafka);
     let producer = Producer::start(&ProducerConfig { client, ..ProducerConfig::default() })?;
-    let record = |(envelope, event): (Envelope, Event)| Outgoing {
-        topic: event.topic().into(),
-        partition: None,
-        key: Some(event.account_id().to_owned().into()),
-        value: Some(wire::frame(ids.get(event.topic()).copied().unwrap_or(0), &event.encode_avro()).into()),
-        headers: envelope.to_headers(),
-        // That of the publication: a broker forgets by it, and the events lie years back.
-        timestamp_ms: None,
-    };
     let mut published = 0;
-    let mut events = events.map(record).peekable();
+    let mut events = events.map(|(envelope, event)| record(&ids, &envelope, &event)).peekable();
     while events.peek().is_some() {
         let chunk: Vec<Outgoing> = events.by_ref().take(CHUNK).collect();
         send(&producer, &chunk).await?;
@@ -47,6 +42,19 @@ pub async fn publish(
     }
     producer.close(CLOSING).await;
     Ok(published)
+}
+
+/// An event as the wire contract has it; `ids` by topic.
+pub fn record(ids: &BTreeMap<&'static str, u32>, envelope: &Envelope, event: &Event) -> Outgoing {
+    Outgoing {
+        topic: event.topic().into(),
+        partition: None,
+        key: Some(event.account_id().to_owned().into()),
+        value: Some(wire::frame(ids.get(event.topic()).copied().unwrap_or(0), &event.encode_avro()).into()),
+        headers: envelope.to_headers(),
+        // That of the publication: a broker forgets by it, and the events lie years back.
+        timestamp_ms: None,
+    }
 }
 
 /// Sends records in order; all of them are acknowledged when it returns.

@@ -5,13 +5,13 @@
 
 use crate::{
     live::{self, Latency, Live},
-    publish::publish,
+    publish::{self, publish},
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use devstack::{Kind, Stack, StackConfig};
 use events::{Envelope, Event};
 use kafka::{ClientConfig, RegistryConfig};
-use ledger::{Ledger, ParkedFilter};
+use ledger::{JobState, Ledger, ParkedFilter};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -20,11 +20,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use testkit::{
-    business::{Item, Options, stream},
-    eventually,
-    scratch::Scratch,
-};
+use testkit::{business::Options, eventually, scratch::Scratch};
 use verify::{ServiceSource, Sources};
 
 const SERVICE: &str = "erp-sync";
@@ -131,11 +127,7 @@ pub async fn measure(asked: &Asked) -> Result<Redriven> {
 }
 
 fn business(seed: u64, accounts: u32, months: u32) -> Result<impl Iterator<Item = (Envelope, Event)> + Send> {
-    let options = Options { start: START, ..Options::new(seed, accounts).over_months(months) };
-    Ok(stream(&options)?.filter_map(|generated| match generated.item {
-        Item::Event { envelope, event } => Some((envelope, event)),
-        Item::Raw { .. } => None,
-    }))
+    publish::of(&Options { start: START, ..Options::new(seed, accounts).over_months(months) })
 }
 
 impl Run {
@@ -233,16 +225,13 @@ impl Run {
         let path = text(plan)?;
         let apply = ["dlq", "apply", path, "--reason", "the ERP is mended", "--skip-changed", "--detach"];
         let answer = self.throughline(&apply).await?;
-        let id = ["id", "job"].iter().find_map(|field| answer[field].as_str().or_else(|| answer[field]["id"].as_str()));
-        id.map(str::to_owned).with_context(|| format!("no job in {answer}"))
+        answer["job"]["id"].as_str().map(str::to_owned).with_context(|| format!("no job in {answer}"))
     }
 
-    async fn job(&self, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
+    async fn job(&self, id: &str, what: &str, state: JobState) -> Result<()> {
         eventually(what, PATIENCE, async || {
             let job = self.ledger.job(id).await.map_err(|error| error.to_string())?.ok_or("there is no such job")?;
-            let told =
-                json!({"state": job.state, "done": job.counts.done, "counts": job.counts, "stopped": job.stopped});
-            if is_so(&told) { Ok(()) } else { Err(told.to_string()) }
+            if job.state == state { Ok(()) } else { Err(format!("{job:?}")) }
         })
         .await
         .map_err(anyhow::Error::msg)
@@ -261,7 +250,7 @@ impl Run {
                 plan => plan?,
             };
             let job = self.apply(&plan).await?;
-            self.job(&job, "the job ends", |job| job["state"] == "finished").await?;
+            self.job(&job, "the job ends", JobState::Finished).await?;
         }
         bail!("{} letters are left after {ROUNDS} jobs", self.waiting().await?.0)
     }
@@ -272,11 +261,11 @@ impl Run {
         self.until_waiting(|left| left < letters * 19 / 20).await?;
         self.throughline(&["job", "pause", &job, "--reason", "a look at the books"]).await?;
         self.stack.kill(SERVICE).await?;
-        self.job(&job, "the job rests", |job| job["state"] == "paused").await?;
+        self.job(&job, "the job rests", JobState::Paused).await?;
         self.throughline(&["job", "resume", &job, "--reason", "the books are right"]).await?;
         self.until_waiting(|left| left < letters * 9 / 10).await?;
         self.throughline(&["job", "cancel", &job, "--reason", "the rest goes by a plan of its own"]).await?;
-        self.job(&job, "the job is cancelled", |job| job["state"] == "cancelled").await?;
+        self.job(&job, "the job is cancelled", JobState::Cancelled).await?;
         let (left, sequences) = self.waiting().await?;
         eprintln!("  cancelled with {left} letters in {sequences} sequences left");
         Ok(())

@@ -10,11 +10,11 @@ use crate::{
     usage::{self, Moment},
     watched::{Mode, Watched},
 };
-use analytics_feed::{AnalyticsFeed, Nobody, Writer};
+use analytics_feed::{AnalyticsFeed, Writer};
 use anyhow::{Context as _, Result, bail, ensure};
 use connectors::netsuite::NetSuite;
 use consumer::{
-    Handler, Target,
+    Handler, Nobody, Target,
     runtime::{Observer, RuntimeConfig, Service, run_on, schema_ids},
 };
 use devstack::Endpoints;

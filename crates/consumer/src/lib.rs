@@ -3,8 +3,10 @@
 
 mod handler;
 pub mod machine;
+mod nobody;
 pub mod replay;
 pub mod runtime;
 pub mod upkeep;
 
 pub use handler::*;
+pub use nobody::Nobody;

@@ -4,7 +4,7 @@
 //! applied.
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     letters::{Money, Selection},
 };
 use ledger::{JobSpec, StopRule, Verb};
@@ -140,6 +140,31 @@ pub(crate) fn sha256(of: &impl Serialize) -> String {
     hasher.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The content of a plan file: the plan with its hash beside it.
+pub(crate) fn sealed(plan: &impl Serialize) -> Value {
+    json!({ "plan": plan, "sha256": sha256(plan) })
+}
+
+/// Reads a plan file of a kind that `is_known` takes; `how` makes one.
+///
+/// # Errors
+/// `PLAN_INVALID` if it is none; `PLAN_CHANGED` if its hash is that of another one.
+pub(crate) fn opened<P: Serialize + serde::de::DeserializeOwned>(
+    file: &Value,
+    how: &str,
+    is_known: impl FnOnce(&P) -> std::result::Result<(), String>,
+) -> Result<(P, String)> {
+    let invalid = |what: String| Error::new(Kind::Invalid, "PLAN_INVALID", what).hint(format!("make one: {how}"));
+    let plan = P::deserialize(&file["plan"]).map_err(|error| invalid(format!("this is no plan: {error}")))?;
+    is_known(&plan).map_err(invalid)?;
+    let hash = sha256(&plan);
+    if file["sha256"] != hash {
+        return Err(Error::new(Kind::Stale, "PLAN_CHANGED", "the plan was changed after it was made")
+            .hint("plan again; a plan is applied as it was reviewed"));
+    }
+    Ok((plan, hash))
+}
+
 impl Plan {
     /// SHA-256 over all of it, in hex.
     #[must_use]
@@ -150,7 +175,7 @@ impl Plan {
     /// The plan with its hash beside it: the content of a plan file.
     #[must_use]
     pub fn sealed(&self) -> Value {
-        json!({ "plan": self, "sha256": self.hash() })
+        sealed(self)
     }
 
     /// Reads a plan file.
@@ -158,24 +183,10 @@ impl Plan {
     /// # Errors
     /// `PLAN_INVALID` if it is none; `PLAN_CHANGED` if its hash is that of another one.
     pub fn open(file: &Value) -> Result<(Self, String)> {
-        use crate::error::Kind;
-        let hash = file["sha256"].as_str().unwrap_or_default().to_owned();
-        let plan: Self = Self::deserialize(&file["plan"]).map_err(|error| {
-            Error::new(Kind::Invalid, "PLAN_INVALID", format!("this is no plan: {error}"))
-                .hint("make one: throughline dlq plan retry … --to-file plan.json")
-        })?;
-        if plan.v != 1 {
-            return Err(Error::new(
-                Kind::Invalid,
-                "PLAN_INVALID",
-                format!("plan version {} is not known here", plan.v),
-            ));
-        }
-        if plan.hash() != hash {
-            return Err(Error::new(Kind::Stale, "PLAN_CHANGED", "the plan was changed after it was made")
-                .hint("plan again; a plan is applied as it was reviewed"));
-        }
-        Ok((plan, hash))
+        opened(file, "throughline dlq plan retry … --save plan.json", |plan: &Self| match plan.v {
+            1 => Ok(()),
+            other => Err(format!("plan version {other} is not known here")),
+        })
     }
 
     /// The id of its job: applying a plan twice is one job.

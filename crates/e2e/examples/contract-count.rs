@@ -1,9 +1,8 @@
 //! A service of its own: it reads what the others read, and keeps the contracts of each account that are in force.
 
-use async_trait::async_trait;
 use clap::Parser as _;
 use consumer::{
-    Decision, Documents, Handler, Input, Intent, Limits, NoEffect, Receipt, Target,
+    Decision, Documents, Handler, Input, NoEffect, Nobody,
     runtime::{self, Observer, RuntimeConfig, Service},
 };
 use events::{Event, EventSet as _};
@@ -68,24 +67,6 @@ impl Handler for ContractCount {
             _ => return Ok(Decision::skip("only contracts are counted")),
         }
         Ok(Decision::new().put(KIND, account, contracts))
-    }
-}
-
-/// There is no outside system.
-struct Nobody;
-
-#[async_trait]
-impl Target<NoEffect> for Nobody {
-    async fn apply(&self, intents: &[Intent<NoEffect>]) -> Vec<Result<Receipt, Failure>> {
-        intents.iter().map(|intent| match intent.effect {}).collect()
-    }
-
-    async fn look_up(&self, intent: &Intent<NoEffect>) -> Result<Option<Receipt>, Failure> {
-        match intent.effect {}
-    }
-
-    fn limits(&self) -> Limits {
-        Limits { batch: 1, concurrency: 1, per_second: None, visibility_ms: 0 }
     }
 }
 

@@ -10,11 +10,11 @@ pub mod topics;
 
 use anyhow::{Context, Result, ensure};
 use devstack::{Kind, Stack, StackConfig};
-use events::{Envelope, Event, EventSet, wire};
+use events::{Deal, Envelope, Event, EventSet, wire};
 use kafka::{ClientConfig, Outgoing, Producer, ProducerConfig, Registry, RegistryConfig};
 use ledger::Ledger;
 use std::{collections::BTreeMap, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
-use testkit::Scratch;
+use testkit::{Scratch, deals};
 use verify::{Report, ServiceSource, Sources};
 
 /// A running stack with `erp-sync`, in a folder of its own; gone when it is dropped.
@@ -103,11 +103,22 @@ impl Bench {
     /// An event as the wire contract has it.
     #[must_use]
     pub fn record(&self, envelope: &Envelope, event: &Event) -> Outgoing {
+        self.outgoing(event.topic(), event.account_id(), &event.encode_avro(), envelope)
+    }
+
+    /// What a CRM says of a deal, as the wire contract has it.
+    #[must_use]
+    pub fn deal(&self, event: impl Into<Deal>) -> Outgoing {
+        let event = event.into();
+        self.outgoing(event.topic(), event.account_id(), &event.encode_avro(), &deals::envelope(&event))
+    }
+
+    fn outgoing(&self, topic: &str, account: &str, avro: &[u8], envelope: &Envelope) -> Outgoing {
         Outgoing {
-            topic: event.topic().into(),
+            topic: topic.into(),
             partition: None,
-            key: Some(event.account_id().to_owned().into()),
-            value: Some(wire::frame(self.schema_id(event.topic()), &event.encode_avro()).into()),
+            key: Some(account.to_owned().into()),
+            value: Some(wire::frame(self.schema_id(topic), avro).into()),
             headers: envelope.to_headers(),
             // That of the publication: a broker forgets by it, and a generated business lies years back.
             timestamp_ms: None,

@@ -1,6 +1,6 @@
 //! What administrators and retention do to topics, and what an operator does about it.
 
-use crate::{Bench, binaries, member::Member};
+use crate::{Bench, member::Member};
 use kafka::Outgoing;
 use ledger::{NewAudit, Position};
 use std::{collections::BTreeMap, time::Duration};
@@ -58,10 +58,7 @@ pub async fn accept(bench: &Bench, slice: i32, at: i64) {
         &["slice", "accept", "erp-sync", &slice, "--topic", TOPIC, "--at", &at][..],
         &["slice", "resume", "erp-sync", &slice],
     ] {
-        let program = binaries().expect("built").join("throughline");
-        let mut command = tokio::process::Command::new(program);
-        command.args(arguments).args(["--reason", "nobody needs them any more", "--yes", "--data"]).arg(bench.data());
-        let output = command.kill_on_drop(true).output().await.expect("it runs");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let why = ["--reason", "nobody needs them any more", "--yes"];
+        bench.throughline(&[arguments, &why].concat()).await.expect("done");
     }
 }

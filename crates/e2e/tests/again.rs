@@ -3,7 +3,6 @@
 use anyhow::{Context, Result};
 use devstack::Kind;
 use e2e::{Bench, platform::Platform};
-use events::{Deal, EventSet as _, wire};
 use kafka::{Admin, Outgoing};
 use ledger::{NewAudit, Position};
 use std::{collections::BTreeMap, time::Duration};
@@ -15,18 +14,6 @@ use testkit::{
 const PATIENCE: Duration = Duration::from_secs(240);
 const SERVICES: [&str; 5] = ["order-flow", "erp-sync", "crm-sync", "provisioning", "analytics-feed"];
 const SANDBOXES: [&str; 4] = ["erp", "crm", "product", "identity"];
-
-fn deal(bench: &Bench, event: impl Into<Deal>) -> Outgoing {
-    let event = event.into();
-    Outgoing {
-        topic: event.topic().into(),
-        partition: None,
-        key: Some(event.account_id().to_owned().into()),
-        value: Some(wire::frame(bench.schema_id(event.topic()), &event.encode_avro()).into()),
-        headers: deals::envelope(&event).to_headers(),
-        timestamp_ms: None,
-    }
-}
 
 /// Every kind of event, with copies, cases and broken contracts among them; and deals, one of which cannot go on.
 fn business(bench: &Bench) -> Vec<Outgoing> {
@@ -42,9 +29,9 @@ fn business(bench: &Bench) -> Vec<Outgoing> {
         })
         .collect();
     records.extend([
-        deal(bench, deals::deal("D-1", "O-1")),
-        deal(bench, deals::shared("D-2", "O-2")),
-        deal(bench, deals::without_nexus("D-3", "O-3")),
+        bench.deal(deals::deal("D-1", "O-1")),
+        bench.deal(deals::shared("D-2", "O-2")),
+        bench.deal(deals::without_nexus("D-3", "O-3")),
     ]);
     records
 }

@@ -2,8 +2,8 @@
 
 use devstack::Kind;
 use e2e::Bench;
-use events::{Case, Deal, Event, EventSet, OpportunityReopened, WriterSchema, common::Reason, topics, wire};
-use kafka::{Drain, Outgoing};
+use events::{Case, Event, EventSet, OpportunityReopened, WriterSchema, common::Reason, topics};
+use kafka::Drain;
 use std::{collections::BTreeMap, time::Duration};
 use testkit::{
     deals::{self, at, deal, hold},
@@ -11,19 +11,6 @@ use testkit::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(240);
-
-fn record(bench: &Bench, event: impl Into<Deal>) -> Outgoing {
-    let event = event.into();
-    let envelope = deals::envelope(&event);
-    Outgoing {
-        topic: event.topic().into(),
-        partition: None,
-        key: Some(event.account_id().to_owned().into()),
-        value: Some(wire::frame(bench.schema_id(event.topic()), &event.encode_avro()).into()),
-        headers: envelope.to_headers(),
-        timestamp_ms: None,
-    }
-}
 
 /// What lies on a topic now, first appearances only.
 async fn told<E: EventSet>(bench: &Bench, topic: &str) -> BTreeMap<String, E> {
@@ -57,13 +44,13 @@ async fn deals_become_contracts(kind: Kind, name: &str) {
     wrong.legal_entity_id = "FR".into();
     wrong.tax_exposure[0].nexus_known = false;
     let held = hold("A-4", 1, true);
-    bench.publish(&[record(&bench, held)]).await.expect("published");
+    bench.publish(&[bench.deal(held)]).await.expect("published");
     let deals = [deal("A-1", "O-1"), shared, wrong, deal("A-4", "O-4"), deals::with_services("A-5", "O-5")];
-    let records: Vec<_> = deals.iter().map(|deal| record(&bench, deal.clone())).collect();
+    let records: Vec<_> = deals.iter().map(|deal| bench.deal(deal.clone())).collect();
     bench.publish(&records).await.expect("published");
     until(&bench, topics::FALLOUT_OPENED, 2).await;
     until(&bench, topics::CONTRACT_ACTIVATED, 4).await;
-    bench.publish(&[record(&bench, hold("A-4", 2, false))]).await.expect("published");
+    bench.publish(&[bench.deal(hold("A-4", 2, false))]).await.expect("published");
     until(&bench, topics::CONTRACT_ACTIVATED, 5).await;
     let reopened = OpportunityReopened {
         account_id: "A-1".into(),
@@ -75,7 +62,7 @@ async fn deals_become_contracts(kind: Kind, name: &str) {
         previous_stage: None,
         reason: Reason { code: "customer_withdrew".into(), text: None },
     };
-    bench.publish(&[record(&bench, reopened)]).await.expect("published");
+    bench.publish(&[bench.deal(reopened)]).await.expect("published");
     until(&bench, topics::CONTRACT_CANCELLED, 1).await;
     // Everything once more: nothing changes.
     bench.publish(&records).await.expect("published");

@@ -222,11 +222,8 @@ async fn sigterm_drains_leaves_the_group_and_exits_with_zero() {
 
 /// What an operator types; what it says comes with a failure.
 async fn operate(bench: &Bench, arguments: &[&str]) {
-    let program = e2e::binaries().expect("built").join("throughline");
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).args(["--reason", "the records are still there", "--yes", "--data"]).arg(bench.data());
-    let output = command.kill_on_drop(true).output().await.expect("it runs");
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let why = ["--reason", "the records are still there", "--yes"];
+    bench.throughline(&[arguments, &why].concat()).await.expect("done");
 }
 
 /// Makes the ledger expect more of a topic than there is, as after a truncation.

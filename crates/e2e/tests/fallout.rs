@@ -4,9 +4,9 @@
 use devstack::Kind;
 use e2e::Bench;
 use events::{
-    ContractActivated, Deal, Envelope, Event, EventSet as _,
+    ContractActivated, Envelope, Event, EventSet as _,
     common::{ChargeType, ContractLine, Customer, Term},
-    topics, wire,
+    topics,
 };
 use jiff::civil::date;
 use kafka::Outgoing;
@@ -15,18 +15,6 @@ use std::time::Duration;
 use testkit::{deals, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn deal(bench: &Bench, event: Deal) -> Outgoing {
-    let envelope = deals::envelope(&event);
-    Outgoing {
-        topic: event.topic().into(),
-        partition: None,
-        key: Some(event.account_id().to_owned().into()),
-        value: Some(wire::frame(bench.schema_id(event.topic()), &event.encode_avro()).into()),
-        headers: envelope.to_headers(),
-        timestamp_ms: None,
-    }
-}
 
 /// A contract for something that the ERP has no item for.
 fn unmapped(bench: &Bench) -> Outgoing {
@@ -85,7 +73,7 @@ async fn exceptions_have_owner_and_money_and_end_when_somebody_decides() {
     let services = [("erp-sync", 1), ("order-flow", 1), ("control", 1)];
     let bench = Box::pin(Bench::start_with(Kind::Embedded, &services, "fallout", |config| config));
     let bench = bench.await.expect("the stack starts");
-    let waiting = deal(&bench, deals::without_nexus("A-1", "O-1").into());
+    let waiting = bench.deal(deals::without_nexus("A-1", "O-1"));
     bench.publish(&[waiting, unmapped(&bench)]).await.expect("published");
     let rows = open(&bench, 2).await;
     let of = |service: &str| rows.iter().find(|row| row["service"] == service).expect("one of each");
@@ -129,7 +117,7 @@ async fn a_contract_that_the_product_refuses_is_given_up_and_its_order_closed() 
     let bench = bench.await.expect("the stack starts");
     let product = e2e::platform::Platform::of(&bench.stack, "product").expect("a product platform");
     product.set(&serde_json::json!({ "unknown_features": ["platform"] })).await.expect("set");
-    bench.publish(&[deal(&bench, deals::deal("A-1", "O-1").into())]).await.expect("published");
+    bench.publish(&[bench.deal(deals::deal("A-1", "O-1"))]).await.expect("published");
     let why = async |wanted: &str| {
         let told = async || {
             let why = bench.throughline(&["order", "why", "O-1"]).await.map_err(|error| format!("{error:#}"))?;

@@ -1,13 +1,7 @@
 //! The whole path on real parts: Apache Kafka, PostgreSQL, and services as processes of their own that die at bad moments.
 
 use devstack::{Kind, Running, StackConfig};
-use e2e::{
-    Bench,
-    books::Books,
-    erp::Erp,
-    foreign::{Publisher, output},
-    member::Member,
-};
+use e2e::{Bench, books::Books, erp::Erp, foreign::Publisher, member::Member};
 use kafka::Outgoing;
 use nix::{
     sys::signal::{Signal, kill},
@@ -20,7 +14,7 @@ use testkit::{
     cloudevent, eventually, retail,
     scratch::online_retail_slice,
 };
-use tokio::{process::Command, sync::Mutex};
+use tokio::sync::Mutex;
 
 const PATIENCE: Duration = Duration::from_secs(600);
 /// For one named thing to come about.
@@ -189,10 +183,7 @@ fn write_slice(path: &Path) -> retail::Summary {
 
 /// `throughline publish`, as a user calls it.
 async fn publish_file(bench: &Bench, file: &Path) -> Value {
-    let program = e2e::binaries().expect("built").join("throughline");
-    let mut command = Command::new(program);
-    command.arg("publish").arg("--data").arg(bench.data()).args(["-o", "json"]).arg(file);
-    serde_json::from_str(&output(&mut command).await.expect("exit 0")).expect("one JSON object")
+    bench.throughline(&["publish", file.to_str().expect("text")]).await.expect("published")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -61,7 +61,7 @@ impl Handler for OrderFlow {
         let known = Known(documents);
         match input {
             Input::Event(event) => self.event(known, event, context),
-            Input::Timer { payload, .. } => self.timer(known, payload, context),
+            Input::Timer { payload, .. } => self.timer(known, payload),
             Input::Outcome { .. } => Ok(Decision::new()),
         }
     }
@@ -150,7 +150,7 @@ impl OrderFlow {
         }
     }
 
-    fn timer(&self, known: Known<'_>, payload: &Value, context: &Context<'_>) -> Result<Decision<Self>, Failure> {
+    fn timer(&self, known: Known<'_>, payload: &Value) -> Result<Decision<Self>, Failure> {
         let text = |name: &str| payload[name].as_str().unwrap_or_default();
         let Some(deal) = known.deal(text("opportunity_id")) else {
             return Ok(Decision::skip("a timer of a deal that is not there"));
@@ -162,7 +162,6 @@ impl OrderFlow {
             time_ms: times.recorded_at.as_millisecond(),
             ..Cause::default()
         };
-        let _ = context;
         let step = Step::new(&self.writer, cause, times, deal.clone());
         match text("what") {
             process::RECHECK => {

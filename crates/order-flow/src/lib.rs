@@ -15,5 +15,5 @@ pub mod writer;
 
 pub use config::FlowConfig;
 pub use handler::OrderFlow;
-pub use run::{Nobody, ServiceConfig, run};
+pub use run::{ServiceConfig, run};
 pub use writer::Writer;

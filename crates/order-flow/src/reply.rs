@@ -9,7 +9,7 @@ use crate::{
 use consumer::Decision;
 use events::{
     EntitlementGranted, Event, OrderAccepted, OrderCancelled, OrderRejected, Payload, ProvisioningFailed,
-    common::{FalloutEnd, FalloutReason, Reason},
+    common::{FalloutEnd, FalloutReason, Reason, RejectionReason},
 };
 use failure::Failure;
 
@@ -63,21 +63,7 @@ pub(crate) fn rejected(mut step: Step<'_>, event: &OrderRejected) -> Decided {
     }
     if matches!(order.stage, OrderStage::Requested | OrderStage::Rejected) {
         order.stage = OrderStage::Rejected;
-        let reasons = event.reasons.iter().map(|reason| FalloutReason {
-            code: format!("ORDER_REJECTED_{}", reason.code.to_string().to_uppercase()),
-            path: reason.path.clone(),
-            message: reason.message.clone(),
-            fix_hint: reason.fix_hint.clone(),
-            owner_queue: reason.owner_queue.clone().unwrap_or_else(|| "revenue-operations".to_owned()),
-        });
-        let about = About {
-            legal_entity_id: event.legal_entity_id.clone(),
-            order_id: Some(order.order_id.clone()),
-            currency: order.currency.clone(),
-            amount_minor: order.total_minor,
-        };
-        let before = order.case.take();
-        order.case = step.open(before, about, reasons.collect());
+        open_case(&mut step, &mut order, &event.legal_entity_id, "ORDER_REJECTED", &event.reasons);
     }
     step.deal.orders.insert(event.legal_entity_id.clone(), order);
     Ok(step.done())
@@ -88,24 +74,28 @@ pub(crate) fn rejected(mut step: Step<'_>, event: &OrderRejected) -> Decided {
 pub(crate) fn not_provisioned(mut step: Step<'_>, event: &ProvisioningFailed) -> Decided {
     let Some(mut order) = step.deal.orders.remove(&event.legal_entity_id) else { return Ok(unexpected()) };
     if order.stage == OrderStage::Active && !order.provisioned {
-        let reasons = event.reasons.iter().map(|reason| FalloutReason {
-            code: format!("PROVISIONING_FAILED_{}", reason.code.to_string().to_uppercase()),
-            path: reason.path.clone(),
-            message: reason.message.clone(),
-            fix_hint: reason.fix_hint.clone(),
-            owner_queue: reason.owner_queue.clone().unwrap_or_else(|| "revenue-operations".to_owned()),
-        });
-        let about = About {
-            legal_entity_id: event.legal_entity_id.clone(),
-            order_id: Some(order.order_id.clone()),
-            currency: order.currency.clone(),
-            amount_minor: order.total_minor,
-        };
-        let before = order.case.take();
-        order.case = step.open(before, about, reasons.collect());
+        open_case(&mut step, &mut order, &event.legal_entity_id, "PROVISIONING_FAILED", &event.reasons);
     }
     step.deal.orders.insert(event.legal_entity_id.clone(), order);
     Ok(step.done())
+}
+
+/// The order's case is open with what was said of it, under the codes of who said so.
+fn open_case(step: &mut Step<'_>, order: &mut Order, entity: &str, prefix: &str, said: &[RejectionReason]) {
+    let reasons = said.iter().map(|reason| FalloutReason {
+        code: format!("{prefix}_{}", reason.code.to_string().to_uppercase()),
+        path: reason.path.clone(),
+        message: reason.message.clone(),
+        fix_hint: reason.fix_hint.clone(),
+        owner_queue: reason.owner_queue.clone().unwrap_or_else(|| "revenue-operations".to_owned()),
+    });
+    let about = About {
+        legal_entity_id: entity.to_owned(),
+        order_id: Some(order.order_id.clone()),
+        currency: order.currency.clone(),
+        amount_minor: order.total_minor,
+    };
+    order.case = step.open(order.case.take(), about, reasons.collect());
 }
 
 /// The customer has access: with the first grant of a contract, all of its grants are done.

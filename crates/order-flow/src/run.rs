@@ -1,12 +1,10 @@
 //! Puts the service together: configuration, policies, schemas, runtime.
 
 use crate::{FlowConfig, OrderFlow, Writer};
-use async_trait::async_trait;
 use consumer::{
-    Intent, Limits, NoEffect, Receipt, Target,
+    Nobody,
     runtime::{self, Observer, RuntimeConfig, Service},
 };
-use failure::Failure;
 use rules::{Refresh, Store};
 use service::{
     Context, Stop,
@@ -25,25 +23,6 @@ pub struct ServiceConfig {
 impl Config for ServiceConfig {
     fn read(section: &mut Section<'_>) -> Self {
         Self { runtime: RuntimeConfig::read(section), flow: section.section("flow") }
-    }
-}
-
-/// The outside system of a service that has none.
-#[derive(Debug, Clone, Copy)]
-pub struct Nobody;
-
-#[async_trait]
-impl Target<NoEffect> for Nobody {
-    async fn apply(&self, intents: &[Intent<NoEffect>]) -> Vec<Result<Receipt, Failure>> {
-        intents.iter().map(|intent| match intent.effect {}).collect()
-    }
-
-    async fn look_up(&self, intent: &Intent<NoEffect>) -> Result<Option<Receipt>, Failure> {
-        match intent.effect {}
-    }
-
-    fn limits(&self) -> Limits {
-        Limits { batch: 1, concurrency: 1, per_second: None, visibility_ms: 0 }
     }
 }
 

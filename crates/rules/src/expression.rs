@@ -14,6 +14,27 @@ const MAX_DEPTH: usize = 50;
 /// Loops in loops would multiply.
 const MAX_LOOPS: usize = 3;
 
+/// A program of bounded size. Whatever a text does to the parser, which is somebody else's, the process goes on.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn compile(text: &str) -> Result<Program, String> {
+    if text.len() > MAX_BYTES {
+        return Err(format!("{} bytes, at most {MAX_BYTES} are read", text.len()));
+    }
+    if depth(text) > MAX_DEPTH {
+        return Err(format!("brackets are nested deeper than {MAX_DEPTH}"));
+    }
+    if loops(text) > MAX_LOOPS {
+        return Err(format!("more than {MAX_LOOPS} of all, exists, exists_one, map and filter"));
+    }
+    match catch_unwind(AssertUnwindSafe(|| Program::compile(text))) {
+        Ok(Ok(program)) => Ok(program),
+        Ok(Err(error)) => Err(error.to_string().trim().to_owned()),
+        Err(_) => Err("the expression cannot be read".to_owned()),
+    }
+}
+
 /// A condition that was checked once and is asked often.
 pub struct Expression {
     program: Program,
@@ -32,21 +53,7 @@ impl Expression {
     /// # Errors
     /// What is wrong, in words.
     pub fn parse(text: &str, sample: &Value) -> Result<Self, String> {
-        if text.len() > MAX_BYTES {
-            return Err(format!("{} bytes, at most {MAX_BYTES} are read", text.len()));
-        }
-        if depth(text) > MAX_DEPTH {
-            return Err(format!("brackets are nested deeper than {MAX_DEPTH}"));
-        }
-        if loops(text) > MAX_LOOPS {
-            return Err(format!("more than {MAX_LOOPS} of all, exists, exists_one, map and filter"));
-        }
-        // The parser is somebody else's: whatever a text does to it must not end the program.
-        let program = match catch_unwind(AssertUnwindSafe(|| Program::compile(text))) {
-            Ok(Ok(program)) => program,
-            Ok(Err(error)) => return Err(error.to_string().trim().replace('\n', " ")),
-            Err(_) => return Err("the expression cannot be read".to_owned()),
-        };
+        let program = compile(text).map_err(|error| error.replace('\n', " "))?;
         let expression = Self { program, text: text.to_owned() };
         expression.holds(sample)?;
         Ok(expression)

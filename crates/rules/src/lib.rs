@@ -14,7 +14,7 @@ mod verdict;
 
 pub use cases::{Case, CaseResult};
 pub use diff::{Change, diff};
-pub use expression::Expression;
+pub use expression::{Expression, compile};
 pub use facts::{Deal, Exposure, Line, Seller};
 pub use load::Policies;
 pub use problem::{Problem, Problems};

@@ -71,6 +71,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The name of a rule, which no other of its file may have.
+    pub(crate) fn unique<'n>(
+        &mut self,
+        table: &mut Table,
+        key: &str,
+        mut others: impl Iterator<Item = &'n str>,
+    ) -> String {
+        let name = self.text(table, key);
+        if others.any(|other| other == name) {
+            self.problem(table.at(key), format!("`{name}` is there twice"), "give it another name");
+        }
+        name
+    }
+
     pub(crate) fn optional(&mut self, table: &mut Table, key: &str) -> Option<String> {
         let path = table.at(key);
         table.rest.remove(key).map(|value| self.is_text(&path, value))

@@ -6,13 +6,6 @@ use cel::{Context, Program, Value as CelValue};
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Longer ones are programs.
-const MAX_BYTES: usize = 2_000;
-/// Brackets of brackets: the parser descends into each.
-const MAX_DEPTH: usize = 50;
-/// Loops in loops would multiply.
-const MAX_LOOPS: usize = 3;
-
 /// A condition that was checked once and is asked for each letter.
 pub struct Condition {
     program: Program,
@@ -41,22 +34,7 @@ impl Condition {
             let hint = format!("CEL over {}, such as error.code == \"PERIOD_CLOSED\"", NAMES.join(", "));
             Error::new(Kind::Invalid, "WHERE_INVALID", format!("--where: {what}")).hint(hint)
         };
-        if text.len() > MAX_BYTES {
-            return Err(wrong(format!("{} bytes, at most {MAX_BYTES} are read", text.len())));
-        }
-        if depth(text) > MAX_DEPTH {
-            return Err(wrong(format!("brackets are nested deeper than {MAX_DEPTH}")));
-        }
-        if loops(text) > MAX_LOOPS {
-            return Err(wrong(format!("more than {MAX_LOOPS} of all, exists, exists_one, map and filter")));
-        }
-        // The parser is somebody else's: whatever a text does to it must not end the program.
-        let parsed = catch_unwind(AssertUnwindSafe(|| Program::compile(text)));
-        let program = match parsed {
-            Ok(Ok(program)) => program,
-            Ok(Err(error)) => return Err(wrong(error.to_string().trim().to_owned())),
-            Err(_) => return Err(wrong("the expression cannot be read".to_owned())),
-        };
+        let program = rules::compile(text).map_err(wrong)?;
         let references = program.references();
         let names: Vec<String> = references.variables().into_iter().map(ToString::to_string).collect();
         if let Some(unknown) =
@@ -108,23 +86,6 @@ pub fn seen(summary: &Value, headers: &events::Headers, body: Option<&Value>, ag
         "attempts": summary["attempts"], "sequence": summary["sequence"], "age_seconds": age_seconds,
         "headers": texts.collect::<serde_json::Map<_, _>>(), "value": body,
     })
-}
-
-fn depth(text: &str) -> usize {
-    let (mut now, mut most) = (0_usize, 0);
-    for byte in text.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' | b'!' | b'-' | b'?' => now += 1,
-            b')' | b']' | b'}' => now = now.saturating_sub(1),
-            _ => {}
-        }
-        most = most.max(now);
-    }
-    most
-}
-
-fn loops(text: &str) -> usize {
-    ["all", "exists", "exists_one", "map", "filter"].iter().map(|name| text.matches(&format!(".{name}(")).count()).sum()
 }
 
 #[cfg(test)]

@@ -5,18 +5,17 @@ use events::{
     Case as Fallout, CustomerCreditHoldChanged, Deal, EntitlementGranted, Envelope, Event, EventSet, FalloutDecided,
     OpportunityClosedWon, OpportunityReopened, OrderAccepted, OrderCancelled, OrderRejected, ProvisioningFailed, Reply,
     Request, WriterSchema,
-    common::{
-        Address, ChargeType, ContractLine, Customer, DealLine, DealType, FalloutAction, PaymentTerms, Reason,
-        RejectionCode, RejectionReason, SellerShare, TaxExposure, Term,
-    },
+    common::{ChargeType, ContractLine, DealLine, FalloutAction, Reason, RejectionCode, RejectionReason},
     topics,
 };
-use jiff::{Timestamp, civil::date};
 use order_flow::{OrderFlow, Writer, document::FlowDocument, event::FlowEvent};
 use rules::Store;
 use rust_decimal::Decimal;
 use std::{path::Path, sync::Arc};
-use testkit::simulation::{Case, Observed, Options, SimEvent, World};
+use testkit::{
+    deals::{self, at},
+    simulation::{Case, Observed, Options, SimEvent, World},
+};
 
 pub const ACCOUNT: &str = "A-1";
 
@@ -24,10 +23,6 @@ pub fn flow() -> OrderFlow {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/policies");
     let store = Store::open(&folder).unwrap_or_else(|problems| panic!("{problems}"));
     OrderFlow::new(Arc::new(store), Writer::new(Writer::TOPICS.into_iter().zip(1..).collect()))
-}
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_767_225_600 + second).expect("a time")
 }
 
 /// The `n`th thing that happens.
@@ -63,43 +58,12 @@ pub fn line(id: &str, product: &str, charge_type: ChargeType, amount_minor: i64)
 
 /// A deal that nothing is wrong with: one seller, one line, one year.
 pub fn deal(id: &str) -> OpportunityClosedWon {
-    OpportunityClosedWon {
-        account_id: ACCOUNT.into(),
-        entity_version: 1,
-        effective_at: at(0),
-        recorded_at: at(0),
-        legal_entity_id: "US".into(),
-        opportunity_id: id.into(),
-        deal_type: DealType::New,
-        customer: Customer {
-            legal_name: "Example".into(),
-            currency: "USD".into(),
-            payment_terms: Some(PaymentTerms { code: "NET30".into(), net_days: 30 }),
-            billing_address: Some(Address { country: "US".into(), ..Address::default() }),
-            ..Customer::default()
-        },
-        currency: "USD".into(),
-        total_contract_value_minor: 100_001,
-        term: Term {
-            start_on: date(2026, 1, 1),
-            end_on: Some(date(2027, 1, 1)),
-            timezone: "America/New_York".into(),
-            ..Term::default()
-        },
-        lines: vec![line("L1", "SUB-PLATFORM", ChargeType::Recurring, 100_001)],
-        tax_exposure: vec![TaxExposure { country: "US".into(), region: Some("CA".into()), nexus_known: true }],
-        ..OpportunityClosedWon::default()
-    }
+    deals::deal(ACCOUNT, id)
 }
 
 /// The same, sold by two entities in two currencies.
 pub fn shared(id: &str) -> OpportunityClosedWon {
-    let seller = |entity: &str, currency: &str, percent: i64| SellerShare {
-        legal_entity_id: entity.into(),
-        currency: currency.into(),
-        share_percent: Decimal::from(percent),
-    };
-    OpportunityClosedWon { sellers: vec![seller("US", "USD", 60), seller("DE", "EUR", 40)], ..deal(id) }
+    deals::shared(ACCOUNT, id)
 }
 
 pub fn won(n: i64, deal: OpportunityClosedWon) -> SimEvent<FlowEvent> {

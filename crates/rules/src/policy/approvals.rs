@@ -25,13 +25,10 @@ impl Approvals {
         let mut all = Self::default();
         let Some(mut root) = reader.root(text) else { return all };
         for mut table in reader.tables(&mut root, "rules", true) {
-            let rule = reader.text(&mut table, "rule");
+            let rule = reader.unique(&mut table, "rule", all.rules.iter().map(|known| known.rule.as_str()));
             let when = reader.condition(&mut table, "when", sample);
             let owner = reader.text(&mut table, "owner");
             let reason = reader.text(&mut table, "reason");
-            if all.rules.iter().any(|known| known.rule == rule) {
-                reader.problem(table.at("rule"), format!("`{rule}` is there twice"), "give it another name");
-            }
             reader.end(table);
             if let Some(when) = when {
                 all.rules.push(Rule { rule, when, owner, reason });

@@ -46,15 +46,12 @@ impl Revenue {
         let mut all = Self::default();
         let Some(mut root) = reader.root(text) else { return all };
         for mut table in reader.tables(&mut root, "rules", true) {
-            let rule = reader.text(&mut table, "rule");
+            let rule = reader.unique(&mut table, "rule", all.rules.iter().map(|known| known.rule.as_str()));
             let when = reader.condition(&mut table, "when", sample);
             let method = reader.word(&mut table, "method", &METHODS);
             let deferred_account = reader.optional(&mut table, "deferred_account");
             let recognised_account = reader.optional(&mut table, "recognised_account");
             let is_approved = reader.flag(&mut table, "approved", false);
-            if all.rules.iter().any(|known| known.rule == rule) {
-                reader.problem(table.at("rule"), format!("`{rule}` is there twice"), "give it another name");
-            }
             reader.end(table);
             if let (Some(when), Some(method)) = (when, method) {
                 all.rules.push(Rule { rule, when, method, deferred_account, recognised_account, is_approved });

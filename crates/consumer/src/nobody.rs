@@ -1,10 +1,11 @@
 //! The outside system of a service that has none.
 
+use crate::{Intent, Limits, NoEffect, Receipt, Target};
 use async_trait::async_trait;
-use consumer::{Intent, Limits, NoEffect, Receipt, Target};
 use failure::Failure;
 
 /// Nothing is ever asked of it.
+#[derive(Debug, Clone, Copy)]
 pub struct Nobody;
 
 #[async_trait]

@@ -7,7 +7,7 @@ use crate::{
     writer::{SERVICE, Writer},
 };
 use consumer::{Context, Decision, Documents, Handler, Input, NoEffect};
-use events::{Envelope, Event};
+use events::{Envelope, Event, Generation};
 use failure::Failure;
 use ledger::DocumentKey;
 
@@ -15,12 +15,21 @@ use ledger::DocumentKey;
 pub struct AnalyticsFeed {
     masks: Pseudonyms,
     writer: Writer,
+    name: &'static str,
+    outputs: Vec<&'static str>,
 }
 
 impl AnalyticsFeed {
     #[must_use]
-    pub const fn new(masks: Pseudonyms, writer: Writer) -> Self {
-        Self { masks, writer }
+    pub fn new(masks: Pseudonyms, writer: Writer) -> Self {
+        let generation = writer.generation();
+        // A process is one generation for as long as it lives.
+        let called = |plain: &'static str| match generation {
+            Generation::FIRST => plain,
+            later => &*later.name(plain).leak(),
+        };
+        let (name, outputs) = (called(SERVICE), Writer::subjects().map(|subject| called(subject.topic)).collect());
+        Self { masks, writer, name, outputs }
     }
 }
 
@@ -30,11 +39,11 @@ impl Handler for AnalyticsFeed {
     type Effect = NoEffect;
 
     fn name(&self) -> &'static str {
-        SERVICE
+        self.name
     }
 
     fn outputs(&self) -> Vec<&'static str> {
-        Writer::subjects().map(|subject| subject.topic).collect()
+        self.outputs.clone()
     }
 
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {

@@ -9,7 +9,7 @@ pub mod plan;
 mod run;
 mod writer;
 
-pub use config::MaskingConfig;
+pub use config::{MaskingConfig, ProjectionConfig};
 pub use handler::AnalyticsFeed;
 pub use mask::Pseudonyms;
 pub use run::{ServiceConfig, run};

@@ -1,6 +1,6 @@
 //! Puts the service together: configuration, schemas, runtime.
 
-use crate::{AnalyticsFeed, MaskingConfig, Writer};
+use crate::{AnalyticsFeed, MaskingConfig, ProjectionConfig, Writer};
 use consumer::{
     Nobody,
     runtime::{self, Observer, RuntimeConfig, Service},
@@ -15,11 +15,13 @@ use service::{
 pub struct ServiceConfig {
     pub runtime: RuntimeConfig,
     pub masking: MaskingConfig,
+    pub projection: ProjectionConfig,
 }
 
 impl Config for ServiceConfig {
     fn read(section: &mut Section<'_>) -> Self {
-        Self { runtime: RuntimeConfig::read(section), masking: section.section("masking") }
+        let (masking, projection) = (section.section("masking"), section.section("projection"));
+        Self { runtime: RuntimeConfig::read(section), masking, projection }
     }
 }
 
@@ -28,10 +30,12 @@ impl Config for ServiceConfig {
 /// # Errors
 /// [`Stop::Config`] for a key or registry that cannot work; [`Stop::Crash`] where the runtime cannot go on.
 pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
-    let Context { config, health, metrics, shutdown, .. } = context;
+    let Context { mut config, health, metrics, shutdown, .. } = context;
     let pseudonyms = config.masking.pseudonyms().map_err(Stop::Config)?;
+    config.projection.place(&mut config.runtime.ledger);
+    let generation = config.projection.generation;
     let writer = tokio::select! {
-        ids = runtime::schema_ids_at_start(&config.runtime.registry, Writer::subjects(), &health) => Writer::new(ids.map_err(runtime::Error::into_stop)?),
+        ids = runtime::schema_ids_at_start(&config.runtime.registry, Writer::subjects(), &health) => Writer::new(ids.map_err(runtime::Error::into_stop)?, generation),
         () = shutdown.draining() => return Ok(()),
     };
     let service = Service {

@@ -2,7 +2,7 @@
 
 use crate::{identity, plan::Row};
 use consumer::Publish;
-use events::{Dataset, Envelope, EventSet as _, topics};
+use events::{Dataset, Envelope, EventSet as _, Generation, topics};
 use std::collections::BTreeMap;
 
 /// Our name, as owner of topics too.
@@ -10,17 +10,25 @@ pub const SERVICE: &str = "analytics-feed";
 /// Who we are, as `ce_source`.
 pub const SOURCE: &str = "urn:throughline:analytics-feed";
 
-/// Writes rows with the schemas that the registry knows under these ids.
+/// Writes rows with the schemas that the registry knows under these ids, to the topics of one generation.
+///
+/// A row's id, type and schema are those of the plain topic: made again in another generation, a row is the same row.
 #[derive(Debug, Clone)]
 pub struct Writer {
     ids: BTreeMap<&'static str, u32>,
+    generation: Generation,
 }
 
 impl Writer {
-    /// `ids`: of the newest schema of each analytics topic, by topic.
+    /// `ids`: of the newest schema of each analytics topic, by its plain name.
     #[must_use]
-    pub const fn new(ids: BTreeMap<&'static str, u32>) -> Self {
-        Self { ids }
+    pub const fn new(ids: BTreeMap<&'static str, u32>, generation: Generation) -> Self {
+        Self { ids, generation }
+    }
+
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// The analytics topics that this service fills; others tell of their own work.
@@ -31,7 +39,7 @@ impl Writer {
     /// For tests: any ids.
     #[must_use]
     pub fn numbered() -> Self {
-        Self::new(Self::subjects().zip(1..).map(|(subject, id)| (subject.topic, id)).collect())
+        Self::new(Self::subjects().zip(1..).map(|(subject, id)| (subject.topic, id)).collect(), Generation::FIRST)
     }
 
     /// The records of the rows that one event brings, in order. `cause` is absent for what time brings.
@@ -54,7 +62,7 @@ impl Writer {
                     *event_id(&mut state) = id;
                     self.record(&state, key, cause)
                 }
-                Row::Deleted { topic, key, at_ms } => deleted(topic, key, at_ms, cause),
+                Row::Deleted { topic, key, at_ms } => self.deleted(topic, key, at_ms, cause),
             })
             .collect()
     }
@@ -65,14 +73,14 @@ impl Writer {
         let id = id_of(row).to_owned();
         let headers = envelope(topic, id, row.subject(), row.effective_at().as_millisecond(), cause).to_headers();
         let value = Some(events::wire::frame(schema, &row.encode_avro()));
-        Publish { topic: topic.to_owned(), key, value, headers }
+        Publish { topic: self.generation.name(topic), key, value, headers }
     }
-}
 
-fn deleted(topic: &'static str, key: String, at_ms: i64, cause: Option<&Envelope>) -> Publish {
-    let id = identity::of_state(topic, &key, &at_ms.to_be_bytes());
-    let headers = envelope(topic, id, &key, at_ms, cause).to_headers();
-    Publish { topic: topic.to_owned(), key, value: None, headers }
+    fn deleted(&self, topic: &'static str, key: String, at_ms: i64, cause: Option<&Envelope>) -> Publish {
+        let id = identity::of_state(topic, &key, &at_ms.to_be_bytes());
+        let headers = envelope(topic, id, &key, at_ms, cause).to_headers();
+        Publish { topic: self.generation.name(topic), key, value: None, headers }
+    }
 }
 
 fn envelope(topic: &str, id: String, subject: &str, time_ms: i64, cause: Option<&Envelope>) -> Envelope {

@@ -127,7 +127,7 @@ impl<'a> On<'a> {
         let config: analytics_feed::ServiceConfig = self.settings(FEED)?;
         let pseudonyms = config.masking.pseudonyms().map_err(anyhow::Error::msg)?;
         let ids = schema_ids(&config.runtime.registry, Writer::subjects()).await?;
-        Ok((AnalyticsFeed::new(pseudonyms, Writer::new(ids)), Nobody, config.runtime))
+        Ok((AnalyticsFeed::new(pseudonyms, Writer::new(ids, events::Generation::FIRST)), Nobody, config.runtime))
     }
 
     async fn erp(&self) -> Result<(ErpSync, ErpTarget, RuntimeConfig)> {

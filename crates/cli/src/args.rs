@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        audit, completion, config, demo, dlq, doctor, explain, fallout, generate, job, order, publish, replay, rules,
-        schemas, slice, stack, status, topics, trace, verify,
+        audit, completion, config, demo, dlq, doctor, explain, fallout, generate, job, order, projection, publish,
+        replay, rules, schemas, slice, stack, status, topics, trace, verify,
     },
     output::{Format, ProgressMode},
 };
@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Put records of a topic to one service again: what it would do with each, and only what had no effect yet
     #[command(subcommand)]
     Replay(replay::ReplayCommand),
+    /// Make the topics of data teams anew beside the ones they read, compare, and take them into use
+    #[command(subcommand)]
+    Projection(projection::ProjectionCommand),
     /// Watch, pause, resume or cancel what was started with letters
     #[command(subcommand)]
     Job(job::JobCommand),

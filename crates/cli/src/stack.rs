@@ -162,7 +162,7 @@ impl Stack {
             let trouble = Trouble::failed("NO_LEDGER", format!("there is no ledger at {path}"));
             return Err(trouble.hint("a service makes it when it first starts"));
         }
-        let mut config = ledger::Config::new(url, service.replace('-', "_"));
+        let mut config = ledger::Config::new(url, ledger::schema_of(service));
         config.connections = 2;
         config.password = std::env::var("THROUGHLINE_LEDGER_PASSWORD").ok().map(Into::into);
         ledger::open(&config).await.map_err(|error| ledger_trouble(&error))

@@ -41,7 +41,7 @@ pub fn app_of(config: &ControlConfig, clock: Clock) -> Result<App, String> {
     let mut ledgers = BTreeMap::new();
     let named = config.ledgers.iter().map(|(service, url)| (service.as_str(), url));
     for (service, url) in named.chain([(OWN, &config.ledger.url)]) {
-        let mut ledger = ledger::Config::new(url, service.replace('-', "_"));
+        let mut ledger = ledger::Config::new(url, ledger::schema_of(service));
         ledger.connections = 2;
         ledger.password = config.ledger.password.clone();
         ledgers.insert(service.to_owned(), ledger);

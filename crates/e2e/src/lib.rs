@@ -43,7 +43,7 @@ async fn ledger_of(stack: &Stack, service: &str) -> Result<Arc<dyn Ledger>> {
         (None, Some(path)) => format!("sqlite://{}", devstack::services::sqlite_of(service, path)),
         (None, None) => anyhow::bail!("the stack has no ledger"),
     };
-    Ok(ledger::open(&ledger::Config::new(url, service.replace('-', "_"))).await?)
+    Ok(ledger::open(&ledger::Config::new(url, ledger::schema_of(service))).await?)
 }
 
 impl Bench {

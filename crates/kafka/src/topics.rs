@@ -4,6 +4,7 @@
 //! nothing else: it never deletes a topic and never shrinks one, and grows one only when told to, because keys move.
 
 mod declared;
+mod generation;
 mod plan;
 mod units;
 

@@ -52,6 +52,12 @@ impl Config {
     }
 }
 
+/// The PostgreSQL schema of a service: its name, with what a schema's name may not have replaced.
+#[must_use]
+pub fn schema_of(service: &str) -> String {
+    service.replace(['-', '.'], "_")
+}
+
 /// Opens the ledger that the URL names, creating or migrating its tables.
 pub async fn open(config: &Config) -> Result<Arc<dyn Ledger>> {
     match config.url.split_once(':') {

@@ -19,7 +19,7 @@ pub mod sqlite;
 pub mod types;
 
 pub use audit::verify_audit;
-pub use config::{Config, open};
+pub use config::{Config, open, schema_of};
 pub use jobs::*;
 pub use journal::*;
 pub use rules::*;

@@ -14,6 +14,7 @@ mod places;
 mod topics;
 mod waiting;
 
+use events::Generation;
 use events::topics::{
     CONTRACT_AMENDED, CONTRACT_CANCELLED, ENTITLEMENT_GRANTED, Family, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
     PROVISIONING_FAILED, SUBSCRIPTION_RENEWAL_ACCEPTED, of_family,
@@ -92,7 +93,7 @@ const PROVISIONING: &str = "provisioning";
 #[must_use]
 pub fn inputs_of(service: &str) -> Vec<&'static str> {
     let of = |family| of_family(family).map(|subject| subject.topic);
-    match service {
+    match Generation::split(service).0 {
         "erp-sync" => of(Family::Commercial).chain(of(Family::Request)).collect(),
         "order-flow" => of(Family::Deal)
             .chain([ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED, ENTITLEMENT_GRANTED, PROVISIONING_FAILED])
@@ -137,7 +138,7 @@ impl Known {
 
     /// Whether the service makes the analytics topics of the events it reads.
     fn publishes_analytics(&self) -> bool {
-        self.service == "analytics-feed"
+        Generation::split(&self.service).0 == "analytics-feed"
     }
 }
 

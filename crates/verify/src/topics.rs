@@ -8,7 +8,7 @@ use crate::{
     places::Place,
 };
 use events::{
-    Dataset, Envelope, Event, EventSet, Record, Reply,
+    Dataset, Envelope, Event, EventSet, Generation, Record, Reply,
     topics::{Family, find},
     wire,
 };
@@ -49,7 +49,7 @@ impl Reading {
         let mut topics: BTreeSet<Arc<str>> = self.known.journal.outgoing.keys().map(|place| place.1.clone()).collect();
         topics.insert(letters.clone());
         for topic in topics {
-            let family = find(&topic).map(|subject| subject.family);
+            let family = find(Generation::split(&topic).0).map(|subject| subject.family);
             let mut stream = self.drain.stream(&topic).await?;
             while let Some(batch) = stream.recv().await {
                 for record in batch? {
@@ -129,10 +129,11 @@ impl Reading {
 
 /// The event or row, if anybody can read it.
 async fn read<E: EventSet>(record: &Record, body: wire::Body, registry: &Registry) -> Result<Option<E>, Error> {
+    let (topic, _) = Generation::split(&record.topic);
     match body {
-        wire::Body::Json(data) => Ok(E::decode_json(&record.topic, &data).ok()),
+        wire::Body::Json(data) => Ok(E::decode_json(topic, &data).ok()),
         wire::Body::Avro { schema, datum } => match registry.lookup(schema).await {
-            Lookup::Found(schema) => Ok(E::decode_avro(&record.topic, &schema, &datum).ok()),
+            Lookup::Found(schema) => Ok(E::decode_avro(topic, &schema, &datum).ok()),
             Lookup::Unavailable(reason) => Err(Error::Registry(reason.to_string())),
             _ => Ok(None),
         },

@@ -12,6 +12,7 @@ pub(crate) mod generate;
 mod happened;
 pub(crate) mod job;
 pub(crate) mod order;
+pub(crate) mod projection;
 pub(crate) mod publish;
 pub(crate) mod replay;
 pub(crate) mod rules;
@@ -23,6 +24,7 @@ pub(crate) mod topics;
 pub(crate) mod trace;
 pub(crate) mod verify;
 
+use events::Generation;
 use std::path::PathBuf;
 
 use crate::{
@@ -64,6 +66,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
         Command::Dlq(command) => dlq::run(&command, output).await,
         Command::Job(command) => job::run(&command, output).await,
         Command::Replay(command) => replay::run(&command, output).await,
+        Command::Projection(command) => projection::run(&command, output).await,
         Command::Audit(command) => audit::run(&command, output).await,
         Command::Slice(command) => slice::run(&command, output).await,
         Command::Doctor(args) => doctor::run(&args, output).await,
@@ -84,8 +87,15 @@ pub(crate) fn services(named: &[String], stack: &Stack) -> Result<Vec<&'static s
     if named.is_empty() {
         return Ok(if stack.is_whole() { SERVICES.to_vec() } else { vec!["erp-sync"] });
     }
-    let find = |name: &String| SERVICES.iter().copied().find(|service| service == name).ok_or_else(|| unknown(name));
-    named.iter().map(find).collect()
+    named.iter().map(|name| find(name).ok_or_else(|| unknown(name))).collect()
+}
+
+/// A service, or a further generation of the one that has them.
+fn find(name: &str) -> Option<&'static str> {
+    if Generation::split(name).0 == projection::SERVICE {
+        return Some(name.to_owned().leak());
+    }
+    SERVICES.iter().copied().find(|service| *service == name)
 }
 
 fn unknown(service: &str) -> Trouble {

@@ -1,6 +1,6 @@
 //! `throughline up`, `down`, `run`: a stack on this machine, and its services.
 
-use super::{SERVICES, binary_of};
+use super::{SERVICES, binary_of, projection};
 use crate::{
     exit::{Exit, Result, Trouble},
     output::{Answer, Output},
@@ -8,6 +8,7 @@ use crate::{
 };
 use clap::Args;
 use devstack::{Endpoints, Kind, StackConfig, services::CONTROL, supervisor};
+use events::Generation;
 use std::{
     ffi::OsString,
     os::unix::process::CommandExt as _,
@@ -54,6 +55,9 @@ pub(crate) struct RunArgs {
     /// Run one more replica in the stack of this folder
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     data: Option<PathBuf>,
+    /// Fill this generation of its topics (analytics-feed alone has them)
+    #[arg(long, value_name = "N", value_parser = projection::parse_generation)]
+    generation: Option<Generation>,
     /// Its configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "THROUGHLINE_CONFIG")]
     config: Option<PathBuf>,
@@ -140,6 +144,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         command.arg("--config").arg(config).env("THROUGHLINE_HTTP_BIND", "127.0.0.1:0");
     } else if let Some(config) = &args.config {
         command.arg("--config").arg(config);
+    }
+    if let Some(generation) = args.generation {
+        if args.service != projection::SERVICE {
+            return Err(Trouble::usage(format!("{} has no generations; {} has", args.service, projection::SERVICE)));
+        }
+        command.env("THROUGHLINE_PROJECTION_GENERATION", generation.to_string());
     }
     let error = command.args(&args.rest).exec();
     Err(Trouble::failed("SERVICE_UNUSABLE", format!("{} cannot be started: {error}", args.service)))

@@ -1,11 +1,13 @@
 //! `throughline topics`: the topics that one file declares, against those of the cluster.
 
+use super::projection;
 use crate::{
     exit::{Exit, Result, Trouble},
     output::{Answer, Output},
     stack::{StackArgs, broker_trouble},
 };
 use clap::{Args, Subcommand};
+use events::Generation;
 use kafka::{
     ActualTopic, Admin,
     topics::{self, Change, Declared, PlanOptions},
@@ -31,6 +33,9 @@ pub(crate) struct TopicsArgs {
     /// Declarations (YAML) instead of those this program was built with
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Only what this generation of the analytics topics has of its own
+    #[arg(long, value_name = "N", value_parser = projection::parse_generation)]
+    generation: Option<Generation>,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -93,12 +98,16 @@ impl TopicsArgs {
                 Trouble::usage(format!("{}: {error}", file.display())).hint("name a file of topics")
             })?,
         };
-        Declared::parse(&text).map_err(|problems| {
+        let declared = Declared::parse(&text).map_err(|problems| {
             let file =
                 self.file.as_ref().map_or_else(|| "the declarations".to_owned(), |file| file.display().to_string());
             let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
             let message = format!("{file}: {} problems\n{}", problems.len(), lines.join("\n"));
             Trouble { code: "TOPICS_INVALID".to_owned(), ..Trouble::usage(message).hint("mend them all and try again") }
+        })?;
+        Ok(match self.generation {
+            Some(generation) => declared.of_generation(projection::SERVICE, generation),
+            None => declared,
         })
     }
 

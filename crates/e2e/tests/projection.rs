@@ -133,6 +133,6 @@ async fn changed_rows_are_found(bench: &Bench) {
     assert_eq!(listed["current"], 1, "{listed}");
     let ledger = bench.ledger_of("control").await.expect("opened");
     let audit = ledger.audit(10).await.expect("read");
-    let newest = audit.first().expect("a row");
+    let newest = audit.last().expect("a row");
     assert!(newest.row.after.as_deref().is_some_and(|after| after.contains("rows differ")), "{newest:?}");
 }

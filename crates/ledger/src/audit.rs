@@ -1,6 +1,7 @@
 //! The audit trail's hash chain: whoever changes, removes or reorders a row breaks every hash after it.
 
-use crate::types::{AuditRow, NewAudit};
+use crate::jobs::JobStop;
+use crate::types::{AuditRow, Millis, NewAudit};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
@@ -29,24 +30,45 @@ pub fn verify_audit(rows: &[AuditRow]) -> Result<(), i64> {
 
 /// Each field goes in with its length, so that no two rows have the same bytes; an absent one differs from an empty one.
 fn hash_of(previous: &str, seq: i64, row: &NewAudit) -> String {
-    let mut hasher = Sha256::new();
-    let mut field = |value: Option<&str>| {
-        hasher.update(value.map_or(0, |text| text.len() as u64 + 1).to_be_bytes());
-        hasher.update(value.unwrap_or_default().as_bytes());
-    };
-    field(Some(previous));
-    field(Some(&seq.to_string()));
-    field(Some(&row.at_ms.to_string()));
-    for text in [&row.actor, &row.action, &row.subject, &row.reason] {
-        field(Some(text));
-    }
-    field(row.before.as_deref());
-    field(row.after.as_deref());
-    hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+    let mut place = Vec::new();
+    field(&mut place, Some(previous));
+    field(&mut place, Some(&seq.to_string()));
+    let digest = Sha256::new().chain_update(place).chain_update(own_bytes(row)).finalize();
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+fn field(bytes: &mut Vec<u8>, value: Option<&str>) {
+    bytes.extend(value.map_or(0, |text| text.len() as u64 + 1).to_be_bytes());
+    bytes.extend(value.unwrap_or_default().as_bytes());
+}
+
+/// What is hashed of a row itself, behind the previous hash and the number. A database that chains rows by itself gets these.
+pub(crate) fn own_bytes(row: &NewAudit) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    field(&mut bytes, Some(&row.at_ms.to_string()));
+    for text in [&row.actor, &row.action, &row.subject, &row.reason] {
+        field(&mut bytes, Some(text));
+    }
+    field(&mut bytes, row.before.as_deref());
+    field(&mut bytes, row.after.as_deref());
+    bytes
+}
+
+/// That a job was stopped by its rule: no person does it, and it is on the record all the same.
+pub(crate) fn of_stop(at_ms: Millis, stop: &JobStop) -> NewAudit {
+    NewAudit {
+        at_ms,
+        actor: "auto".to_owned(),
+        action: "job.stop".to_owned(),
+        subject: stop.job.clone(),
+        reason: stop.reason.clone(),
+        before: None,
+        after: None,
+    }
 }
 
 #[cfg(test)]

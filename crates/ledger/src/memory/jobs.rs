@@ -2,6 +2,7 @@
 
 use super::state::State;
 use crate::Result;
+use crate::audit::of_stop;
 use crate::jobs::{
     self, Course, Creation, ItemChange, ItemFilter, ItemResult, ItemState, Job, JobAction, JobCounts, JobFilter,
     JobItem, JobStop, LetterCount, LetterGroup, NAMED, NewJob, RowKey, Verb,
@@ -69,7 +70,8 @@ impl Jobs {
         self.of(id).filter(wanted).take(filter.limit).cloned().collect()
     }
 
-    pub(super) fn write(&mut self, items: &[(i32, &ItemChange)], stops: &[(Millis, &JobStop)]) {
+    /// The rows of the audit that it brings: of the jobs that were stopped just now.
+    pub(super) fn write(&mut self, items: &[(i32, &ItemChange)], stops: &[(Millis, &JobStop)]) -> Vec<NewAudit> {
         for (slice, change) in items {
             let row = RowKey { slice: *slice, sequence: change.sequence.clone(), no: change.no };
             if let Some(item) = self.items.get_mut(&(change.job.clone(), row))
@@ -78,6 +80,7 @@ impl Jobs {
                 item.result = change.result.clone();
             }
         }
+        let mut stopped = Vec::new();
         for (at_ms, stop) in stops {
             if let Some(stored) = self.jobs.get_mut(&stop.job)
                 && matches!(stored.course, Course::Live | Course::Paused)
@@ -86,8 +89,10 @@ impl Jobs {
                 stored.job.stopped = Some(stop.reason.clone());
                 stored.job.updated_ms = *at_ms;
                 self.release(&stop.job, *at_ms);
+                stopped.push(of_stop(*at_ms, stop));
             }
         }
+        stopped
     }
 
     fn release(&mut self, id: &str, at_ms: Millis) {

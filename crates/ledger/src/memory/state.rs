@@ -167,7 +167,9 @@ impl State {
         for (slice, position) in rows.positions {
             self.slice(slice).positions.insert(position.topic.clone(), position.clone());
         }
-        self.jobs.write(&rows.items, &rows.job_stops);
+        for stopped in self.jobs.write(&rows.items, &rows.job_stops) {
+            self.record(&stopped);
+        }
         for (slice, mark) in rows.published {
             self.slice(slice).published.insert((mark.topic.clone(), mark.partition), mark.clone());
         }

@@ -18,12 +18,12 @@ use tokio_postgres::types::ToSql;
 /// A slice can be lost between asking and sending again, but not for ever.
 const ROUNDS: usize = 8;
 
-pub(super) async fn commit(conn: &mut Conn, batches: &[SliceCommit]) -> Result<Vec<CommitOutcome>> {
+pub(super) async fn commit(conn: &mut Conn, schema: &str, batches: &[SliceCommit]) -> Result<Vec<CommitOutcome>> {
     let mut outcomes: HashMap<i32, CommitOutcome> = HashMap::new();
     let mut open: Vec<&SliceCommit> = batches.iter().collect();
     open.sort_unstable_by_key(|batch| batch.slice);
     for _ in 0..ROUNDS {
-        if open.is_empty() || try_commit(conn, &open).await? {
+        if open.is_empty() || try_commit(conn, schema, &open).await? {
             outcomes.extend(open.iter().map(|batch| (batch.slice, CommitOutcome::Committed)));
             return Ok(batches.iter().filter_map(|batch| outcomes.get(&batch.slice).copied()).collect());
         }
@@ -42,9 +42,9 @@ pub(super) async fn commit(conn: &mut Conn, batches: &[SliceCommit]) -> Result<V
 }
 
 /// Sends the whole transaction; `false` if the fence broke it.
-async fn try_commit(conn: &mut Conn, batches: &[&SliceCommit]) -> Result<bool> {
+async fn try_commit(conn: &mut Conn, schema: &str, batches: &[&SliceCommit]) -> Result<bool> {
     let rows = Rows::of(batches);
-    let writes = write::statements(batches, &rows);
+    let writes = write::statements(schema, batches, &rows);
     conn.prepare(writes.iter().map(|write| write.sql)).await?;
     let has_outcomes = batches.iter().any(|batch| !batch.body.outcomes.is_empty());
     let results = pipeline(conn, &writes, if has_outcomes { "c7" } else { "c3" }).await;

@@ -86,7 +86,7 @@ impl Ledger for PgLedger {
         batch::check(batches)?;
         on_connection!(self, conn => async {
             self.ranges.ensure(conn, batches.iter().map(|batch| batch.at_ms)).await?;
-            commit::commit(conn, batches).await
+            commit::commit(conn, &self.schema, batches).await
         })
     }
 

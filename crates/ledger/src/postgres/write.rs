@@ -1,6 +1,8 @@
 //! The statements of a commit: one for each table that changes, whatever the number of rows and slices.
 
+use super::schema::lock_number;
 use super::text::to_column;
+use crate::audit::{of_stop, own_bytes};
 use crate::batch::Rows;
 use crate::codec;
 use crate::columns::{FateColumns, publishes_column};
@@ -139,14 +141,31 @@ const JOB_STOPS: &str = "
     UPDATE job_item i SET state = 'released', holds = false, changed_ms = s.at_ms
     FROM stopped s WHERE i.job = s.id AND i.state = 'pending'";
 
+/// One writer at a time: the chain of the audit has one end. Its own statement, so that the next one sees what the last writer wrote.
+const AUDIT_LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
+
+/// The row of a job that a rule has stopped, chained like [`crate::audit::chain`] does it: here nobody waits for an answer in the
+/// middle of the transaction. A job is stopped once; another slice that says so, too, adds nothing.
+const STOP_AUDIT: &str = "
+    WITH last AS (SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1),
+        place AS (SELECT coalesce(max(seq), 0) + 1 AS seq, coalesce(max(hash), '') AS previous FROM last)
+    INSERT INTO audit (seq, at_ms, actor, action, subject, reason, hash)
+    SELECT seq, $1::bigint, $2::text, $3::text, $4::text, $5::text, encode(sha256(
+        int8send(octet_length(previous)::bigint + 1) || convert_to(previous, 'UTF8') ||
+        int8send(octet_length(seq::text)::bigint + 1) || convert_to(seq::text, 'UTF8') || $6::bytea), 'hex')
+    FROM place
+    WHERE EXISTS (SELECT FROM job WHERE id = $4 AND course = 'stopped' AND stopped = $5)
+        AND NOT EXISTS (SELECT FROM audit WHERE action = $3 AND subject = $4)";
+
 /// All that a commit writes, the fence first.
-pub(super) fn statements<'a>(batches: &[&'a SliceCommit], rows: &'a Rows<'a>) -> Vec<Write<'a>> {
+pub(super) fn statements<'a>(schema: &str, batches: &[&'a SliceCommit], rows: &'a Rows<'a>) -> Vec<Write<'a>> {
     let mut writes = vec![fence(batches), journal(batches)];
     writes.extend(progress(rows));
     writes.extend(things(rows));
     writes.extend(parking(rows));
     writes.extend(waiting(rows));
     writes.extend(jobs(rows));
+    writes.extend(audits(schema, rows));
     writes
 }
 
@@ -415,6 +434,21 @@ fn jobs<'a>(rows: &'a Rows<'a>) -> impl Iterator<Item = Write<'a>> {
         ]
     });
     items.into_iter().chain(stops)
+}
+
+/// At the end, so that the chain is locked as shortly as can be.
+fn audits<'a>(schema: &str, rows: &Rows<'a>) -> Vec<Write<'a>> {
+    let lock: Param<'a> = Box::new(lock_number(schema, "audit"));
+    let lock = (!rows.job_stops.is_empty()).then(|| Write { sql: AUDIT_LOCK, params: vec![lock] });
+    let stopped = rows.job_stops.iter().map(|(at_ms, stop)| {
+        let row = of_stop(*at_ms, stop);
+        let bytes = own_bytes(&row);
+        let texts = [row.actor, row.action, row.subject, row.reason].map(|text| to_column(&text).into_owned());
+        let texts = texts.into_iter().map(|text| -> Param<'a> { Box::new(text) });
+        let params = std::iter::once::<Param<'a>>(Box::new(*at_ms)).chain(texts);
+        Write { sql: STOP_AUDIT, params: params.chain([Box::new(bytes) as Param<'a>]).collect() }
+    });
+    lock.into_iter().chain(stopped).collect()
 }
 
 pub(super) fn uuid(uid: Uid) -> Uuid {

@@ -4,6 +4,7 @@ use super::error::convert;
 use super::read::{Filter, bound};
 use super::row::{Columns, all, change, first};
 use super::slices::{append_audit, begin};
+use crate::audit::of_stop;
 use crate::batch::Rows;
 use crate::codec;
 use crate::columns::{self, from_json, to_json};
@@ -214,6 +215,7 @@ pub(super) fn write(c: &Connection, rows: &Rows<'_>) -> Result<()> {
     for (at_ms, job) in &rows.job_stops {
         if change(c, stop, params![job.job, job.reason, at_ms])? > 0 {
             release(c, &job.job, *at_ms)?;
+            append_audit(c, &of_stop(*at_ms, job))?;
         }
     }
     Ok(())

@@ -195,6 +195,12 @@ pub async fn a_stop_rule_ends_a_job_in_a_commit(stage: Stage) {
     let found = ledger.job("j1").await.unwrap().unwrap();
     assert_eq!((found.state, found.stopped.as_deref()), (JobState::Stopped, Some("5 % re-failed")));
     assert_eq!((found.counts.refailed, found.counts.released), (1, 2));
+    let rows = ledger.audit_page(0, 100).await.unwrap();
+    let stops: Vec<_> = rows.iter().filter(|row| row.row.action == "job.stop").map(|row| &row.row).collect();
+    assert_eq!(stops.len(), 1, "one row for one stop: {rows:?}");
+    assert_eq!((stops[0].subject.as_str(), stops[0].reason.as_str()), ("j1", "5 % re-failed"));
+    ledger.append_audit(&audit("behind it")).await.unwrap();
+    assert_eq!(verify_audit(&ledger.audit_page(0, 100).await.unwrap()), Ok(()), "the chain goes on");
     assert!(matches!(create(&*ledger, &job("j2", Verb::Retry, &[2, 3])).await, Creation::Created(_)));
 }
 

@@ -1,6 +1,7 @@
 //! Measures what the runtime costs, as ratios against ceilings of the same run on the same machine: see `docs/benchmarks.md`.
 
 mod handlers;
+mod held;
 mod job;
 mod kept;
 mod live;
@@ -67,6 +68,24 @@ struct Args {
     /// Services of the case `memory`
     #[arg(long, value_delimiter = ',', default_values = whole::SERVICES, value_parser = whole::SERVICES)]
     services: Vec<String>,
+    /// Case `memory`: a record that nobody can read before each so-many-th generated event
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    letter_every: Option<u64>,
+    /// Case `memory`: end with an error where a service held more than this, in memory, files, connections, length of a transaction
+    #[arg(long)]
+    limit: bool,
+    /// Resident megabytes that `--limit` allows
+    #[arg(long, value_name = "MB", default_value_t = 150)]
+    limit_resident: u64,
+    /// Open files and sockets that `--limit` allows
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    limit_files: u64,
+    /// Connections to the ledger that `--limit` allows
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    limit_connections: u64,
+    /// Milliseconds of one transaction that `--limit` allows
+    #[arg(long, value_name = "MS", default_value_t = 5_000)]
+    limit_transaction: u64,
     /// Leave the real invoices out of the case `memory`
     #[arg(long)]
     generated_only: bool,
@@ -130,7 +149,7 @@ async fn measure(args: &Args) -> Result<()> {
     let mut whole = Vec::new();
     if wanted(args, Case::Memory) {
         for service in &args.services {
-            whole.extend(Box::pin(whole::measure(service, args.generated, !args.generated_only)).await?);
+            whole.extend(Box::pin(whole::measure(service, &args.of_whole())).await?);
         }
     }
     let mut redriven = Vec::new();
@@ -187,6 +206,23 @@ async fn compare(args: &Args) -> Result<(Machine, Vec<rounds::Measured>)> {
     }
     servers.stop().await?;
     Ok((machine, all))
+}
+
+impl Args {
+    fn of_whole(&self) -> whole::Asked {
+        let limits = held::Limits {
+            resident_mb: self.limit_resident,
+            files: self.limit_files,
+            connections: self.limit_connections,
+            transaction_ms: self.limit_transaction,
+        };
+        whole::Asked {
+            events: self.generated,
+            real: !self.generated_only,
+            letter_every: self.letter_every,
+            limits: self.limit.then_some(limits),
+        }
+    }
 }
 
 fn wanted(args: &Args, case: Case) -> bool {

@@ -1,6 +1,7 @@
 //! The table for people, and the same as JSON with every single run.
 
 use crate::{
+    held::Held,
     job::Sample,
     live::Latency,
     machine::Machine,
@@ -79,13 +80,23 @@ fn line(case: &str, series: &Series, ratio: &str, ideal: &str) -> String {
 /// The runs of the whole thing.
 pub fn whole_table(all: &[Whole]) -> String {
     let mut lines = vec![
-        "| what | events/s | CPU-s per million | resident MB idle | at most | compared by verify |".to_owned(),
-        "|---|---|---|---|---|---|".to_owned(),
+        "| what | events/s | CPU-s per million | resident MB idle | at most | files | connections | longest transaction | compared by verify |"
+            .to_owned(),
+        "|---|---|---|---|---|---|---|---|---|".to_owned(),
     ];
     for one in all {
         let (rate, cpu) = (one.events as f64 / one.seconds, one.cpu_seconds * 1e6 / one.events as f64);
-        let (idle, peak) = (one.idle_bytes as f64 / 1e6, one.peak_bytes as f64 / 1e6);
-        lines.push(format!("| {} | {rate:.0} | {cpu:.0} | {idle:.0} | {peak:.0} | {} |", one.what, one.compared));
+        let (idle, peak) = (one.idle_bytes as f64 / 1e6, one.held.resident_bytes as f64 / 1e6);
+        let Held { files, connections, transaction_ms, .. } = one.held;
+        let letters = if one.unreadable > 0 {
+            format!(", {} unreadable records among them", one.unreadable)
+        } else {
+            String::new()
+        };
+        lines.push(format!(
+            "| {}{letters} | {rate:.0} | {cpu:.0} | {idle:.0} | {peak:.0} | {files} | {connections} | {transaction_ms} ms | {} |",
+            one.what, one.compared
+        ));
     }
     lines.join("\n")
 }

@@ -11,7 +11,7 @@ use crate::machine::{
     lane::{Item, Work},
 };
 use failure::Failure;
-use ledger::{DocumentKey, ItemResult, ItemState, Millis, ParkedRecord, Prediction};
+use ledger::{DocumentKey, ItemResult, ItemState, Millis, ParkedFate, ParkedRecord, Prediction};
 use std::sync::Arc;
 
 /// The most a note says.
@@ -136,16 +136,19 @@ fn verdict<H: Handler>(
         return (Prediction::Superseded, None, rule.to_owned());
     }
     let Work::Parked { fate, .. } = &item.work else { return (Prediction::Apply, None, String::new()) };
-    let keys: Vec<String> = decision.effects.iter().map(Effect::key).collect();
-    let open: Vec<&String> = keys.iter().filter(|key| !fate.receipts.contains_key(*key)).collect();
-    let note = open.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
-    if open.iter().any(|key| fate.unknown.contains(key)) {
-        return (Prediction::NeedsLookUp, None, note);
-    }
+    let (prediction, note) = of_effects(&decision.effects.iter().map(Effect::key).collect::<Vec<_>>(), fate);
+    (prediction, None, note)
+}
+
+/// What is left to do of a letter's effects, by their keys, and which they are: what is done is never sent again, and what may have been
+/// done is looked up first.
+fn of_effects(keys: &[String], fate: &ParkedFate) -> (Prediction, String) {
+    let open: Vec<&str> = keys.iter().filter(|key| !fate.receipts.contains_key(*key)).map(String::as_str).collect();
     if open.is_empty() && !keys.is_empty() {
-        return (Prediction::AlreadyApplied, None, keys.join(", "));
+        return (Prediction::AlreadyApplied, keys.join(", "));
     }
-    (Prediction::Apply, None, note)
+    let is_unknown = open.iter().any(|key| fate.unknown.iter().any(|unknown| unknown == key));
+    (if is_unknown { Prediction::NeedsLookUp } else { Prediction::Apply }, open.join(", "))
 }
 
 fn shortened(mut note: String) -> String {
@@ -158,4 +161,41 @@ fn shortened(mut note: String) -> String {
         note.push('…');
     }
     note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::ParkedState;
+
+    /// What an earlier try left behind.
+    fn tried(done: &[&str], unknown: &[&str]) -> ParkedFate {
+        ParkedFate {
+            state: ParkedState::DeadLettered,
+            failure: None,
+            attempts: 1,
+            refusals: 0,
+            receipts: done.iter().map(|key| ((*key).to_owned(), "{}".to_owned())).collect(),
+            unknown: unknown.iter().map(|key| (*key).to_owned()).collect(),
+            changed_ms: 0,
+            version: 1,
+            fingerprint: None,
+            edit: None,
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_letters_effects_decides_what_is_foretold_of_it() {
+        let said = |keys: &[&str], fate: &ParkedFate| {
+            of_effects(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>(), fate)
+        };
+        let word = |prediction, note: &str| (prediction, note.to_owned());
+        assert_eq!(said(&["a", "b"], &tried(&[], &[])), word(Prediction::Apply, "a, b"));
+        assert_eq!(said(&["a", "b"], &tried(&["a"], &[])), word(Prediction::Apply, "b"));
+        assert_eq!(said(&["a", "b"], &tried(&["a"], &["b"])), word(Prediction::NeedsLookUp, "b"));
+        assert_eq!(said(&["a", "b"], &tried(&["a", "b"], &[])), word(Prediction::AlreadyApplied, "a, b"));
+        // An effect that is not wanted any more, of unknown outcome, says nothing of those that are.
+        assert_eq!(said(&["b"], &tried(&[], &["a"])), word(Prediction::Apply, "b"));
+        assert_eq!(said(&[], &tried(&[], &[])), word(Prediction::Apply, ""));
+    }
 }

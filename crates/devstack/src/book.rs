@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     endpoints::{self, Endpoints, Kind, Running},
     error::{Error, Result},
+    parts::is_store,
     process::{Identity, leftovers, write_atomically},
     watch::{News, describe},
 };
@@ -176,7 +177,6 @@ fn remove_endpoints(data: &Path) -> Result<()> {
 pub(crate) async fn end(record: &Record, data: &Path) -> Result<Vec<String>> {
     let mut ended = Vec::new();
     // Those that use the stores go first, so that they can still finish.
-    let is_store = |name: &str| matches!(name, "kafka" | "postgres");
     for stores in [false, true] {
         let these =
             record.processes.iter().filter(|(name, child)| is_store(name) == stores && child.identity.is_alive());

@@ -21,6 +21,8 @@ mod watch;
 
 pub use endpoints::{ControlAt, Endpoints, Kind, Running};
 pub use error::Error;
+pub use kafka_broker::Detour;
+pub use ports::free as free_port;
 pub use services::Service;
 pub use stack::{Stack, StackConfig};
 pub use tools::{Missing, missing};

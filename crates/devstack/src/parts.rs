@@ -93,7 +93,9 @@ pub(crate) async fn real(config: &StackConfig, listener: &Listener) -> Result<Ad
     let mut watch = |name: &str, unit: Option<Unit>| {
         parts.extend(unit.map(|unit| Watched::start(name, unit, listener.clone())));
     };
-    watch("kafka", kafka.unit);
+    for (name, unit) in kafka.1 {
+        watch(&name, Some(unit));
+    }
     watch("postgres", postgres.unit);
     watch("registry", registry.unit);
     watch("sandbox", sandbox.unit);
@@ -105,7 +107,7 @@ pub(crate) async fn real(config: &StackConfig, listener: &Listener) -> Result<Ad
     inside.crm = crm.inside;
     inside.platforms = product.inside.into_iter().chain(identity.inside).collect();
     let others = [("crm", crm.address), (PRODUCT, product.address), (IDENTITY, identity.address)];
-    let endpoints = addresses(Kind::Real, kafka.address, registry.address, sandbox.address, others);
+    let endpoints = addresses(Kind::Real, kafka.0, registry.address, sandbox.address, others);
     Ok(Addresses { endpoints: Endpoints { postgres: Some(postgres.address), ..endpoints }, parts, inside })
 }
 
@@ -130,12 +132,27 @@ impl<T> Part<T> {
     }
 }
 
-async fn kafka(config: &StackConfig) -> Result<Part> {
+/// The brokers: where they are, and each by its name.
+async fn kafka(config: &StackConfig) -> Result<(String, Vec<(String, Unit)>)> {
     if let Some(brokers) = &config.kafka {
-        return Ok(Part::elsewhere(brokers));
+        return Ok((brokers.clone(), Vec::new()));
     }
-    let kafka = Kafka::start(&config.data.join("kafka")).await?;
-    Ok(Part::process(kafka.bootstrap(), Unit::Kafka(Box::new(kafka))))
+    let names: Vec<String> = (1..=config.brokers.max(1)).map(|number| numbered("kafka", number)).collect();
+    let folders: Vec<PathBuf> = names.iter().map(|name| config.data.join(name)).collect();
+    let brokers = Kafka::cluster(&folders, config.kafka_detour).await?;
+    let address = brokers.iter().map(Kafka::bootstrap).collect::<Vec<_>>().join(",");
+    let units = brokers.into_iter().map(|kafka| Unit::Kafka(Box::new(kafka)));
+    Ok((address, names.into_iter().zip(units).collect()))
+}
+
+/// The name of one of several: the first has no number.
+pub(crate) fn numbered(name: &str, number: u16) -> String {
+    if number == 1 { name.to_owned() } else { format!("{name}-{number}") }
+}
+
+/// Others may still need these when they end, so these end last.
+pub(crate) fn is_store(name: &str) -> bool {
+    name == "postgres" || name == "kafka" || name.starts_with("kafka-")
 }
 
 async fn postgres(config: &StackConfig) -> Result<Part> {

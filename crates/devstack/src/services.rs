@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::{
     endpoints::{ControlAt, Endpoints, Kind},
     error::{Error, Result},
-    parts::{IDENTITY, PRODUCT, platform_folder},
+    parts::{IDENTITY, PRODUCT, numbered, platform_folder},
     ports,
     process::{Spec, write_atomically},
     programs,
@@ -53,7 +53,7 @@ pub struct Service {
 impl Service {
     #[must_use]
     pub fn name(&self) -> String {
-        if self.replica == 1 { self.service.clone() } else { format!("{}-{}", self.service, self.replica) }
+        numbered(&self.service, self.replica)
     }
 }
 

@@ -40,11 +40,11 @@ fn declared() -> Result<Declared> {
     })
 }
 
-/// Creates what is missing, with one copy of each. What else differs is left for `throughline topics apply`.
-pub(crate) async fn apply_topics(config: &ClientConfig) -> Result<()> {
+/// Creates what is missing, with a copy of each at each broker, three at most. What else differs is left for `throughline topics apply`.
+pub(crate) async fn apply_topics(config: &ClientConfig, brokers: u16) -> Result<()> {
     let (admin, declared) = (Admin::connect(config)?, declared()?);
     let actual = topics::actual(&admin, &declared).await?;
-    let options = PlanOptions { replication: Some(1) };
+    let options = PlanOptions { replication: Some(i32::from(brokers.clamp(1, 3))) };
     let changes: Vec<Change> = topics::plan(&declared, &actual, options)
         .into_iter()
         .filter(|change| matches!(change, Change::Create(_)))

@@ -12,6 +12,7 @@ use crate::{
     book::Book,
     endpoints::{ControlAt, Endpoints, Kind},
     error::{Error, Result},
+    kafka_broker::Detour,
     parts::{self, Addresses},
     registry::Registry,
     services::{self, Service},
@@ -31,6 +32,10 @@ pub struct StackConfig {
     pub data: PathBuf,
     /// Brokers that run already, `host:port` separated by commas.
     pub kafka: Option<String>,
+    /// How many brokers to start otherwise, 1 or 3. With three, topics have three copies.
+    pub brokers: u16,
+    /// A second listener of the broker, for services that are told another address of it.
+    pub kafka_detour: Option<Detour>,
     /// URL of a schema registry that runs already.
     pub registry: Option<String>,
     /// URL of a PostgreSQL server that runs already. The schema of each service is made in its database.
@@ -54,6 +59,8 @@ impl StackConfig {
             kind,
             data,
             kafka: None,
+            brokers: 1,
+            kafka_detour: None,
             registry: None,
             postgres: None,
             services,
@@ -113,7 +120,7 @@ impl Stack {
             Kind::Real => parts::real(&config, &listen).await?,
         };
         let mut stack = Self { book, addresses: endpoints, services: Vec::new(), parts, inside };
-        stack.set_up().await?;
+        stack.set_up(&config).await?;
         for service in &config.services {
             stack.start_service(service, &config).await?;
         }
@@ -122,11 +129,11 @@ impl Stack {
         Ok(stack)
     }
 
-    async fn set_up(&self) -> Result<()> {
+    async fn set_up(&self, config: &StackConfig) -> Result<()> {
         setup::register_schemas(&self.addresses.registry).await?;
         match &self.inside.broker {
             Some(broker) => setup::create_topics(broker),
-            None => setup::apply_topics(&ClientConfig::new(&self.addresses.kafka)).await,
+            None => setup::apply_topics(&ClientConfig::new(&self.addresses.kafka), config.brokers).await,
         }
     }
 
@@ -181,7 +188,7 @@ impl Stack {
         found.ok_or_else(|| Error::NoProcess { name: name.to_owned() })
     }
 
-    /// `kill -9` of `kafka`, `postgres`, `registry`, `sandbox`, `crm-sandbox`, `product-sandbox`, `identity-sandbox` or a service. It comes
+    /// `kill -9` of `kafka` (the others are `kafka-2` and `kafka-3`), `postgres`, `registry`, `sandbox`, `crm-sandbox`, `product-sandbox`, `identity-sandbox` or a service. It comes
     /// back by itself.
     pub async fn kill(&self, name: &str) -> Result<()> {
         self.watched(name)?.kill().await;
@@ -204,8 +211,7 @@ impl Stack {
     pub async fn stop(self) -> Result<()> {
         let Self { book, addresses: _, services, parts, inside } = self;
         futures::future::join_all(services.into_iter().map(Watched::stop)).await;
-        let (stores, others): (Vec<_>, Vec<_>) =
-            parts.into_iter().partition(|part| matches!(part.name.as_str(), "kafka" | "postgres"));
+        let (stores, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| parts::is_store(&part.name));
         futures::future::join_all(others.into_iter().map(Watched::stop)).await;
         if let Some(sandbox) = inside.sandbox {
             sandbox.stop().await?;

@@ -1,4 +1,4 @@
-//! The broker's configuration: one node that is broker and controller, small, and quick to notice a dead member.
+//! The configuration of a broker that is a controller too, small, and quick to notice a dead member: alone, or one of three.
 
 use std::path::Path;
 
@@ -19,21 +19,53 @@ pub(super) fn cluster_id() -> String {
     }
 }
 
-/// Writes `server.properties` and `log4j2.properties`.
-pub(super) fn write(folder: &Path, port: u16, controller: u16) -> Result<()> {
+/// A further listener, for clients whose way leads through something else.
+///
+/// Who connects to it is told `advertised` as the broker's address, and so goes through whatever listens there and passes on to `listens`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detour {
+    pub listens: u16,
+    pub advertised: u16,
+}
+
+/// One node of a cluster.
+pub(super) struct Node {
+    pub id: u16,
+    pub port: u16,
+    pub controller: u16,
+    pub detour: Option<Detour>,
+}
+
+/// Writes `server.properties` and `log4j2.properties` of one of `nodes`.
+pub(super) fn write(folder: &Path, node: &Node, nodes: &[Node]) -> Result<()> {
     let data = folder.join("data").display().to_string();
     if data.contains([',', '\\', '\n', '\r']) {
         return Err(Error::AwkwardFolder(data));
     }
+    let Node { id, port, controller, detour } = node;
+    let voters: Vec<String> = nodes.iter().map(|one| format!("{}@127.0.0.1:{}", one.id, one.controller)).collect();
+    let voters = voters.join(",");
+    let at = |port: &u16| format!(",DETOUR://127.0.0.1:{port}");
+    let listens = detour.as_ref().map(|detour| at(&detour.listens)).unwrap_or_default();
+    let advertised = detour.as_ref().map(|detour| at(&detour.advertised)).unwrap_or_default();
+    // Of three, one may be away and records are still taken; of one, all that there is.
+    let (copies, in_sync) = if nodes.len() < 3 { (1, 1) } else { (3, 2) };
     let server = format!(
         "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+node.id={id}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listens}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={copies}
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={in_sync}
 {FIXED}"
     );
     write_atomically(&folder.join("server.properties"), server.as_bytes())?;
@@ -41,16 +73,11 @@ log.dirs={data}
     Ok(())
 }
 
-/// One replica of everything. A member of a group that was killed is missed after six seconds instead of 45, which
+/// A member of a group that was killed is missed after six seconds instead of 45, which
 /// is what lets a test kill services many times. The cleaner's buffer is 128 MiB by default, a quarter of the heap.
 const FIXED: &str = "auto.create.topics.enable=false
-offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=8
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=8
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000

@@ -1,10 +1,12 @@
-//! One Apache Kafka broker in KRaft mode, from Maven's jars, in a folder of its own.
+//! Apache Kafka in KRaft mode, from Maven's jars, each broker in a folder of its own: one, or a cluster of three.
 //!
 //! [`Kafka::start`] returns when the broker serves metadata. [`Kafka::kill`] is `kill -9`; [`Kafka::restart`] comes back
 //! on the same port with the same data. Dropping the handle kills the broker.
 
 mod config;
 mod probe;
+
+pub use config::Detour;
 
 use std::{
     path::{Path, PathBuf},
@@ -57,18 +59,35 @@ pub async fn download() -> Result<PathBuf> {
 impl Kafka {
     /// Starts a broker on `folder` (made if absent; its data is continued if there is any).
     pub async fn start(folder: &Path) -> Result<Self> {
+        let mut brokers = Self::cluster(&[folder.to_owned()], None).await?;
+        brokers.pop().ok_or_else(|| Error::NoProcess { name: "kafka".to_owned() })
+    }
+
+    /// Starts a broker on each folder, each of them a controller too. With three, each record has three copies, and two must have it
+    /// before it counts as taken.
+    pub async fn cluster(folders: &[PathBuf], detour: Option<Detour>) -> Result<Vec<Self>> {
         let java = Tool::Java.find()?;
         let jars = download().await?;
-        let data = folder.join("data");
-        std::fs::create_dir_all(&data).map_err(Error::file("make the folder", &data))?;
-        let folder = folder.canonicalize().map_err(Error::file("find", folder))?;
-        let [port, controller] = ports::remembered(&folder, ["broker", "controller"])?;
-        config::write(&folder, port, controller)?;
-        if !folder.join("data/meta.properties").exists() {
-            format(&java, &jars, &folder).await?;
+        let (mut found, mut nodes) = (Vec::new(), Vec::new());
+        for (id, folder) in (1..).zip(folders) {
+            let data = folder.join("data");
+            std::fs::create_dir_all(&data).map_err(Error::file("make the folder", &data))?;
+            let folder = folder.canonicalize().map_err(Error::file("find", folder))?;
+            let [port, controller] = ports::remembered(&folder, ["broker", "controller"])?;
+            found.push(folder);
+            nodes.push(config::Node { id, port, controller, detour: detour.filter(|_| id == 1) });
         }
-        let process = launch(&java, &jars, &folder, port).await?;
-        Ok(Self { folder, java, jars, port, process })
+        let cluster = found.iter().find_map(|folder| cluster_of(folder)).unwrap_or_else(config::cluster_id);
+        let starts = found.into_iter().zip(&nodes).map(async |(folder, node)| {
+            config::write(&folder, node, &nodes)?;
+            if !folder.join("data/meta.properties").exists() {
+                format(&java, &jars, &folder, &cluster).await?;
+            }
+            // None of them serves before most of them run.
+            let process = launch(&java, &jars, &folder, node.port).await?;
+            Ok(Self { folder, java: java.clone(), jars: jars.clone(), port: node.port, process })
+        });
+        futures::future::try_join_all(starts).await
     }
 
     /// `host:port`, what clients take as `bootstrap.servers`.
@@ -126,11 +145,17 @@ fn class_path(jars: &Path) -> String {
     format!("{}/*", jars.display())
 }
 
+/// The id of the cluster whose data a folder has.
+fn cluster_of(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join("data/meta.properties")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("cluster.id=")).map(str::to_owned)
+}
+
 /// Writes the cluster id into an empty data folder.
-async fn format(java: &Path, jars: &Path, folder: &Path) -> Result<()> {
+async fn format(java: &Path, jars: &Path, folder: &Path, cluster: &str) -> Result<()> {
     let mut command = tokio::process::Command::new(java);
     command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &class_path(jars)]);
-    command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &config::cluster_id(), "-c"]);
+    command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c"]);
     command.arg(folder.join("server.properties"));
     cache::run("formatting Kafka's data folder", &mut command).await
 }

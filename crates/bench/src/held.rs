@@ -2,13 +2,13 @@
 //! the highest of each is kept.
 
 use anyhow::Result;
+use e2e::activity::Activities;
 use serde::Serialize;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, NoTls};
 
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -82,13 +82,12 @@ impl Watch {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn start(pid: u32, postgres: &str, schema: &str) -> Result<Self> {
-        let (client, connection) = tokio_postgres::connect(postgres, NoTls).await?;
-        tokio::spawn(connection);
+        let activities = Activities::connect(postgres).await?;
         let held = Arc::new(Mutex::new(Held::default()));
         let (into, application) = (held.clone(), format!("throughline {schema}"));
         let task = tokio::spawn(async move {
             loop {
-                if let Some(now) = look(pid, &client, &application).await {
+                if let Some(now) = look(pid, &activities, &application).await {
                     let mut held = into.lock().unwrap_or_else(PoisonError::into_inner);
                     *held = held.most(now);
                 }
@@ -103,20 +102,15 @@ impl Watch {
     }
 }
 
-async fn look(pid: u32, client: &Client, application: &str) -> Option<Held> {
-    // Our own client, which has another name, is not counted.
-    let sql = "SELECT count(*), count(*) FILTER (WHERE state LIKE 'idle in transaction%'),
-            coalesce(max(extract(epoch FROM clock_timestamp() - xact_start) * 1000), 0)::bigint
-        FROM pg_stat_activity WHERE application_name = $1";
-    let row = client.query_one(sql, &[&application]).await.ok()?;
-    let count = |at: usize| u64::try_from(row.get::<_, i64>(at)).unwrap_or(0);
+async fn look(pid: u32, activities: &Activities, application: &str) -> Option<Held> {
+    let activity = activities.look().await.ok()?.remove(application).unwrap_or_default();
     Some(Held {
         looks: 1,
         resident_bytes: resident(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)?,
         files: std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64,
-        connections: count(0),
-        idle_in_transaction: count(1),
-        transaction_ms: count(2),
+        connections: activity.connections,
+        idle_in_transaction: activity.idle_in_transaction,
+        transaction_ms: activity.transaction_ms,
     })
 }
 

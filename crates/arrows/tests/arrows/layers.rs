@@ -55,6 +55,7 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("events", "failure", "an event that cannot be read is a failure with a class"),
     ("devstack", "sandbox", "a stack starts the stand-ins"),
     ("cli", "control", "the demo runs control inside its one process"),
+    ("bench", "e2e", "it asks PostgreSQL what services do there, as those tests do"),
     ("chaos", "e2e", "it breaks the stacks that the end-to-end tests drive"),
 ];
 

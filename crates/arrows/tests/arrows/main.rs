@@ -14,7 +14,7 @@ use sources::{CLOCKS, OUTSIDE, naming};
 const OWNED: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka"]),
     ("rdkafka-sys", &["rdkafka"]),
-    ("tokio-postgres", &["ledger", "bench", "tokio-postgres-rustls"]),
+    ("tokio-postgres", &["ledger", "e2e", "tokio-postgres-rustls"]),
     ("tokio-postgres-rustls", &["ledger"]),
     ("rusqlite", &["ledger"]),
 ];

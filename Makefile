@@ -21,7 +21,7 @@ THROUGHLINE := "$(CARGO_TARGET_DIR)/fast/throughline"
 STARTED := $(shell date +%s)
 step = @printf '\n[+%4d s] %s\n' $$(( $$(date +%s) - $(STARTED) )) '$(1)'
 
-.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants chaos fuzz
+.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants chaos fuzz libfuzzer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,16 +93,38 @@ fuzz: ## Give every reader of foreign bytes and every handler mutated input for 
 	@cargo build --locked --quiet -p fuzz
 	@"$(CARGO_TARGET_DIR)/debug/fuzz" --seconds $(or $(SECONDS),300) $(ARGS)
 
+# The instrumentation of cargo-fuzz without a sanitizer: plain code generation options, which the stable toolchain has.
+COVERED := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+LIBFUZZER := $(CARGO_TARGET_DIR)/libfuzzer
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
+libfuzzer: ## Fuzz TARGET=datum guided by coverage for SECONDS=N (default 300); the first build takes some minutes and needs a C++ compiler
+	@cargo build --locked --quiet -p fuzz
+	@"$(CARGO_TARGET_DIR)/debug/fuzz" --only $(or $(TARGET),datum) --write-inputs "$(LIBFUZZER)/inputs"
+	$(call step,build with instrumentation)
+	@cd fuzz && RUSTFLAGS="$(COVERED)" cargo build --locked --quiet --release --target $(HOST) --target-dir "$(LIBFUZZER)" --bin $(or $(TARGET),datum)
+	$(call step,libFuzzer)
+	@mkdir -p "$(LIBFUZZER)/kept/$(or $(TARGET),datum)" "$(LIBFUZZER)/found"
+	@"$(LIBFUZZER)/$(HOST)/release/$(or $(TARGET),datum)" -max_total_time=$(or $(SECONDS),300) -print_final_stats=1 -artifact_prefix="$(LIBFUZZER)/found/" \
+		$(ARGS) "$(LIBFUZZER)/kept/$(or $(TARGET),datum)" "$(LIBFUZZER)/inputs/$(or $(TARGET),datum)"
+
 CHAOS := $(CARGO_TARGET_DIR)/chaos
+# What dies at points, and what these need beside them.
+POINTED := erp-sync crm-sync provisioning order-flow throughline-registry throughline-sandbox
 
 chaos: ## Break a stack of real parts in every way there is a case for (about an hour; Ctrl-C, and the same command goes on)
 	@mkdir -p "$(CHAOS)"
 	$(call step,build with failpoints)
-	@cargo build --locked --quiet -p telemetry -p erp-sync -p devstack -p sandbox --features telemetry/failpoints --bins
-	@cd "$(CARGO_TARGET_DIR)/debug" && cp erp-sync throughline-registry throughline-sandbox "$(CHAOS)"
+	@cargo build --locked --quiet --workspace --features telemetry/failpoints $(POINTED:%=--bin %)
+	@cd "$(CARGO_TARGET_DIR)/debug" && cp $(POINTED) "$(CHAOS)"
+	$(call step,build with a further migration of the ledger)
+	@mkdir -p "$(CHAOS)/migrated"
+	@cargo build --locked --quiet --workspace --features ledger/further-migration --bin erp-sync
+	@cp "$(CARGO_TARGET_DIR)/debug/erp-sync" "$(CHAOS)/migrated"
 	$(call step,build)
 	@cargo build --locked --quiet --workspace --bins
-	@"$(CARGO_TARGET_DIR)/debug/chaos" --failpoints "$(CHAOS)" --state "$(CHAOS)/state.ndjson" --page docs/chaos.md $(ARGS)
+	@"$(CARGO_TARGET_DIR)/debug/chaos" --failpoints "$(CHAOS)" --migrated "$(CHAOS)/migrated" --state "$(CHAOS)/state.ndjson" --page docs/chaos.md $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all

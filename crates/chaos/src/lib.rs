@@ -4,9 +4,13 @@
 
 pub mod acts;
 pub mod cases;
+pub mod clock;
+pub mod elsewhere;
 pub mod history;
+pub mod load;
 pub mod outcome;
 pub mod page;
 pub mod proxy;
 pub mod sampler;
+pub mod stage;
 pub mod trial;

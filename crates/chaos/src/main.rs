@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use chaos::{
     acts::{self, Given},
-    cases::{CASES, Case},
+    cases::{self, Case},
     outcome::{Outcome, State, Verdict},
     page,
 };
@@ -43,6 +43,9 @@ struct Args {
     /// Folder of an older build, for the upgrade.
     #[arg(long)]
     older: Option<PathBuf>,
+    /// Folder of services whose ledger has a further migration.
+    #[arg(long)]
+    migrated: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -58,13 +61,13 @@ fn main() -> ExitCode {
 }
 
 fn chosen(args: &Args) -> Result<Vec<&'static Case>> {
-    if let Some(unknown) = args.only.iter().find(|name| CASES.iter().all(|case| case.name != name.as_str())) {
+    if let Some(unknown) = args.only.iter().find(|name| cases::cases().all(|case| case.name != name.as_str())) {
         anyhow::bail!("there is no case `{unknown}`; --list names them");
     }
     let is_chosen = |case: &&Case| {
         if args.only.is_empty() { !args.smoke || case.smoke } else { args.only.iter().any(|name| name == case.name) }
     };
-    Ok(CASES.iter().filter(is_chosen).collect())
+    Ok(cases::cases().filter(is_chosen).collect())
 }
 
 async fn run(args: &Args) -> Result<ExitCode> {
@@ -82,7 +85,8 @@ async fn run(args: &Args) -> Result<ExitCode> {
     let (seed, kills, revision) = (args.seed, args.kills, revision());
     let absolute = |folder: &Option<PathBuf>| folder.as_ref().map(std::path::absolute).transpose();
     let (failpoints, older) = (absolute(&args.failpoints)?, absolute(&args.older)?);
-    let given = Given { seed, kills, revision, failpoints, older };
+    let migrated = absolute(&args.migrated)?;
+    let given = Given { seed, kills, revision, failpoints, older, migrated };
     let is_left = |case: &&&Case| args.again || state.done(case.name, seed, &given.revision).is_none();
     let left: Vec<&Case> = cases.iter().filter(is_left).copied().collect();
     let seconds: u64 = left.iter().map(|case| case.seconds).sum();

@@ -78,10 +78,49 @@ pub struct Outcome {
     pub in_flight: u64,
     /// From a fault to the next committed entry, the longest, in milliseconds.
     pub recovered_ms: Option<u64>,
-    /// The most that one service took: resident bytes and open files.
+    /// The most that one process of a service took: resident bytes, open files, and a share of its service's connections to PostgreSQL.
     pub resident: u64,
     pub files: u64,
+    #[serde(default)]
+    pub connections: u64,
+    /// The longest that a transaction of a service was seen open, in milliseconds.
+    #[serde(default)]
+    pub transaction_ms: u64,
+    /// The most records that any look saw undecided in one process, and what the settings allow there (I7).
+    #[serde(default)]
+    pub held: u64,
+    #[serde(default)]
+    pub held_limit: u64,
     pub seconds: u64,
+}
+
+impl Outcome {
+    /// Of a case that begins.
+    #[must_use]
+    pub fn of(case: &str, seed: u64, revision: &str) -> Self {
+        let (probes, compared) = Default::default();
+        let (case, revision) = (case.to_owned(), revision.to_owned());
+        Self {
+            case,
+            seed,
+            revision,
+            verdict: Verdict::Kept,
+            records: 0,
+            effects: 0,
+            faults: 0,
+            probes,
+            compared,
+            in_flight: 0,
+            recovered_ms: None,
+            resident: 0,
+            files: 0,
+            connections: 0,
+            transaction_ms: 0,
+            held: 0,
+            held_limit: 0,
+            seconds: 0,
+        }
+    }
 }
 
 /// Outcomes of earlier runs: a line of JSON each, so that an interrupted run goes on where it was.
@@ -132,24 +171,7 @@ mod tests {
     use super::*;
 
     fn outcome(case: &str, verdict: Verdict) -> Outcome {
-        let (probes, compared) = Default::default();
-        let (case, revision) = (case.to_owned(), "r".to_owned());
-        Outcome {
-            case,
-            seed: 1,
-            revision,
-            verdict,
-            records: 0,
-            effects: 0,
-            faults: 0,
-            probes,
-            compared,
-            in_flight: 0,
-            recovered_ms: None,
-            resident: 0,
-            files: 0,
-            seconds: 0,
-        }
+        Outcome { verdict, ..Outcome::of(case, 1, "r") }
     }
 
     #[test]

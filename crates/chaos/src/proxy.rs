@@ -27,6 +27,8 @@ pub enum Mode {
     Slow(Duration),
     /// Connections stay open and nothing passes.
     Silent,
+    /// Requests pass, answers do not.
+    OneWay,
     /// Connections are closed as soon as they are made.
     Down,
     /// Answers pass up to so many bytes a connection, then it is cut.
@@ -108,6 +110,12 @@ impl Proxy {
         self.control.cuts.send_modify(|cuts| *cuts += 1);
     }
 
+    /// What happens to the bytes now.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.control.mode()
+    }
+
     /// How often the mode did something to a connection.
     #[must_use]
     pub fn hits(&self) -> u64 {
@@ -151,9 +159,9 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, control: &Control
                 control.hits.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(delay).await;
             }
-            Mode::Silent => {
+            held @ (Mode::Silent | Mode::OneWay) if held == Mode::Silent || is_answer => {
                 control.hits.fetch_add(1, Ordering::Relaxed);
-                while control.mode() == Mode::Silent {
+                while control.mode() == held {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }
@@ -171,7 +179,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, control: &Control
                 }
                 passed = seen[seen.len().saturating_sub(COMMITTED.len() - 1)..].to_vec();
             }
-            Mode::CutAfter(_) | Mode::CutAtCommit(_) => {}
+            Mode::Silent | Mode::OneWay | Mode::CutAfter(_) | Mode::CutAtCommit(_) => {}
         }
         total += piece.len();
         if to.write_all(piece).await.is_err() || ends {
@@ -222,6 +230,27 @@ mod tests {
         assert_eq!(proxy.hits(), 1);
         let mut stream = TcpStream::connect(proxy.address()).await.expect("listens");
         assert_eq!(ask(&mut stream, b"commit").await, COMMITTED, "the third passes");
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_arrives_while_answers_are_held() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback");
+        let proxy = Proxy::start(listener.local_addr().expect("bound")).await.expect("a port");
+        proxy.set(Mode::OneWay);
+        let mut client = TcpStream::connect(proxy.address()).await.expect("listens");
+        let (mut server, _) = listener.accept().await.expect("a connection");
+        client.write_all(b"ask").await.expect("written");
+        let mut asked = [0; 3];
+        server.read_exact(&mut asked).await.expect("the question arrives");
+        server.write_all(b"answer").await.expect("written");
+        while proxy.hits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut answer = [0; 6];
+        assert!(client.try_read(&mut answer).is_err(), "nothing comes back");
+        proxy.set(Mode::Pass);
+        client.read_exact(&mut answer).await.expect("the answer comes when the way is open");
+        assert_eq!((&asked, &answer), (b"ask", b"answer"));
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
 //! Looks at every service of a stack a few times a second while it is broken: the reasons it gives for not being well, and what it holds.
-//! These are the probes that name the mechanism, and the numbers of I13.
+//! These are the probes that name the mechanism, and the numbers of I7 and I13.
 
+use consumer::machine::Settings;
 use devstack::{Endpoints, Running};
-use e2e::member::Member;
+use e2e::{activity::Activities, member::Member};
 use std::{
-    collections::BTreeMap,
-    path::PathBuf,
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,8 +23,17 @@ pub struct Seen {
     pub probes: BTreeMap<String, u64>,
     pub resident: u64,
     pub files: u64,
+    pub connections: u64,
+    pub transaction_ms: u64,
     /// Records that each process held when it was looked at last.
     pub in_flight: BTreeMap<String, u64>,
+    /// How often what a process held was compared with what it may hold.
+    pub looks: u64,
+    /// The most that one held, and what that one might have held.
+    pub held: u64,
+    pub held_limit: u64,
+    /// The first that held more, in words.
+    pub over: Option<String>,
 }
 
 /// Runs until it is dropped.
@@ -39,17 +49,34 @@ impl Drop for Sampler {
     }
 }
 
+/// Bounds of the machine of one slice, by the settings of the case; as the runtime has them.
+fn settings(batch_records: Option<usize>) -> Settings {
+    let usual = Settings::default();
+    let batch = batch_records.unwrap_or(usual.batch_records);
+    Settings { batch_records: batch, inbox_records: batch * 2, waiting_records: batch * 2, ..usual }
+}
+
+/// Input topics that a process reads, by its own metrics.
+fn topics(metrics: &str) -> usize {
+    let lags = metrics.lines().filter(|line| line.starts_with("throughline_lag_records{"));
+    let topics = lags.filter_map(|line| line.split("topic=\"").nth(1)?.split('"').next());
+    topics.collect::<BTreeSet<_>>().len()
+}
+
 impl Sampler {
-    /// Of the stack in this folder.
+    /// Of the stack in this folder, whose services have so many records in an entry.
     #[must_use]
-    pub fn start(data: PathBuf) -> Self {
+    pub fn start(data: PathBuf, batch_records: Option<usize>) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
+        let settings = settings(batch_records);
         let into = seen.clone();
         let task = tokio::spawn(async move {
+            let mut activities = None;
             loop {
                 if let Ok(endpoints) = Endpoints::read(&data) {
-                    let looks = endpoints.services.iter().map(|(name, running)| look(name, running, &into));
+                    let looks = endpoints.services.iter().map(|(name, running)| look(name, running, &settings, &into));
                     futures::future::join_all(looks).await;
+                    look_at_postgres(&endpoints, &mut activities, &into).await;
                 }
                 tokio::time::sleep(EVERY).await;
             }
@@ -64,13 +91,15 @@ impl Sampler {
 }
 
 /// Metrics that say of a mechanism that it worked, as probes.
-const TELLING: [(&str, &str); 3] = [
+const TELLING: [(&str, &str); 5] = [
     ("throughline_fenced_writes_total", "fenced write refused"),
     ("throughline_breaker_state", "breaker open"),
     ("throughline_ambiguous_effects", "effect of unknown outcome"),
+    ("throughline_parked_keys", "sequences set aside"),
+    ("throughline_dlq_total", "dead letters made"),
 ];
 
-async fn look(name: &str, running: &Running, into: &Mutex<Seen>) {
+async fn look(name: &str, running: &Running, settings: &Settings, into: &Mutex<Seen>) {
     let (resident, files) = of_process(running.pid);
     let mut codes = Vec::new();
     let mut held = None;
@@ -82,14 +111,57 @@ async fn look(name: &str, running: &Running, into: &Mutex<Seen>) {
         if let Ok(Ok((_, text))) = tokio::time::timeout(PATIENCE, member.get("/metrics")).await {
             let telling = TELLING.iter().filter(|(metric, _)| value(&text, metric) > 0.0);
             codes.extend(telling.map(|(_, probe)| (*probe).to_owned()));
-            held = Some(value(&text, "throughline_inflight_records") as u64);
+            let count = |metric| value(&text, metric) as u64;
+            let limit = count("throughline_slices_owned") * settings.in_flight(topics(&text)) as u64;
+            // What was read of a slice is not gone from the count in the moment in which it is given away.
+            held = (limit > 0).then(|| (count("throughline_inflight_records"), limit));
         }
     }
     let mut seen = into.lock().unwrap_or_else(PoisonError::into_inner);
     codes.into_iter().for_each(|code| *seen.probes.entry(code).or_default() += 1);
     seen.resident = seen.resident.max(resident);
     seen.files = seen.files.max(files);
-    seen.in_flight.extend(held.map(|held| (name.to_owned(), held)));
+    if let Some((held, limit)) = held {
+        seen.compare(name, held, limit);
+    }
+}
+
+impl Seen {
+    fn compare(&mut self, name: &str, held: u64, limit: u64) {
+        self.in_flight.insert(name.to_owned(), held);
+        self.looks += 1;
+        if held >= self.held {
+            (self.held, self.held_limit) = (held, limit);
+        }
+        if held > limit && self.over.is_none() {
+            self.over = Some(format!("{name} held {held} records undecided, its settings allow {limit}"));
+        }
+    }
+}
+
+/// The server may be away, or not take anybody: then nothing is seen of it.
+async fn look_at_postgres(endpoints: &Endpoints, activities: &mut Option<Activities>, into: &Mutex<Seen>) {
+    let Some(url) = &endpoints.postgres else { return };
+    if activities.is_none() {
+        *activities = tokio::time::timeout(PATIENCE, Activities::connect(url)).await.ok().and_then(Result::ok);
+    }
+    let Some(connected) = activities else { return };
+    let Ok(Ok(found)) = tokio::time::timeout(PATIENCE, connected.look()).await else {
+        *activities = None;
+        return;
+    };
+    let mut seen = into.lock().unwrap_or_else(PoisonError::into_inner);
+    for (application, activity) in found {
+        let service = application.trim_start_matches("throughline ").replace('_', "-");
+        let replicas = endpoints.services.keys().filter(|name| is_replica(name, &service)).count().max(1) as u64;
+        seen.connections = seen.connections.max(activity.connections.div_ceil(replicas));
+        seen.transaction_ms = seen.transaction_ms.max(activity.transaction_ms);
+    }
+}
+
+fn is_replica(name: &str, service: &str) -> bool {
+    let number = name.strip_prefix(service).map(|rest| rest.trim_start_matches('-'));
+    number.is_some_and(|number| number.is_empty() || number.parse::<u16>().is_ok())
 }
 
 /// Sum of a metric's samples.
@@ -100,7 +172,7 @@ fn value(text: &str, metric: &str) -> f64 {
 
 /// Resident bytes and open files; nothing of a process that has gone.
 fn of_process(pid: u32) -> (u64, u64) {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = resident.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0);
     let files = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64);
@@ -118,8 +190,32 @@ mod tests {
     }
 
     #[test]
+    fn topics_are_counted_once_however_many_partitions_they_have() {
+        let lag = |topic, partition| {
+            format!("throughline_lag_records{{service=\"a\",topic=\"{topic}\",partition=\"{partition}\"}} 0\n")
+        };
+        assert_eq!(topics(&[lag("a", 0), lag("a", 1), lag("b", 0)].concat()), 2);
+    }
+
+    #[test]
     fn this_process_takes_memory_and_has_files_open() {
         let (resident, files) = of_process(std::process::id());
         assert!(resident > 1 << 20 && files > 2, "{resident} {files}");
+    }
+
+    #[test]
+    fn who_holds_more_than_its_settings_allow_is_named_once() {
+        let mut seen = Seen::default();
+        for held in [3, 11, 12] {
+            seen.compare("erp-sync", held, 10);
+        }
+        assert_eq!((seen.looks, seen.held, seen.held_limit), (3, 12, 10));
+        assert!(seen.over.is_some_and(|over| over.contains("held 11")));
+    }
+
+    #[test]
+    fn replicas_are_told_from_other_services() {
+        assert!(is_replica("erp-sync", "erp-sync") && is_replica("erp-sync-2", "erp-sync"));
+        assert!(!is_replica("erp", "erp-sync") && !is_replica("erp-sync-extra", "erp-sync"));
     }
 }

@@ -1,14 +1,13 @@
 //! One case on one stack: what is published while it is broken, what is counted, and the judgement at the end.
 
 use crate::{
-    history,
+    history, load,
     outcome::{End, Outcome},
-    proxy::Proxy,
     sampler::Sampler,
+    stage::{ERP_SYNC, Setup, Stage},
 };
 use anyhow::{Context as _, Result, ensure};
-use devstack::{Kind, Service, StackConfig};
-use e2e::{Bench, books::Books, erp::Erp};
+use e2e::{books::Books, erp::Erp};
 use kafka::Outgoing;
 use nix::{
     sys::signal::{Signal, kill},
@@ -18,42 +17,15 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use testkit::{
-    business::{self, Faults, Item, Options},
-    eventually,
-};
+use testkit::eventually;
 
 /// For one named thing to come about.
 pub const SOON: Duration = Duration::from_secs(150);
 /// For everything to be done.
 pub const PATIENCE: Duration = Duration::from_secs(900);
-pub const ERP_SYNC: &str = "erp-sync";
-
-/// Which of the services' connections go through the proxy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detour {
-    Postgres,
-    Registry,
-}
-
-/// The stack that a case wants.
-#[derive(Debug, Clone, Default)]
-pub struct Setup {
-    pub services: Vec<(&'static str, u16)>,
-    pub environment: Vec<(String, String)>,
-    pub new_protocol: bool,
-    /// Folder of the services' binaries, where they are not the usual ones.
-    pub binaries: Option<PathBuf>,
-    pub detour: Option<Detour>,
-    /// PostgreSQL on a disk of so many megabytes.
-    pub postgres_disk: Option<u32>,
-    /// The file that a process makes before it dies at its point.
-    pub mark: Option<PathBuf>,
-}
 
 #[derive(Default)]
 struct Notes {
@@ -61,49 +33,20 @@ struct Notes {
     faults: u64,
     in_flight: u64,
     recovered: Option<Duration>,
-    records: u64,
+    published: Vec<Outgoing>,
+    /// Published otherwise.
+    further: u64,
     expected: Option<Books>,
 }
 
 pub struct Trial {
-    pub bench: Bench,
     pub erp: Erp,
-    pub proxy: Option<Proxy>,
-    pub services: Vec<(&'static str, u16)>,
-    pub mark: Option<PathBuf>,
+    pub stage: Stage,
+    pub setup: Setup,
     sampler: Sampler,
     rng: Mutex<ChaCha8Rng>,
     notes: Mutex<Notes>,
     seed: u64,
-    /// Goes after the stack that lies on it.
-    _disk: Option<Disk>,
-}
-
-/// A small disk in memory, gone when it is dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(path: &Path, megabytes: u32) -> Result<Self, End> {
-        std::fs::create_dir_all(path)?;
-        let size = format!("size={megabytes}m");
-        let mounted =
-            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(path).output();
-        match mounted {
-            Ok(output) if output.status.success() => Ok(Self(path.to_owned())),
-            Ok(output) => Err(End::NotRun(format!(
-                "a disk that can be filled needs the right to mount one: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            ))),
-            Err(error) => Err(End::NotRun(format!("mount: {error}"))),
-        }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: the server that lies on it may take a moment to be gone.
-        std::process::Command::new("umount").arg("-l").arg(&self.0).status().ok();
-    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -114,42 +57,11 @@ impl Trial {
     /// # Errors
     /// If the stack does not start.
     pub async fn start(name: &str, seed: u64, setup: Setup) -> Result<Self, End> {
-        let mut disk = None;
-        let mut config = None;
-        let at_once: &[(&str, u16)] = if setup.detour.is_some() { &[] } else { &setup.services };
-        let mut mounting = Ok(());
-        let change = |stack: StackConfig| {
-            let binaries = setup.binaries.clone().or(stack.binaries);
-            let (environment, new_group_protocol) = (setup.environment.clone(), setup.new_protocol);
-            let stack = StackConfig { binaries, environment, new_group_protocol, ..stack };
-            if let Some(megabytes) = setup.postgres_disk {
-                match Disk::mount(&stack.data.join("postgres"), megabytes) {
-                    Ok(mounted) => disk = Some(mounted),
-                    Err(end) => mounting = Err(end),
-                }
-            }
-            config = Some(stack.clone());
-            stack
-        };
-        let started = Bench::start_with(Kind::Real, at_once, &format!("chaos-{name}"), change).await;
-        mounting?;
-        let mut bench = started?;
-        let config = config.context("the stack was configured")?;
-        let mut proxy = None;
-        if let Some(detour) = setup.detour {
-            let (between, config) = detoured(&bench, detour, config).await?;
-            for (service, replicas) in &setup.services {
-                for replica in 1..=*replicas {
-                    let service = Service { service: (*service).to_owned(), replica };
-                    bench.stack.start_service(&service, &config).await.context("a service")?;
-                }
-            }
-            proxy = Some(between);
-        }
-        let (erp, sampler) = (Erp::of(&bench.stack), Sampler::start(bench.data()));
+        let stage = Stage::build(name, &setup).await?;
+        let erp = Erp::of(&stage.bench.stack);
+        let sampler = Sampler::start(stage.bench.data(), setup.batch_records);
         let rng = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
-        let (services, mark, notes) = (setup.services, setup.mark, Mutex::default());
-        Ok(Self { bench, erp, proxy, services, mark, sampler, rng, notes, seed, _disk: disk })
+        Ok(Self { stage, erp, setup, sampler, rng, notes: Mutex::default(), seed })
     }
 
     /// A repeatable choice below `bound`.
@@ -184,20 +96,18 @@ impl Trial {
         eventually(probe, SOON, seen).await.map_err(|error| End::Void(error.to_string()))
     }
 
-    /// A business of so many events and what the ERP must hold after it.
-    fn business(&self, events: u64) -> (Vec<Outgoing>, Books) {
-        let faults = Faults { duplicates: 0.02, disorder: 0.05, ..Faults::NONE };
-        let mut stream =
-            business::stream(&Options::of_events(self.seed, events).with_faults(faults)).expect("good options");
-        let records = stream.by_ref().filter_map(|generated| match generated.item {
-            Item::Event { envelope, event } => Some(self.bench.record(&envelope, &event)),
-            Item::Raw { .. } => None,
-        });
-        let records = records.collect();
-        (records, Books::expected(stream.expectations()))
+    /// The same, whatever was seen of it before.
+    ///
+    /// # Errors
+    /// Void if nobody does.
+    pub async fn until_seen_anew(&self, probe: &str) -> Result<(), End> {
+        let before = self.seen(probe);
+        let seen = async || if self.seen(probe) > before { Ok(()) } else { Err("not seen") };
+        eventually(probe, SOON, seen).await.map_err(|error| End::Void(error.to_string()))
     }
 
-    /// Publishes a business, some events after each pause, while `fault` goes on. `Err` of the fault ends it.
+    /// Publishes a business of so many events, or deals that come to about as many, with a pause after some while `fault` goes on. `Err`
+    /// of the fault ends it.
     ///
     /// # Errors
     /// What the fault says; broken if a record cannot be published.
@@ -207,16 +117,18 @@ impl Trial {
         pause: Duration,
         fault: impl Future<Output = Result<(), End>>,
     ) -> Result<(), End> {
-        const AT_ONCE: usize = 25;
-        let (records, expected) = self.business(events);
+        let load = match self.setup.deals {
+            true => load::deals(&self.stage.bench, events),
+            false => load::business(&self.stage.bench, self.seed, events, self.setup.faults.clone()),
+        };
         {
             let mut notes = locked(&self.notes);
-            notes.records += records.len() as u64;
-            notes.expected = Some(expected);
+            notes.published.extend(load.records.iter().cloned());
+            notes.expected = Some(load.expected);
         }
         let publish = async {
-            for chunk in records.chunks(AT_ONCE) {
-                self.bench.publish(chunk).await?;
+            for chunk in load.records.chunks(load.at_once) {
+                self.stage.bench.publish(chunk).await?;
                 tokio::time::sleep(pause).await;
             }
             Ok(())
@@ -224,13 +136,47 @@ impl Trial {
         tokio::try_join!(publish, fault).map(|_| ())
     }
 
+    /// Publishes everything once more, when nothing is left to do.
+    ///
+    /// # Errors
+    /// If it does not come to rest before, or they are not taken.
+    pub async fn publish_again(&self) -> Result<u64, End> {
+        self.stage.bench.verified(PATIENCE).await?;
+        let published = locked(&self.notes).published.clone();
+        self.publish(&published).await?;
+        Ok(published.len() as u64)
+    }
+
     /// Publishes records that no business has, such as ones that nobody can read.
     ///
     /// # Errors
     /// If they are not taken.
     pub async fn publish(&self, records: &[Outgoing]) -> Result<(), End> {
-        locked(&self.notes).records += records.len() as u64;
-        Ok(self.bench.publish(records).await?)
+        locked(&self.notes).further += records.len() as u64;
+        Ok(self.stage.bench.publish(records).await?)
+    }
+
+    /// Waits until some process holds so many records undecided.
+    ///
+    /// # Errors
+    /// Void if none does.
+    pub async fn until_held(&self, count: u64) -> Result<(), End> {
+        let full = async || match self.sampler.seen().in_flight.values().copied().max().unwrap_or(0) {
+            held if held >= count => Ok(()),
+            held => Err(format!("{held} records")),
+        };
+        let filled = eventually(&format!("{count} records in memory"), SOON, full).await;
+        filled.map_err(|error| End::Void(error.to_string()))
+    }
+
+    /// Where a service answers.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn http(&self, name: &str) -> Result<String> {
+        let endpoints = self.stage.bench.stack.endpoints();
+        let http = endpoints.services.get(name).and_then(|running| running.http.clone());
+        Ok(format!("{}/livez", http.with_context(|| format!("`{name}` does not run"))?))
     }
 
     /// Waits until the ERP holds so many records.
@@ -252,7 +198,7 @@ impl Trial {
     /// If there is no such process.
     pub async fn kill(&self, name: &str) -> Result<(), End> {
         self.lose(name);
-        Ok(self.bench.stack.kill(name).await.map_err(anyhow::Error::from)?)
+        Ok(self.stage.bench.stack.kill(name).await.map_err(anyhow::Error::from)?)
     }
 
     /// A fault that was not made by [`Trial::kill`].
@@ -266,13 +212,13 @@ impl Trial {
     /// # Errors
     /// If there is no such process.
     pub async fn hold(&self, name: &str) -> Result<(), End> {
-        Ok(self.bench.stack.hold(name).await.map_err(anyhow::Error::from)?)
+        Ok(self.stage.bench.stack.hold(name).await.map_err(anyhow::Error::from)?)
     }
 
     /// # Errors
     /// If there is no such process.
     pub async fn release(&self, name: &str) -> Result<(), End> {
-        Ok(self.bench.stack.release(name).await.map_err(anyhow::Error::from)?)
+        Ok(self.stage.bench.stack.release(name).await.map_err(anyhow::Error::from)?)
     }
 
     /// The process of a service or part, as it runs now.
@@ -280,7 +226,7 @@ impl Trial {
     /// # Errors
     /// If it does not run.
     pub fn pid(&self, name: &str) -> Result<u32, End> {
-        let endpoints = self.bench.stack.endpoints();
+        let endpoints = self.stage.bench.stack.endpoints();
         let running = endpoints.services.get(name).or_else(|| endpoints.parts.get(name));
         Ok(running.with_context(|| format!("`{name}` does not run"))?.pid)
     }
@@ -295,7 +241,7 @@ impl Trial {
 
     /// Entries of all journals of erp-sync.
     async fn entries(&self) -> Result<i64> {
-        Ok(self.bench.ledger.slices().await?.iter().map(|slice| slice.next_entry).sum())
+        Ok(self.stage.bench.ledger.slices().await?.iter().map(|slice| slice.next_entry).sum())
     }
 
     /// Waits until a new entry is committed after a fault, or nothing is left to commit; keeps the longest wait.
@@ -327,11 +273,13 @@ impl Trial {
         for (probe, count) in &notes.probes {
             *outcome.probes.entry(probe.clone()).or_default() += count;
         }
-        outcome.records = notes.records;
+        outcome.records = notes.published.len() as u64 + notes.further;
         outcome.faults = notes.faults;
         outcome.in_flight = notes.in_flight;
         outcome.recovered_ms = notes.recovered.and_then(|took| u64::try_from(took.as_millis()).ok());
         (outcome.resident, outcome.files) = (seen.resident, seen.files);
+        (outcome.connections, outcome.transaction_ms) = (seen.connections, seen.transaction_ms);
+        (outcome.held, outcome.held_limit) = (seen.held, seen.held_limit);
     }
 
     /// Waits until nothing is left to do, then compares topics, ledgers and the effect log.
@@ -339,10 +287,10 @@ impl Trial {
     /// # Errors
     /// Broken, with what does not hold.
     pub async fn judge(&self, outcome: &mut Outcome, by_history: bool) -> Result<(), End> {
-        for (service, _) in &self.services {
+        for (service, _) in &self.setup.services {
             let report = match *service {
-                ERP_SYNC => self.bench.verified(PATIENCE).await?,
-                _ => self.bench.verified_of(service, PATIENCE).await?,
+                ERP_SYNC => self.stage.bench.verified(PATIENCE).await?,
+                _ => self.stage.bench.verified_of(service, PATIENCE).await?,
             };
             for check in report.checks {
                 *outcome.compared.entry(check.id.to_owned()).or_default() += check.counted;
@@ -363,8 +311,22 @@ impl Trial {
             }
             *outcome.compared.entry("I11".to_owned()).or_default() += expected.count();
         }
+        if self.setup.deals {
+            *outcome.compared.entry("I8".to_owned()).or_default() += load::contracts(&self.stage.bench).await?;
+        }
+        self.judge_bounds(outcome)?;
         if by_history {
-            history::judge(&self.bench, &self.erp, outcome).await?;
+            history::judge(&self.stage.bench, &self.erp, outcome).await?;
+        }
+        Ok(())
+    }
+
+    /// What services held, at every look at them.
+    fn judge_bounds(&self, outcome: &mut Outcome) -> Result<(), End> {
+        let seen = self.sampler.seen();
+        *outcome.compared.entry("I7".to_owned()).or_default() += seen.looks;
+        if let Some(over) = seen.over {
+            return Err(End::Broken(format!("I7: {over}")));
         }
         Ok(())
     }
@@ -373,21 +335,6 @@ impl Trial {
     /// If something does not end.
     pub async fn stop(self) -> Result<(), End> {
         drop(self.sampler);
-        Ok(self.bench.stop().await?)
+        Ok(self.stage.bench.stop().await?)
     }
-}
-
-/// A proxy in front of a part, and a configuration whose services go through it.
-async fn detoured(bench: &Bench, detour: Detour, config: StackConfig) -> Result<(Proxy, StackConfig)> {
-    let endpoints = bench.stack.endpoints();
-    let (variable, url) = match detour {
-        Detour::Postgres => ("THROUGHLINE_LEDGER_URL", endpoints.postgres.context("a PostgreSQL server")?),
-        Detour::Registry => ("THROUGHLINE_REGISTRY_URL", endpoints.registry),
-    };
-    let mut url: url::Url = url.parse()?;
-    let upstream = format!("127.0.0.1:{}", url.port().context("a port")?).parse()?;
-    let proxy = Proxy::start(upstream).await?;
-    ensure!(url.set_port(Some(proxy.address().port())).is_ok(), "{url} takes a port");
-    let environment = vec![(variable.to_owned(), url.to_string())];
-    Ok((proxy, StackConfig { environment, ..config }))
 }

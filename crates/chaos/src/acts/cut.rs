@@ -3,7 +3,8 @@
 use super::{EVENTS, Given, PAUSE};
 use crate::{
     outcome::End,
-    trial::{ERP_SYNC, SOON, Setup, Trial},
+    stage::{ERP_SYNC, Setup},
+    trial::{SOON, Trial},
 };
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -16,9 +17,11 @@ fn mark(given: &Given, point: &str) -> PathBuf {
 }
 
 /// How often the point is passed before: so that it is amid the work.
-fn nth(point: &str, seed: u64) -> u64 {
+fn nth(service: &str, point: &str, seed: u64) -> u64 {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     match point {
+        // The others have less to do than the ERP's.
+        _ if service != ERP_SYNC => rng.random_range(2..8),
         // Two members share the slices from the start: the first rebalance is over when the work begins.
         "c13" => 2,
         "c14" => 1,
@@ -28,7 +31,7 @@ fn nth(point: &str, seed: u64) -> u64 {
     }
 }
 
-pub fn setup(point: &str, given: &Given) -> Result<Setup, End> {
+pub fn setup(service: &'static str, point: &str, given: &Given) -> Result<Setup, End> {
     let without = "the services were built without failpoints: `make chaos` builds them with";
     let binaries = given.failpoints.clone().ok_or_else(|| End::NotRun(without.to_owned()))?;
     let mark = mark(given, point);
@@ -37,16 +40,19 @@ pub fn setup(point: &str, given: &Given) -> Result<Setup, End> {
         _ => Err(error),
     })?;
     let environment = vec![
-        ("THROUGHLINE_FAILPOINT".to_owned(), format!("{point}:kill:{}", nth(point, given.seed))),
+        ("THROUGHLINE_FAILPOINT".to_owned(), format!("{point}:kill:{}", nth(service, point, given.seed))),
         ("THROUGHLINE_FAILPOINT_ONCE".to_owned(), mark.display().to_string()),
     ];
     let replicas = if point == "c13" { 2 } else { 1 };
-    let services = vec![(ERP_SYNC, replicas)];
-    Ok(Setup { services, environment, binaries: Some(binaries), mark: Some(mark), ..Setup::default() })
+    let mut services = vec![(ERP_SYNC, replicas)];
+    services.extend((service != ERP_SYNC).then_some((service, 1)));
+    let (environment_of, deals) = (Some(service), service == "order-flow");
+    let (binaries, mark) = (Some(binaries), Some(mark));
+    Ok(Setup { services, environment, environment_of, binaries, mark, deals, ..Setup::default() })
 }
 
-pub async fn die_at(trial: &Trial, point: &str) -> Result<(), End> {
-    let mark = trial.mark.clone().ok_or_else(|| End::Void("the process has no mark to make".to_owned()))?;
+pub async fn die_at(trial: &Trial, service: &str, point: &str) -> Result<(), End> {
+    let mark = trial.setup.mark.clone().ok_or_else(|| End::Void("the process has no mark to make".to_owned()))?;
     trial
         .under_load(EVENTS, PAUSE, async {
             let member = match point {
@@ -64,7 +70,7 @@ pub async fn die_at(trial: &Trial, point: &str) -> Result<(), End> {
             died.map_err(|error| End::Void(error.to_string()))?;
             let since = Instant::now();
             trial.note("died at the point", 1);
-            trial.lose(ERP_SYNC);
+            trial.lose(service);
             trial.recovered(since).await
         })
         .await?;

@@ -1,6 +1,9 @@
 //! What the cases do, each on a stack of its own.
 
+mod brokers;
+mod builds;
 mod cut;
+mod input;
 mod outside;
 mod parts;
 mod services;
@@ -10,7 +13,8 @@ mod ways;
 use crate::{
     cases::{Act, Case},
     outcome::{End, Outcome, Verdict},
-    trial::{ERP_SYNC, Setup, Trial},
+    stage::{Detour, ERP_SYNC, Setup},
+    trial::Trial,
 };
 use futures::FutureExt as _;
 use std::{
@@ -30,31 +34,19 @@ pub struct Given {
     pub failpoints: Option<PathBuf>,
     /// Folder of another build, for the upgrade.
     pub older: Option<PathBuf>,
+    /// Folder of a build whose ledger has a further migration.
+    pub migrated: Option<PathBuf>,
 }
 
 /// Between two publications of a few events: so a case's work lasts about as long as its fault.
 const PAUSE: Duration = Duration::from_millis(250);
 const EVENTS: u64 = 800;
+const DEAL_KILLS: u64 = 40;
 
 /// Runs a case once, whatever happens in it.
 pub async fn run(case: &Case, given: &Given) -> Outcome {
     let started = Instant::now();
-    let mut outcome = Outcome {
-        case: case.name.to_owned(),
-        seed: given.seed,
-        revision: given.revision.clone(),
-        verdict: Verdict::Kept,
-        records: 0,
-        effects: 0,
-        faults: 0,
-        probes: Default::default(),
-        compared: Default::default(),
-        in_flight: 0,
-        recovered_ms: None,
-        resident: 0,
-        files: 0,
-        seconds: 0,
-    };
+    let mut outcome = Outcome::of(case.name, given.seed, &given.revision);
     let ended = Box::pin(AssertUnwindSafe(try_run(case, given, &mut outcome)).catch_unwind()).await;
     outcome.verdict = match ended {
         Ok(Ok(())) => Verdict::Kept,
@@ -93,31 +85,46 @@ fn setup(act: Act, given: &Given) -> Result<Setup, End> {
     let one = Setup { services: vec![(ERP_SYNC, 1)], ..Setup::default() };
     let two = Setup { services: vec![(ERP_SYNC, 2)], ..Setup::default() };
     Ok(match act {
-        Act::Cut(point) => cut::setup(point, given)?,
-        Act::Kills => Setup { services: vec![(ERP_SYNC, 2), ("crm-sync", 1), ("analytics-feed", 1)], ..one },
+        Act::Cut(service, point) => cut::setup(service, point, given)?,
+        Act::Kills => {
+            let others = [("crm-sync", 1), ("provisioning", 1), ("analytics-feed", 1)];
+            Setup { services: two.services.iter().copied().chain(others).collect(), ..two }
+        }
+        Act::DealKills => {
+            let services = ["order-flow", ERP_SYNC, "provisioning", "crm-sync"].map(|service| (service, 1));
+            Setup { services: services.to_vec(), deals: true, ..one }
+        }
+        Act::Backlog => Setup { batch_records: Some(services::SMALL_BATCH), ..one },
         Act::Asleep { .. } => two,
         Act::Storm { new_protocol } => Setup { services: vec![(ERP_SYNC, 10)], new_protocol, ..one },
         Act::Way(detour, _) => Setup { detour: Some(detour), ..one },
-        Act::CommitCut => Setup { detour: Some(crate::trial::Detour::Postgres), ..one },
+        Act::CommitCut => Setup { detour: Some(Detour::Postgres), ..one },
         Act::DiskFull => Setup { postgres_disk: Some(200), ..one },
-        Act::Upgrade => services::upgrade_setup(given)?,
-        Act::Not(why) => return Err(End::NotRun(why.to_owned())),
+        Act::Upgrade => builds::upgrade_setup(given)?,
+        Act::Migration => builds::migration_setup(given)?,
+        Act::Input(odd) => Setup { faults: Some(input::faults(odd)), ..one },
+        Act::Clock => Setup { odd_clock: true, ..two },
+        Act::Brokers(_) => Setup { three_brokers: true, ..one },
         Act::Terminate
         | Act::Part(..)
         | Act::Absent(..)
         | Act::BrokerAsleep
+        | Act::Contended
         | Act::Recreated
         | Act::Forgotten
         | Act::LettersRefused
         | Act::Outside
+        | Act::OutsideSlow
         | Act::Pairs => one,
     })
 }
 
 async fn carry_out(act: Act, given: &Given, trial: &Trial) -> Result<(), End> {
     match act {
-        Act::Cut(point) => cut::die_at(trial, point).await,
+        Act::Cut(service, point) => cut::die_at(trial, service, point).await,
         Act::Kills => services::kills(trial, given.kills).await,
+        Act::DealKills => services::kills(trial, DEAL_KILLS.min(given.kills)).await,
+        Act::Backlog => services::backlog(trial).await,
         Act::Terminate => services::terminate(trial).await,
         Act::Asleep { taken_over: false } => services::asleep(trial).await,
         Act::Asleep { taken_over: true } => services::zombie(trial).await,
@@ -130,10 +137,15 @@ async fn carry_out(act: Act, given: &Given, trial: &Trial) -> Result<(), End> {
         Act::Forgotten => topics::forgotten(trial).await,
         Act::LettersRefused => topics::letters_refused(trial).await,
         Act::Outside => outside::misbehaves(trial).await,
+        Act::OutsideSlow => input::outside_slow(trial).await,
+        Act::Input(odd) => input::odd(trial, odd).await,
+        Act::Clock => input::clock(trial).await,
+        Act::Brokers(lack) => brokers::lack(trial, lack).await,
         Act::Storm { .. } => services::storm(trial).await,
         Act::DiskFull => parts::disk_full(trial).await,
-        Act::Upgrade => services::upgrade(trial, given).await,
+        Act::Contended => parts::contended(trial).await,
+        Act::Upgrade => builds::upgrade(trial, given).await,
+        Act::Migration => builds::migration(trial, given).await,
         Act::Pairs => parts::pairs(trial).await,
-        Act::Not(why) => Err(End::NotRun(why.to_owned())),
     }
 }

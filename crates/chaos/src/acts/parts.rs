@@ -3,8 +3,10 @@
 use super::{EVENTS, PAUSE};
 use crate::{
     outcome::End,
-    trial::{ERP_SYNC, SOON, Trial},
+    stage::ERP_SYNC,
+    trial::{SOON, Trial},
 };
+use e2e::activity::Activities;
 use nix::sys::signal::Signal;
 use std::{
     io::Write as _,
@@ -17,12 +19,12 @@ const AWAY: Duration = Duration::from_secs(4);
 
 /// Sum of the positions, as far as the ledger tells.
 async fn positions(trial: &Trial) -> Option<i64> {
-    let slices = trial.bench.ledger.slices().await.ok()?;
+    let slices = trial.stage.bench.ledger.slices().await.ok()?;
     Some(slices.iter().flat_map(|slice| &slice.positions).map(|position| position.next_offset).sum())
 }
 
 /// Positions stand still while the broker is away, and nobody dies of it.
-async fn stands_still(trial: &Trial, pid: u32) -> Result<(), End> {
+pub async fn stands_still(trial: &Trial, pid: u32) -> Result<(), End> {
     let still = async || {
         let before = positions(trial).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -105,8 +107,32 @@ pub async fn broker_asleep(trial: &Trial) -> Result<(), End> {
         .await
 }
 
+/// How often an administrator ends all connections.
+const ROUNDS: u64 = 8;
+
+pub async fn contended(trial: &Trial) -> Result<(), End> {
+    let postgres = trial.stage.bench.stack.endpoints().postgres.unwrap_or_default();
+    let mut administrator = Activities::connect(&postgres).await?;
+    trial
+        .under_load(EVENTS, PAUSE, async {
+            for round in 1..=ROUNDS {
+                trial.until_effects(20 * round).await?;
+                trial.note("connections terminated", administrator.terminate().await?);
+            }
+            trial.lose(ERP_SYNC);
+            let mut seen = Ok(());
+            administrator
+                .lock("erp_sync.slice", async { seen = trial.until_seen_anew("LEDGER_UNAVAILABLE").await })
+                .await?;
+            let since = Instant::now();
+            seen?;
+            trial.recovered(since).await
+        })
+        .await
+}
+
 pub async fn disk_full(trial: &Trial) -> Result<(), End> {
-    let filler = trial.bench.data().join("postgres/filler");
+    let filler = trial.stage.bench.data().join("postgres/filler");
     trial
         .under_load(EVENTS, PAUSE, async {
             trial.until_effects(100).await?;

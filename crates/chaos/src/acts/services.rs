@@ -1,14 +1,14 @@
-//! What happens to services: killed, asked to end, stopped and woken, coming and going, replaced.
+//! What happens to services: killed, asked to end, stopped and woken, coming and going.
 
-use super::{EVENTS, Given, PAUSE};
+use super::{EVENTS, PAUSE};
 use crate::{
     outcome::End,
-    trial::{ERP_SYNC, SOON, Setup, Trial},
+    stage::ERP_SYNC,
+    trial::{SOON, Trial},
 };
 use nix::sys::signal::Signal;
 use std::{
     collections::BTreeSet,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 use testkit::eventually;
@@ -17,9 +17,18 @@ use testkit::eventually;
 const BETWEEN_KILLS: Duration = Duration::from_millis(2_000);
 const EVENTS_PER_KILL: u64 = 40;
 
+/// Those of the case, all of its replicas.
+fn members(trial: &Trial) -> Vec<String> {
+    let of = |(service, replicas): &(&str, u16)| {
+        let service = (*service).to_owned();
+        (1..=*replicas).map(move |replica| devstack::Service { service: service.clone(), replica }.name())
+    };
+    trial.setup.services.iter().flat_map(of).collect()
+}
+
 /// Kills random services; only a process that runs and was not killed before counts.
 pub async fn kills(trial: &Trial, count: u64) -> Result<(), End> {
-    let victims = [ERP_SYNC, "erp-sync-2", "crm-sync", "analytics-feed"];
+    let victims = members(trial);
     let events = (count * EVENTS_PER_KILL).max(EVENTS);
     trial
         .under_load(events, BETWEEN_KILLS / 2, async {
@@ -27,7 +36,7 @@ pub async fn kills(trial: &Trial, count: u64) -> Result<(), End> {
             let mut told = Instant::now();
             while (killed.len() as u64) < count {
                 tokio::time::sleep(trial.gap(BETWEEN_KILLS)).await;
-                let victim = victims[usize::try_from(trial.below(victims.len() as u64)).unwrap_or(0)];
+                let victim = victims[usize::try_from(trial.below(victims.len() as u64)).unwrap_or(0)].as_str();
                 let Ok(pid) = trial.pid(victim) else { continue };
                 if !killed.insert(pid) {
                     continue;
@@ -49,6 +58,35 @@ pub async fn kills(trial: &Trial, count: u64) -> Result<(), End> {
         })
         .await
 }
+
+/// Records of the backlog, far more than may be in memory.
+const BACKLOG: u64 = 3_000;
+/// In one entry: so few that what may be in memory is far less than the backlog.
+pub const SMALL_BATCH: usize = 2;
+
+/// Kills a service whose memory is as full of records as it may be. The sampler compares what it held with its bound (I7).
+pub async fn backlog(trial: &Trial) -> Result<(), End> {
+    trial.hold(ERP_SYNC).await?;
+    let slow = serde_json::json!({"path": "/services/rest/record/*", "delay_ms": 200});
+    trial.erp.add_fault(&slow).await?;
+    trial
+        .under_load(BACKLOG, Duration::ZERO, async {
+            for round in 0..3 {
+                trial.release(ERP_SYNC).await?;
+                trial.until_effects(20 * (round + 1)).await?;
+                trial.until_held(FULL).await?;
+                trial.note("memory was full at a kill", 1);
+                let since = Instant::now();
+                trial.kill(ERP_SYNC).await?;
+                trial.recovered(since).await?;
+            }
+            Ok(trial.erp.heal().await?)
+        })
+        .await
+}
+
+/// Records in memory that count as full: about half of what may be there.
+const FULL: u64 = 120;
 
 pub async fn terminate(trial: &Trial) -> Result<(), End> {
     trial
@@ -99,7 +137,7 @@ pub async fn asleep(trial: &Trial) -> Result<(), End> {
 
 async fn until_it_owns(trial: &Trial, pid: u32, some: bool) -> Result<(), End> {
     let so = async || {
-        let slices = trial.bench.ledger.slices().await.map_err(|error| error.to_string())?;
+        let slices = trial.stage.bench.ledger.slices().await.map_err(|error| error.to_string())?;
         let owned = slices.iter().filter(|slice| slice.owner.ends_with(&format!(":{pid}"))).count();
         if (owned > 0) == some { Ok(()) } else { Err(format!("{owned} of {} slices", slices.len())) }
     };
@@ -160,53 +198,4 @@ pub async fn storm(trial: &Trial) -> Result<(), End> {
             trial.recovered(since).await
         })
         .await
-}
-
-/// The folder whose `erp-sync` is replaced while it runs.
-fn swap_folder() -> PathBuf {
-    std::env::temp_dir().join(format!("throughline-chaos-swap-{}", std::process::id()))
-}
-
-fn other_build(given: &Given) -> Result<PathBuf, End> {
-    let without = "another build is needed: `make chaos` takes the one with failpoints, --older DIR any other";
-    given.older.clone().or_else(|| given.failpoints.clone()).ok_or_else(|| End::NotRun(without.to_owned()))
-}
-
-pub fn upgrade_setup(given: &Given) -> Result<Setup, End> {
-    let (folder, usual) = (swap_folder(), e2e::binaries()?);
-    std::fs::create_dir_all(&folder)?;
-    for name in ["throughline-registry", "throughline-sandbox"] {
-        std::fs::copy(usual.join(name), folder.join(name))?;
-    }
-    replace(&folder, &other_build(given)?)?;
-    Ok(Setup { services: vec![(ERP_SYNC, 2)], binaries: Some(folder), ..Setup::default() })
-}
-
-/// The running process keeps the file it was started from.
-fn replace(folder: &std::path::Path, build: &std::path::Path) -> Result<(), End> {
-    let new = folder.join("erp-sync.new");
-    std::fs::copy(build.join(ERP_SYNC), &new)?;
-    Ok(std::fs::rename(&new, folder.join(ERP_SYNC))?)
-}
-
-pub async fn upgrade(trial: &Trial, given: &Given) -> Result<(), End> {
-    let (older, usual, folder) = (other_build(given)?, e2e::binaries()?, swap_folder());
-    let done = trial
-        .under_load(EVENTS, PAUSE, async {
-            for (round, build) in (1..).zip([&usual, &older, &usual]) {
-                trial.until_effects(60 * round).await?;
-                replace(&folder, build)?;
-                for replica in [ERP_SYNC, "erp-sync-2"] {
-                    let since = Instant::now();
-                    trial.hold(replica).await?;
-                    trial.release(replica).await?;
-                    trial.note("replicas replaced", 1);
-                    trial.recovered(since).await?;
-                }
-            }
-            Ok(())
-        })
-        .await;
-    std::fs::remove_dir_all(&folder).ok();
-    done
 }

@@ -3,7 +3,8 @@
 use super::{EVENTS, PAUSE};
 use crate::{
     outcome::End,
-    trial::{ERP_SYNC, PATIENCE, Trial},
+    stage::ERP_SYNC,
+    trial::{PATIENCE, Trial},
 };
 use e2e::{
     foreign::Publisher,
@@ -22,24 +23,24 @@ async fn administrator() -> Result<Publisher, End> {
 
 /// Everything is read before the topic is touched.
 async fn read_all(trial: &Trial) -> Result<Vec<Outgoing>, End> {
-    let thresholds = records(&trial.bench, Some(TOPIC));
-    trial.publish(&records(&trial.bench, None)).await?;
+    let thresholds = records(&trial.stage.bench, Some(TOPIC));
+    trial.publish(&records(&trial.stage.bench, None)).await?;
     trial.publish(&thresholds[..thresholds.len() / 2]).await?;
-    trial.bench.verified(PATIENCE).await?;
+    trial.stage.bench.verified(PATIENCE).await?;
     Ok(thresholds[thresholds.len() / 2..].to_vec())
 }
 
 pub async fn recreated(trial: &Trial) -> Result<(), End> {
     let administrator = administrator().await?;
     let rest = read_all(trial).await?;
-    administrator.administer(&trial.bench.stack.endpoints().kafka, &["recreate", TOPIC]).await?;
+    administrator.administer(&trial.stage.bench.stack.endpoints().kafka, &["recreate", TOPIC]).await?;
     trial.kill(ERP_SYNC).await?;
     let slices: Vec<i32> =
-        trial.bench.ledger.slices().await.map_err(anyhow::Error::from)?.iter().map(|s| s.slice).collect();
-    until_stopped(&trial.bench, &slices, "TOPIC_RECREATED").await;
+        trial.stage.bench.ledger.slices().await.map_err(anyhow::Error::from)?.iter().map(|s| s.slice).collect();
+    until_stopped(&trial.stage.bench, &slices, "TOPIC_RECREATED").await;
     trial.note("slices stopped", slices.len() as u64);
     for slice in slices {
-        accept(&trial.bench, slice, 0).await;
+        accept(&trial.stage.bench, slice, 0).await;
     }
     trial.publish(&rest).await
 }
@@ -47,24 +48,24 @@ pub async fn recreated(trial: &Trial) -> Result<(), End> {
 pub async fn forgotten(trial: &Trial) -> Result<(), End> {
     let administrator = administrator().await?;
     let rest = read_all(trial).await?;
-    let statuses = trial.bench.ledger.slices().await.map_err(anyhow::Error::from)?;
+    let statuses = trial.stage.bench.ledger.slices().await.map_err(anyhow::Error::from)?;
     let read = statuses.iter().flat_map(|status| status.positions.iter().map(|position| (status.slice, position)));
     let longest = read.filter(|(_, position)| position.topic == TOPIC).max_by_key(|(_, position)| position.next_offset);
     let (slice, position) = longest.ok_or_else(|| End::Void("no slice read the topic".to_owned()))?;
     let (position, end) = (position.clone(), position.next_offset);
     let place = [slice.to_string(), end.to_string()];
-    let brokers = trial.bench.stack.endpoints().kafka;
+    let brokers = trial.stage.bench.stack.endpoints().kafka;
     administrator.administer(&brokers, &["forget", TOPIC, &place[0], &place[1]]).await?;
-    fall_behind(&trial.bench, slice, Position { next_offset: end - 1, ..position }).await;
+    fall_behind(&trial.stage.bench, slice, Position { next_offset: end - 1, ..position }).await;
     trial.kill(ERP_SYNC).await?;
-    until_stopped(&trial.bench, &[slice], "POSITION_BELOW_START").await;
+    until_stopped(&trial.stage.bench, &[slice], "POSITION_BELOW_START").await;
     trial.note("slices stopped", 1);
-    accept(&trial.bench, slice, end).await;
+    accept(&trial.stage.bench, slice, end).await;
     trial.publish(&rest).await
 }
 
 pub async fn letters_refused(trial: &Trial) -> Result<(), End> {
-    let admin = Admin::connect(trial.bench.kafka()).map_err(anyhow::Error::from)?;
+    let admin = Admin::connect(trial.stage.bench.kafka()).map_err(anyhow::Error::from)?;
     // A single broker takes records however many replicas a topic asks for, so it is their size that it refuses.
     let most = |bytes: &str| BTreeMap::from([("max.message.bytes".to_owned(), bytes.to_owned())]);
     let poison: Vec<Outgoing> = (0..5)

@@ -11,7 +11,7 @@ pub mod targets;
 pub use run::{Finding, Run, corpus_folder, inputs_of, keep_panics, try_input};
 
 /// Something that takes bytes from strangers.
-pub trait Target: Sync {
+pub trait Target: Send + Sync {
     fn name(&self) -> &'static str;
     /// Good inputs to begin with.
     fn seeds(&self) -> Vec<Vec<u8>>;

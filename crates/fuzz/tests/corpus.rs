@@ -2,6 +2,24 @@
 
 use fuzz::{Run, inputs_of, targets};
 
+/// As the fuzzer does, with a decoder in another language beside ours. `make setup` installs it; where it is not there, this says so.
+#[test]
+fn fastavro_reads_what_we_read() {
+    let abroad = match targets::abroad() {
+        Ok(target) => target,
+        Err(why) => {
+            assert!(std::env::var_os("THROUGHLINE_PYTHON").is_none(), "{why:#}");
+            return eprintln!("nothing is compared: {why:#}");
+        }
+    };
+    let corpus = inputs_of(&*abroad).expect("readable");
+    let mut run = Run::start(&*abroad, corpus, 1).unwrap_or_else(|finding| panic!("{}", finding.what));
+    for _ in 0..2_000 {
+        run.step().unwrap_or_else(|finding| panic!("{} {:?}", finding.what, finding.input));
+    }
+    assert!(run.answers() > 10);
+}
+
 #[test]
 fn every_kept_input_and_some_mutations_of_it_are_answered() {
     for target in targets::all() {

@@ -7,13 +7,20 @@ use connectors::Reference;
 use consumer::Handler;
 use crm_sync::CrmSync;
 use erp_sync::{ErpSync, effect::ErpEffect, event::ErpEvent, mapping::Mapping, reply::Replies};
-use events::{Event, EventSet};
+use events::{Deal, Event, EventSet};
 use failure::Class;
+use order_flow::OrderFlow;
+use provisioning::{Policy, Provisioning};
 use rand::{Rng, SeedableRng as _, seq::IndexedRandom as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 use testkit::{
     business::{Faults, Item, Options, covering},
+    deals,
     simulation::{Amount, Case, Money, Options as Weather, SimEvent, World},
 };
 
@@ -30,6 +37,12 @@ impl Decide {
     }
     pub const fn crm_sync() -> Self {
         Self { name: "decide-crm-sync", asks: crm }
+    }
+    pub const fn provisioning() -> Self {
+        Self { name: "decide-provisioning", asks: access }
+    }
+    pub const fn order_flow() -> Self {
+        Self { name: "decide-order-flow", asks: flow }
     }
     pub const fn analytics_feed() -> Self {
         Self { name: "decide-analytics-feed", asks: feed }
@@ -48,11 +61,15 @@ impl Target for Decide {
     }
 }
 
-/// The bytes choose a business, how it is disturbed, and which of its events say something else than they did.
-fn events<E: From<Event>>(input: &[u8]) -> Vec<SimEvent<E>> {
+fn chance(input: &[u8]) -> ChaCha8Rng {
     let mut seed = [0; 32];
     seed.iter_mut().zip(input).for_each(|(into, byte)| *into = *byte);
-    let mut rng = ChaCha8Rng::from_seed(seed);
+    ChaCha8Rng::from_seed(seed)
+}
+
+/// The bytes choose a business, how it is disturbed, and which of its events say something else than they did.
+fn events<E: From<Event>>(input: &[u8]) -> Vec<SimEvent<E>> {
+    let mut rng = chance(input);
     let faults = Faults {
         cross_topic_disorder: rng.random_range(0.0..0.3),
         business_errors: rng.random_range(0.0..0.2),
@@ -75,16 +92,23 @@ fn events<E: From<Event>>(input: &[u8]) -> Vec<SimEvent<E>> {
 
 /// The event with one to three of its values changed, as a decoder and the contract would take or refuse it.
 fn twisted(rng: &mut impl Rng, event: &Event) -> Result<Event, failure::Failure> {
-    let mut data = event.to_json();
-    let (account, subject) = (data["account_id"].clone(), event.subject().to_owned());
+    again(rng, event, event.topic(), event.to_json())
+}
+
+fn twisted_deal(rng: &mut impl Rng, deal: &Deal) -> Result<Deal, failure::Failure> {
+    again(rng, deal, deal.topic(), deal.to_json())
+}
+
+fn again<E: EventSet>(rng: &mut impl Rng, event: &E, topic: &str, mut data: Value) -> Result<E, failure::Failure> {
+    let account = data["account_id"].clone();
     for _ in 0..rng.random_range(1..4) {
         twist(rng, &mut data);
     }
     // The key and the subject are checked before a handler sees the event.
     data["account_id"] = account;
-    let twisted = Event::decode_json(event.topic(), &data)?;
+    let twisted = E::decode_json(topic, &data)?;
     twisted.check()?;
-    if twisted.subject() == subject { Ok(twisted) } else { Ok(event.clone()) }
+    if twisted.subject() == event.subject() { Ok(twisted) } else { Ok(event.clone()) }
 }
 
 fn twist(rng: &mut impl Rng, value: &mut Value) {
@@ -172,6 +196,47 @@ fn erp(input: &[u8]) -> Result<String, String> {
 
 fn crm(input: &[u8]) -> Result<String, String> {
     judged(&Case { coalesces: true, ..Case::new(CrmSync, events(input)) })
+}
+
+fn access(input: &[u8]) -> Result<String, String> {
+    let policy = Policy::parse(include_str!("../../../../deploy/policies/provisioning.yaml"))
+        .map_err(|problems| problems.to_string())?;
+    let replies = provisioning::reply::Replies::TOPICS.into_iter().zip(1..).collect();
+    let handler = Provisioning::new(policy, provisioning::reply::Replies::new(replies), true);
+    judged(&Case::new(handler, events(input)))
+}
+
+/// Deals of some accounts, some of which nobody can carry out, in the order in which the CRM might tell them.
+fn flow(input: &[u8]) -> Result<String, String> {
+    let mut rng = chance(input);
+    let mut events = Vec::new();
+    for number in 0..rng.random_range(4..30) {
+        let (account, id) = (format!("A-{}", rng.random_range(0..6)), format!("O-{number}"));
+        let deal = match rng.random_range(0..5) {
+            0 => Deal::from(deals::shared(&account, &id)),
+            1 => Deal::from(deals::with_services(&account, &id)),
+            2 => Deal::from(deals::without_nexus(&account, &id)),
+            3 => Deal::from(deals::hold(&account, number, rng.random_bool(0.5))),
+            _ => Deal::from(deals::deal(&account, &id)),
+        };
+        let (topic, envelope) = (deal.topic(), deals::envelope(&deal));
+        let deal = if rng.random_bool(0.4) { twisted_deal(&mut rng, &deal) } else { Ok(deal) };
+        events.push(SimEvent { topic, key: account, envelope, event: deal.map(order_flow::event::FlowEvent::from) });
+    }
+    judged(&Case::new(OrderFlow::new(policies(), writer()), events))
+}
+
+/// Read once: it is not the policies that are fuzzed.
+fn policies() -> Arc<rules::Store> {
+    static STORE: LazyLock<Arc<rules::Store>> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/policies");
+        Arc::new(rules::Store::open(&folder).unwrap_or_else(|problems| panic!("{problems}")))
+    });
+    Arc::clone(&STORE)
+}
+
+fn writer() -> order_flow::Writer {
+    order_flow::Writer::new(order_flow::Writer::TOPICS.into_iter().zip(1..).collect())
 }
 
 fn feed(input: &[u8]) -> Result<String, String> {

@@ -74,6 +74,24 @@ impl Datum {
         };
         Self(topics::SUBJECTS.iter().filter_map(parse).collect())
     }
+
+    /// The schemas, as text, by their places.
+    pub fn schemas(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter_map(|(topic, ..)| Some(topics::find(topic)?.schema))
+    }
+
+    /// Place of the schema, its topic, and the datum.
+    pub fn chosen<'a>(&self, input: &'a [u8]) -> Option<(usize, &'static str, &'a [u8])> {
+        let (first, datum) = input.split_first()?;
+        let place = usize::from(*first) % self.0.len();
+        Some((place, self.0[place].0, datum))
+    }
+
+    /// By us; what is read is written again.
+    pub fn decode(&self, place: usize, datum: &[u8]) -> Result<Vec<u8>, Failure> {
+        let (topic, own, _) = &self.0[place];
+        decode(topic, own, datum)
+    }
 }
 
 /// The event, row or reply, encoded again.
@@ -87,7 +105,7 @@ fn decode(topic: &str, schema: &WriterSchema, datum: &[u8]) -> Result<Vec<u8>, F
 
 /// What we refuse on purpose although it is a datum of the schema: what is too large, breaks a rule of the contract, spends more bytes on a
 /// decimal than its precision can need, or is a date or a decimal that no calendar and no arithmetic of ours has.
-fn is_stricter(failure: &Failure) -> bool {
+pub fn is_stricter(failure: &Failure) -> bool {
     ["DATUM_TOO_LARGE", "FIELD_INVALID"].contains(&failure.code.as_ref())
         || ["Decimals of size larger than 16", "outside of the years", "value that can be represented"]
             .iter()
@@ -126,8 +144,8 @@ impl Target for Datum {
         samples().iter().map(|(_, event)| [&[first(event.topic())][..], &event.encode_avro()].concat()).collect()
     }
     fn answer(&self, input: &[u8]) -> Result<String, String> {
-        let Some((first, datum)) = input.split_first() else { return Ok("nothing".to_owned()) };
-        let (topic, own, schema) = &self.0[usize::from(*first) % self.0.len()];
+        let Some((place, topic, datum)) = self.chosen(input) else { return Ok("nothing".to_owned()) };
+        let (_, own, schema) = &self.0[place];
         let ours = decode(topic, own, datum);
         let mut bytes = Ending { rest: datum, is_passed: false };
         let reader = GenericDatumReader::builder(schema).build().map_err(|error| error.to_string())?;

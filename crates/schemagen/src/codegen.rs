@@ -280,6 +280,7 @@ fn enumeration(library: &Library, family: Family, code: &mut String) {
         Family::Deal => ("Deal", "Anything that happens to a deal before there is a contract."),
         Family::Request => ("Request", "Anything that a process asks another service for."),
         Family::Case => ("Case", "Any case that people have to decide."),
+        Family::Saga => ("Saga", "Anything that happens to a process."),
     };
     let events: Vec<&Event> = library.events.iter().filter(|event| event.family == family).collect();
     if events.is_empty() {

@@ -107,10 +107,13 @@ pub enum Family {
     Request,
     /// Cases that people have to decide.
     Case,
+    /// What happens to processes.
+    Saga,
 }
 
 impl Family {
-    pub const ALL: [Self; 6] = [Self::Commercial, Self::Reply, Self::Analytics, Self::Deal, Self::Request, Self::Case];
+    pub const ALL: [Self; 7] =
+        [Self::Commercial, Self::Reply, Self::Analytics, Self::Deal, Self::Request, Self::Case, Self::Saga];
 
     fn parse(json: &Value) -> Result<Self> {
         match json.get("family").and_then(Value::as_str) {
@@ -120,14 +123,15 @@ impl Family {
             Some("deal") => Ok(Self::Deal),
             Some("request") => Ok(Self::Request),
             Some("case") => Ok(Self::Case),
-            Some(other) => bail!("`family` is reply, analytics, deal, request, case or absent, not {other}"),
+            Some("saga") => Ok(Self::Saga),
+            Some(other) => bail!("`family` is reply, analytics, deal, request, case, saga or absent, not {other}"),
         }
     }
 
     /// The field that says when it holds for the business.
     pub const fn time_field(self) -> &'static str {
         match self {
-            Self::Commercial | Self::Reply | Self::Deal | Self::Request | Self::Case => "effective_at",
+            Self::Commercial | Self::Reply | Self::Deal | Self::Request | Self::Case | Self::Saga => "effective_at",
             Self::Analytics => "occurred_at",
         }
     }

@@ -32,6 +32,7 @@ impl Check for ContractActivated {
             named(field, "standalone_selling_price_minor", obligation.standalone_selling_price_minor)?;
             named(field, "allocated_price_minor", obligation.allocated_price_minor)?;
         }
+        super::deals::taxes(&self.taxes, self.total_tax_minor)?;
         unique_lines("lines", &self.lines)
     }
 }

@@ -38,6 +38,7 @@ pub mod payment_failed;
 pub mod payment_received;
 pub mod payment_refunded;
 pub mod provisioning_failed;
+pub mod saga_step;
 pub mod subscription_renewal_accepted;
 pub mod usage_rated;
 pub mod usage_threshold_exceeded;
@@ -80,6 +81,7 @@ pub use payment_failed::PaymentFailed;
 pub use payment_received::PaymentReceived;
 pub use payment_refunded::PaymentRefunded;
 pub use provisioning_failed::ProvisioningFailed;
+pub use saga_step::SagaStep;
 pub use subscription_renewal_accepted::SubscriptionRenewalAccepted;
 pub use usage_rated::UsageRated;
 pub use usage_threshold_exceeded::UsageThresholdExceeded;
@@ -192,6 +194,13 @@ crate::payload::event_enum! {
     FalloutOpened(fallout_opened::FalloutOpened) on FALLOUT_OPENED,
 }
 
+crate::payload::event_enum! {
+    /// Anything that happens to a process.
+    Saga
+    /// Something happened to a process that carries a deal from closed-won to cash. It is told in the transaction of the step: one record for each, and none without.
+    SagaStep(saga_step::SagaStep) on SAGA_STEP,
+}
+
 /// What an account owes one legal entity in one currency, and how it came about.
 pub const ANALYTICS_ACCOUNT_BALANCE: &str = "analytics.account_balance.v1";
 /// A contract as it is: terms, value, monthly recurring revenue. An ended contract stays, so that facts can be joined to it.
@@ -264,6 +273,8 @@ pub const PAYMENT_RECEIVED: &str = "payment.received.v1";
 pub const PAYMENT_REFUNDED: &str = "payment.refunded.v1";
 /// An event could not be carried out in the product: the reason, and who has to act.
 pub const PROVISIONING_FAILED: &str = "provisioning.failed.v1";
+/// Something happened to a process that carries a deal from closed-won to cash. It is told in the transaction of the step: one record for each, and none without.
+pub const SAGA_STEP: &str = "saga.step.v1";
 /// The customer accepted a renewal: the contract runs on.
 pub const SUBSCRIPTION_RENEWAL_ACCEPTED: &str = "subscription.renewal_accepted.v1";
 /// The usage of a period was priced.
@@ -667,6 +678,17 @@ pub static SUBJECTS: &[Subject] = &[
         family: Family::Reply,
         owner: "provisioning",
         subject_field: "failed_event_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: SAGA_STEP,
+        subject: "saga.step.v1-value",
+        full_name: "throughline.v1.SagaStep",
+        schema: saga_step::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Saga,
+        owner: "order-flow",
+        subject_field: "process_id",
         key_field: "account_id",
     },
     Subject {

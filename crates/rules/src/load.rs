@@ -4,9 +4,9 @@ use crate::{
     cases::Case,
     facts::{Deal, Line},
     policy::{
-        approvals, approvals::Approvals, checks, checks::Checks, entities, entities::Entities, nexus, nexus::Nexus,
-        ownership, ownership::Ownership, prices, prices::Prices, products, products::Products, revenue,
-        revenue::Revenue, routing, routing::Routing,
+        approvals, approvals::Approvals, checks, checks::Checks, compensation, compensation::Compensation, entities,
+        entities::Entities, nexus, nexus::Nexus, ownership, ownership::Ownership, prices, prices::Prices, products,
+        products::Products, revenue, revenue::Revenue, routing, routing::Routing,
     },
     problem::{Problem, Problems},
     reader::Reader,
@@ -19,9 +19,10 @@ use std::{collections::BTreeMap, path::Path};
 pub(crate) const CASES: &str = "cases.yaml";
 
 /// Files that decide.
-pub(crate) const FILES: [&str; 9] = [
+pub(crate) const FILES: [&str; 10] = [
     approvals::FILE,
     checks::FILE,
+    compensation::FILE,
     entities::FILE,
     nexus::FILE,
     ownership::FILE,
@@ -43,6 +44,7 @@ pub struct Policies {
     pub revenue: Revenue,
     pub approvals: Approvals,
     pub checks: Checks,
+    pub compensation: Compensation,
     pub routing: Routing,
     pub ownership: Ownership,
     pub cases: Vec<Case>,
@@ -95,6 +97,7 @@ impl Policies {
             revenue: part!(Revenue, revenue, &line),
             approvals: part!(Approvals, approvals, &deal),
             checks: part!(Checks, checks, &deal),
+            compensation: part!(Compensation, compensation),
             routing: part!(Routing, routing, &deal),
             ownership: part!(Ownership, ownership),
             cases: text(CASES).map(|text| Case::read(&mut Reader::new(CASES, problems), text)).unwrap_or_default(),

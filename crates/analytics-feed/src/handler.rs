@@ -50,7 +50,7 @@ impl Handler for AnalyticsFeed {
         match input {
             Input::Event(event) => reads(event),
             Input::Timer { payload, .. } => contract::of_timer(payload).map(contract::reads).unwrap_or_default(),
-            Input::Outcome { .. } => Vec::new(),
+            Input::Outcome { .. } | Input::Refused { .. } => Vec::new(),
         }
     }
 
@@ -73,7 +73,7 @@ impl Handler for AnalyticsFeed {
                 let plan = contract::of_timer(payload).map(|id| contract::ended(known, id));
                 Ok(self.decision(plan.unwrap_or_default(), None))
             }
-            Input::Outcome { .. } => Ok(Decision::new()),
+            Input::Outcome { .. } | Input::Refused { .. } => Ok(Decision::new()),
         }
     }
 }

@@ -36,7 +36,7 @@ impl Handler for CrmSync {
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(event) => reads(event),
-            Input::Outcome { .. } | Input::Timer { .. } => Vec::new(),
+            Input::Outcome { .. } | Input::Refused { .. } | Input::Timer { .. } => Vec::new(),
         }
     }
 
@@ -48,7 +48,7 @@ impl Handler for CrmSync {
     ) -> Result<Decision<Self>, Failure> {
         match input {
             Input::Event(event) => plan(Known(documents), event),
-            Input::Outcome { .. } | Input::Timer { .. } => Ok(Decision::new()),
+            Input::Outcome { .. } | Input::Refused { .. } | Input::Timer { .. } => Ok(Decision::new()),
         }
     }
 }

@@ -48,7 +48,7 @@ impl Handler for OrderFlow {
         match input {
             Input::Event(event) => reads(event),
             Input::Timer { payload, .. } => reads_of_timer(payload),
-            Input::Outcome { .. } => Vec::new(),
+            Input::Outcome { .. } | Input::Refused { .. } => Vec::new(),
         }
     }
 
@@ -62,7 +62,7 @@ impl Handler for OrderFlow {
         match input {
             Input::Event(event) => self.event(known, event, context),
             Input::Timer { payload, .. } => self.timer(known, payload),
-            Input::Outcome { .. } => Ok(Decision::new()),
+            Input::Outcome { .. } | Input::Refused { .. } => Ok(Decision::new()),
         }
     }
 }

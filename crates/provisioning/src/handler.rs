@@ -68,7 +68,7 @@ impl Handler for Provisioning {
         match input {
             Input::Event(event) => reads(event),
             Input::Timer { payload, .. } => due(payload).map_or_else(Vec::new, |(account, _)| contract::reads(account)),
-            Input::Outcome { .. } => Vec::new(),
+            Input::Outcome { .. } | Input::Refused { .. } => Vec::new(),
         }
     }
 
@@ -84,7 +84,7 @@ impl Handler for Provisioning {
                 Some((account_id, at_ms)) => contract::due(self, Known(documents), account_id, at_ms),
                 None => Decision::skip("the timer is of a form that this version does not know"),
             }),
-            Input::Outcome { .. } => Ok(Decision::new()),
+            Input::Outcome { .. } | Input::Refused { .. } => Ok(Decision::new()),
         }
     }
 

@@ -40,7 +40,7 @@ impl<H: Handler> Group<H> {
     fn takes(&self, decision: &Decision<H>) -> bool {
         let entities: BTreeSet<_> = decision.effects.iter().map(Effect::entity).collect();
         !decision.effects.is_empty()
-            && decision.effects.iter().all(Effect::coalesces)
+            && decision.effects.iter().all(|effect| effect.coalesces() && !effect.answers())
             && self.effects.iter().all(|effect| entities.contains(&effect.entity()))
     }
 }

@@ -1,6 +1,6 @@
 //! Effects: the intent is durable before its call, one call of a sequence at a time, and never a second call while the outcome of
 //! the first is unknown. What the decision changes takes hold with the last outcome; if one is refused, nothing does and the
-//! events are parked, with the receipts of what is done already.
+//! events are parked, with the receipts of what is done already, unless the handler decides what takes its place.
 
 use super::{
     Call, CallId, CallKind, CallResult, Machine, Output, Returned, Wake,
@@ -8,11 +8,9 @@ use super::{
     io::millis,
     lane::{Item, Lane, OpenStep, Planned, StepState, Work},
 };
-use crate::handler::{Context, Effect, Handler, Input, Intent, Receipt};
+use crate::handler::{Effect, Handler, Intent, Receipt};
 use failure::{Class, Failure};
-use ledger::{
-    Cause, Disposition, DocumentKey, EffectResult, IntentRow, Millis, ParkedState, SourceRecord, Staged, Step, StepId,
-};
+use ledger::{Cause, Disposition, EffectResult, IntentRow, Millis, ParkedState, SourceRecord, Staged, Step, StepId};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Failed calls after which people see a row of the intent.
@@ -51,6 +49,7 @@ impl<H: Handler> Machine<H> {
             next: 0,
             staged,
             state: StepState::Committing,
+            answer: None,
             attempts: 0,
             absences: 0,
             shown: false,
@@ -95,7 +94,7 @@ impl<H: Handler> Machine<H> {
         });
     }
 
-    fn with_step(
+    pub(super) fn with_step(
         &mut self,
         id: StepId,
         name: &Arc<str>,
@@ -152,12 +151,12 @@ impl<H: Handler> Machine<H> {
                 .as_ref()
                 .is_some_and(|step| step.next == returned.call.effect && step.state == StepState::Calling);
             if expected {
-                machine.outcome(lane, returned, now);
+                machine.answered(lane, returned, now);
             }
         });
     }
 
-    fn outcome(&mut self, lane: &mut Lane<H>, returned: Returned, now: Millis) {
+    pub(super) fn outcome(&mut self, lane: &mut Lane<H>, returned: Returned, now: Millis) {
         match returned.result {
             CallResult::Applied(Ok(receipt)) | CallResult::LookedUp(Ok(Some(receipt))) => self.done(lane, receipt, now),
             CallResult::LookedUp(Ok(None)) => self.absent(lane, now),
@@ -256,17 +255,27 @@ impl<H: Handler> Machine<H> {
         self.rest(lane, now + millis(self.settings.parked_retry.max));
     }
 
-    /// The step ends without taking hold: its events are parked in order, with what is already done or unknown.
+    /// The step ends without taking hold: the handler decides what takes its place, or its events are parked in order, with what is
+    /// already done or unknown.
     fn refused(&mut self, lane: &mut Lane<H>, failure: Failure, now: Millis) {
         if self.must_stay(lane) {
             return self.stay(lane, &failure, now);
         }
+        let answer = lane.step.as_deref().and_then(|step| self.decide_refusal(step, &failure, now));
         let Some(step) = lane.step.take() else { return };
         let Some(name) = self.end_step(&step) else { return };
         self.batch.outcome(step.id, step.next, EffectResult::Refused { code: failure.code.to_string() });
         if let Some(planned) = step.effects.get(step.next) {
             self.show_row(&step, planned.row.key.clone(), planned.row.entity.clone(), "refused", &failure, &name);
         }
+        let failure = match answer {
+            Some(Ok(decision)) => {
+                let staged = self.staged(&name, decision.documents, decision.publish, decision.timers);
+                return self.take_hold_of(&name, lane, step.items, staged, now);
+            }
+            Some(Err(broken)) => broken,
+            None => failure,
+        };
         let receipts = step.stored_receipts();
         let unknown = step.effects.iter().filter(|planned| planned.look_up && planned.receipt.is_none());
         let unknown: Vec<String> = unknown.map(|planned| planned.row.key.clone()).collect();
@@ -287,14 +296,27 @@ impl<H: Handler> Machine<H> {
                 }
             }
         }
-        self.apply_staged(std::mem::take(&mut step.staged));
-        self.took_effect(&name, step.items.len(), now);
-        let last = step.items.len().saturating_sub(1);
-        for (index, item) in step.items.into_iter().enumerate() {
+        let staged = std::mem::take(&mut step.staged);
+        self.take_hold_of(&name, lane, step.items, staged, now);
+    }
+
+    /// What was decided of these takes hold; the last one is what it was decided for.
+    fn take_hold_of(
+        &mut self,
+        name: &Arc<str>,
+        lane: &mut Lane<H>,
+        items: Vec<Item<H::Event>>,
+        staged: Staged,
+        now: Millis,
+    ) {
+        self.apply_staged(staged);
+        self.took_effect(name, items.len(), now);
+        let last = items.len().saturating_sub(1);
+        for (index, item) in items.into_iter().enumerate() {
             if let Work::Parked { no, fate, arrived } = item.work {
                 self.remember_edited(&arrived, &fate);
                 let state = if index == last { ParkedState::Applied } else { ParkedState::Superseded };
-                self.end_parked(&name, lane, no, fate, state, now);
+                self.end_parked(name, lane, no, fate, state, now);
             }
         }
     }
@@ -307,48 +329,6 @@ impl<H: Handler> Machine<H> {
             entry.steps = entry.steps.saturating_sub(1);
         }
         Some(name)
-    }
-
-    /// Shows the handler the receipts; what it adds takes hold with the rest, further effects make a follow-up step.
-    fn report(
-        &mut self,
-        name: &Arc<str>,
-        step: &mut OpenStep<H>,
-        now: Millis,
-    ) -> Result<Option<Vec<H::Effect>>, Failure> {
-        let receipts = step.receipts();
-        let arrived = step.items.last().and_then(|item| item.work.arrived());
-        let input = Input::Outcome { of: arrived.and_then(|arrived| arrived.event.as_ref().ok()), receipts: &receipts };
-        let reads = self.handler.reads(&input);
-        let mut found: BTreeMap<DocumentKey, Arc<H::Document>> = BTreeMap::new();
-        for key in &reads {
-            if let Some(document) = self.cache.get(key) {
-                found.insert(key.clone(), document);
-            }
-        }
-        for change in &step.staged.documents {
-            match change.body.as_deref().map(serde_json::from_str::<H::Document>).transpose() {
-                Ok(Some(document)) => {
-                    found.insert(change.key.clone(), Arc::new(document));
-                }
-                Ok(None) => {
-                    found.remove(&change.key);
-                }
-                Err(error) => {
-                    return Err(Failure::bug("INVARIANT_BROKEN", format!("a document does not read back: {error}")));
-                }
-            }
-        }
-        let envelope = arrived.and_then(|arrived| arrived.envelope.as_ref());
-        let refusals = step.items.last().map_or(0, |item| item.work.refusals());
-        let context = Context { now_ms: now, envelope, key: arrived.map_or("", super::Arrived::key), refusals };
-        let decision = self.ask(&found, &input, &context)?;
-        self.check(&decision, &reads)?;
-        let staged = self.staged(name, decision.documents, decision.publish, decision.timers);
-        step.staged.extend(staged);
-        let done: Vec<String> = step.effects.iter().map(|planned| planned.row.key.clone()).collect();
-        let fresh: Vec<_> = decision.effects.into_iter().filter(|effect| !done.contains(&effect.key())).collect();
-        Ok((!fresh.is_empty()).then_some(fresh))
     }
 
     /// The same events go on with further effects; those that are done stay in front with their receipts.

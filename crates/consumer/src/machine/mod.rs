@@ -4,8 +4,10 @@
 //! What must never happen, and where it is prevented: a position passes a record without a disposition (`frontier`); a call
 //! goes out before its intent is durable (`effects`, state `Committing`); a second call while the first one's outcome is unknown
 //! (`effects`, `look_up`); a live event overtakes a parked one of its sequence (`parking`); something undurable is forgotten
+//! (`effects`, `look_up`); a live event overtakes a parked one of its sequence (`parking`); something undurable is forgotten
 //! (`memory`). `tests/schedules.rs` runs all of it against a twin without faults.
 
+mod answers;
 mod batch;
 mod decide;
 mod effects;
@@ -110,6 +112,8 @@ pub struct Machine<H: Handler> {
     runnable: VecDeque<Arc<str>>,
     is_runnable: Set<Arc<str>>,
     steps: Map<StepId, Arc<str>>,
+    /// Steps whose answers wait for documents.
+    unheard: Vec<StepId>,
     seen: Seen,
     cache: Cache<H::Document>,
     outbox: Outbox,
@@ -312,6 +316,7 @@ impl<H: Handler> Machine<H> {
 
     fn pump(&mut self, now: Millis) {
         loop {
+            self.hear(now);
             self.decide_what_can_be(now);
             if !self.flush(now) {
                 break;

@@ -253,6 +253,7 @@ impl<H: Handler> Machine<H> {
             runnable: VecDeque::new(),
             is_runnable: Set::default(),
             steps: Map::default(),
+            unheard: Vec::new(),
             seen: Seen::new(settings.recent_identities, takeover.next_entry <= 1),
             cache: Cache::new(settings.document_cache_bytes),
             outbox: Outbox::restore(takeover.published.clone()),
@@ -346,8 +347,19 @@ impl<H: Handler> Machine<H> {
         let next = effects.iter().take_while(|planned| planned.receipt.is_some()).count();
         let staged = step.staged;
         // The last owner may have shown people a row of the intent: it has to go when the step ends.
-        let step =
-            OpenStep { id, items, effects, next, staged, state, attempts: 0, absences: 0, shown: true, since: now };
+        let step = OpenStep {
+            id,
+            items,
+            effects,
+            next,
+            staged,
+            state,
+            answer: None,
+            attempts: 0,
+            absences: 0,
+            shown: true,
+            since: now,
+        };
         self.step_bytes += step.weight();
         self.lanes.entry(name.clone()).or_default().step = Some(Box::new(step));
         self.steps.insert(id, name);

@@ -61,7 +61,7 @@ const fn state(class: Class) -> ParkedState {
 }
 
 /// Whether somebody said no for good. Not so where nobody could read the event, or where we are broken.
-const fn is_refusal(class: Class) -> bool {
+pub(super) const fn is_refusal(class: Class) -> bool {
     match class {
         Class::Business | Class::Contract => true,
         Class::Poison | Class::Bug | Class::Dependency | Class::Unknown | Class::NotYet => false,

@@ -5,7 +5,7 @@
 
 use connectors::netsuite::{Bounds, CertificateId, Credentials, NetSuite, Options};
 use consumer::{
-    Context, Decision, Documents, Effect as _, Handler as _, Input, Intent, Receipt, Target as _, TimerChange,
+    Context, Decision, Documents, Effect as _, Handler as _, Input, Intent, Origin, Receipt, Target as _, TimerChange,
 };
 use erp_sync::{ErpSync, ErpTarget, Mapping, document::ErpDocument};
 use events::{Envelope, Event, EventSet as _};
@@ -89,7 +89,7 @@ impl Service {
         }
         let had_effect = !receipts.is_empty();
         self.keep(decision);
-        let outcome = Input::Outcome { of: Some(event), receipts: &receipts };
+        let outcome = Input::Outcome { of: Origin::Event(event), receipts: &receipts };
         let noted = self.handler.decide(&Documents::new(&self.documents), &outcome, &context)?;
         self.keep(noted);
         Ok(had_effect)

@@ -186,7 +186,7 @@ fn cut(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CrmCurrency;
+    use crate::IsoCurrency;
     use jiff::civil::date;
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
             contract_id: "c-1".into(),
             account_id: "a-1".into(),
             status: ContractShownStatus::Active,
-            currency: CrmCurrency { code: "CLF".into(), exponent: 4 },
+            currency: IsoCurrency { code: "CLF".into(), exponent: 4 },
             start_on: date(2026, 1, 1),
             end_on: Some(date(2027, 1, 1)),
             auto_renews: true,

@@ -67,6 +67,18 @@ impl<H: Handler> Machine<H> {
         reads
     }
 
+    /// Whether an earlier attempt has done all of it, and the handler can be shown the receipts: it takes hold in this batch. A step
+    /// without anything to send would be no open step to whoever takes the slice over.
+    pub(super) fn is_done(&self, step: &OpenStep<H>) -> bool {
+        if step.effects.iter().any(|planned| planned.receipt.is_none()) {
+            return false;
+        }
+        let receipts = step.receipts();
+        let of = step.items.last().and_then(|item| item.work.origin());
+        let reads = of.map_or_else(Vec::new, |of| self.handler.reads(&Input::Outcome { of, receipts: &receipts }));
+        reads.iter().all(|key| self.cache.contains(key))
+    }
+
     fn reads_done(&self, step: &OpenStep<H>, receipt: &Receipt) -> Vec<DocumentKey> {
         let is_last = step.effects.iter().skip(step.next + 1).all(|planned| planned.receipt.is_some());
         if !is_last || !step.effects.iter().any(|planned| planned.effect.reports()) {

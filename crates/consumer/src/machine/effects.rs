@@ -30,20 +30,8 @@ impl<H: Handler> Machine<H> {
                 return;
             }
         };
-        let id = self.open(name, &items, &effects, &staged);
-        let last = items.len().saturating_sub(1);
-        for (index, item) in items.iter().enumerate() {
-            match &item.work {
-                Work::Live(arrived) => {
-                    let disposition = if index == last { Disposition::Applied } else { Disposition::Superseded };
-                    self.dispose_first(arrived, disposition);
-                }
-                Work::Parked { .. } => {}
-                Work::Timer { row, .. } => self.batch.timer(ledger::TimerChange::Clear { id: row.id.clone() }),
-            }
-        }
-        let step = OpenStep {
-            id,
+        let mut step = OpenStep {
+            id: StepId { entry: self.batch.entry, index: -1 },
             items,
             effects,
             next: 0,
@@ -55,6 +43,24 @@ impl<H: Handler> Machine<H> {
             shown: false,
             since: now,
         };
+        let nothing_to_send = self.is_done(&step);
+        if !nothing_to_send {
+            step.id = self.open(name, &step.items, &step.effects, &step.staged);
+        }
+        let last = step.items.len().saturating_sub(1);
+        for (index, item) in step.items.iter().enumerate() {
+            match &item.work {
+                Work::Live(arrived) => {
+                    let disposition = if index == last { Disposition::Applied } else { Disposition::Superseded };
+                    self.dispose_first(arrived, disposition);
+                }
+                Work::Parked { .. } => {}
+                Work::Timer { row, .. } => self.batch.timer(ledger::TimerChange::Clear { id: row.id.clone() }),
+            }
+        }
+        if nothing_to_send {
+            return self.conclude(name, lane, step, now);
+        }
         self.step_bytes += step.weight();
         lane.set_step(step);
     }
@@ -284,20 +290,24 @@ impl<H: Handler> Machine<H> {
 
     /// All effects are done: what was decided takes hold.
     fn finish(&mut self, lane: &mut Lane<H>, now: Millis) {
-        let Some(mut step) = lane.step.take() else { return };
+        let Some(step) = lane.step.take() else { return };
         let Some(name) = self.end_step(&step) else { return };
+        self.conclude(&name, lane, *step, now);
+    }
+
+    fn conclude(&mut self, name: &Arc<str>, lane: &mut Lane<H>, mut step: OpenStep<H>, now: Millis) {
         if step.effects.iter().any(|planned| planned.effect.reports()) {
-            match self.report(&name, &mut step, now) {
+            match self.report(name, &mut step, now) {
                 Ok(None) => {}
-                Ok(Some(next)) => return self.follow_up(&name, lane, *step, next),
+                Ok(Some(next)) => return self.follow_up(name, lane, step, next, now),
                 Err(failure) => {
                     let receipts = step.stored_receipts();
-                    return self.park_step(&name, lane, *step, failure, receipts, Vec::new(), now);
+                    return self.park_step(name, lane, step, failure, receipts, Vec::new(), now);
                 }
             }
         }
         let staged = std::mem::take(&mut step.staged);
-        self.take_hold_of(&name, lane, step.items, staged, now);
+        self.take_hold_of(name, lane, step.items, staged, now);
     }
 
     /// What was decided of these takes hold; the last one is what it was decided for.
@@ -331,13 +341,22 @@ impl<H: Handler> Machine<H> {
         Some(name)
     }
 
-    /// The same events go on with further effects; those that are done stay in front with their receipts.
-    fn follow_up(&mut self, name: &Arc<str>, lane: &mut Lane<H>, mut step: OpenStep<H>, fresh: Vec<H::Effect>) {
-        for effect in fresh {
-            match Planned::new(effect, &BTreeMap::new(), &[]) {
-                Ok(planned) => step.effects.push(planned),
-                Err(error) => self.stop("INVARIANT_BROKEN", format!("an effect does not serialise: {error}")),
-            }
+    /// The same events go on with further effects; those that are done stay in front with their receipts. An earlier attempt may have come
+    /// as far: what it left of them counts, as for the first effects.
+    fn follow_up(
+        &mut self,
+        name: &Arc<str>,
+        lane: &mut Lane<H>,
+        mut step: OpenStep<H>,
+        fresh: Vec<H::Effect>,
+        now: Millis,
+    ) {
+        match plan(fresh, &step.items) {
+            Ok(planned) => step.effects.extend(planned),
+            Err(error) => self.stop("INVARIANT_BROKEN", format!("an effect does not serialise: {error}")),
+        }
+        if self.is_done(&step) {
+            return self.conclude(name, lane, step, now);
         }
         step.id = self.open(name, &step.items, &step.effects, &step.staged);
         step.state = StepState::Committing;

@@ -124,6 +124,7 @@ impl<H: Handler> Machine<H> {
         unknown: Vec<String>,
         now: Millis,
     ) {
+        let planned: Vec<String> = step.effects.iter().map(|planned| planned.row.key.clone()).collect();
         let mut items = step.items;
         let Some(acting) = items.pop() else { return };
         match acting.work {
@@ -134,10 +135,13 @@ impl<H: Handler> Machine<H> {
                 self.head_failed(name, lane, no, &arrived, failure, fate, now);
             }
             Work::Parked { no, fate, arrived } => {
+                let (receipts, unknown) = together((&fate.receipts, &fate.unknown), &planned, receipts, unknown);
                 let fate = ParkedFate { receipts, unknown, ..fate };
                 self.try_failed(name, lane, no, fate, arrived, failure, now);
             }
             Work::Timer { row, payload } => {
+                let (before, open) = attempted(&payload);
+                let (receipts, unknown) = together((&before, &open), &planned, receipts, unknown);
                 let work = attempted_timer(row, payload, receipts, unknown);
                 self.failed(name, lane, Item { work, ..acting }, failure, now);
             }
@@ -245,6 +249,20 @@ impl<H: Handler> Machine<H> {
 enum Place {
     Front,
     Behind,
+}
+
+/// What is known of effects after an attempt that may not have come as far as the one before: what it did not plan is as it was.
+fn together(
+    (before, open): (&BTreeMap<String, String>, &[String]),
+    planned: &[String],
+    receipts: BTreeMap<String, String>,
+    unknown: Vec<String>,
+) -> (BTreeMap<String, String>, Vec<String>) {
+    let mut all = before.clone();
+    all.extend(receipts);
+    let mut still: Vec<String> = open.iter().filter(|key| !planned.contains(key)).cloned().collect();
+    still.extend(unknown);
+    (all, still)
 }
 
 /// Where a timer's payload keeps what earlier attempts left, as a parked record keeps it in its row.

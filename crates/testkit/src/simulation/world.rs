@@ -85,7 +85,7 @@ impl<'a, H: Handler> World<'a, H> {
             now: 1_750_000_000_000,
             ledger: MemoryLedger::default(),
             log,
-            outside: Outside::new(case.rule),
+            outside: Outside::new(case.rule, case.details),
             published: Outputs::new(),
             member: None,
             zombies: Vec::new(),

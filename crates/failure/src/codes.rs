@@ -261,6 +261,12 @@ pub const CODES: &[Explanation] = &[
         "Add them to deploy/policies/erp-mapping.yaml; then retry.",
     ),
     entry(
+        "BILLING_PLAN_INVALID",
+        Class::Business,
+        "The lines and the billing schedule of an order make no plan that a billing system can carry out.",
+        "See the field in the reason: mend the deal (reopen it), or reject the case and bill by hand.",
+    ),
+    entry(
         "CREDIT_HOLD",
         Class::Business,
         "The customer is on credit hold in the ERP.",

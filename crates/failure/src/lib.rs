@@ -87,7 +87,8 @@ pub struct Failure {
     /// The field the failure is about, in the form `lines[2].sku`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// For `NotYet`: the subject (`ce_subject`) whose event is awaited; it may pass the sequence that waits for it.
+    /// For `NotYet`: the subject (`ce_subject`) whose event is awaited; it may pass the sequence that waits for it. For a refusal: the
+    /// subject whose event ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaits: Option<String>,
     /// For `Dependency`: how long the other side asked us to stay away.
@@ -126,6 +127,13 @@ impl Failure {
     /// `subject` has to come first.
     pub fn not_yet(code: impl Into<Code>, subject: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { awaits: Some(subject.into()), ..Self::new(Class::NotYet, code, reason) }
+    }
+
+    /// An event of this subject ends what is refused: it may pass the sequence that waits behind the refusal.
+    #[must_use]
+    pub fn ended_by(mut self, subject: impl Into<String>) -> Self {
+        self.awaits = Some(subject.into());
+        self
     }
 
     pub fn poison(code: impl Into<Code>, reason: impl Into<String>) -> Self {

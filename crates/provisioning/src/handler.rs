@@ -64,6 +64,17 @@ impl Handler for Provisioning {
         Replies::TOPICS.to_vec()
     }
 
+    /// A cancellation of what could not be carried out ends its activation, which may lie parked in front of it.
+    fn provides(&self, event: &Event) -> Vec<String> {
+        let mut brought = vec![event.subject().to_owned()];
+        if let Event::ContractCancelled(event) = event
+            && contract::gives_up(event)
+        {
+            brought.push(contract::end_of(&event.contract_id));
+        }
+        brought
+    }
+
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(event) => reads(event),

@@ -2,7 +2,11 @@
 //!
 //! The customer's data is kept only while a deal still needs it, and dropped as soon as its orders are decided.
 
-use events::{OpportunityClosedWon, OrderRequested, common::BillingSchedule};
+pub use crate::order_state::{
+    AcceptedAt, FailedStep, Order, OrderStage, Outside, Schedule, StepState, TakenBack, Tax, TaxState,
+};
+use events::{OpportunityClosedWon, common::BillingSchedule};
+use jiff::Timestamp;
 use ledger::DocumentKey;
 use rules::Verdict;
 use serde::{Deserialize, Serialize};
@@ -51,6 +55,9 @@ pub struct DealState {
     /// The deal itself, until its orders are asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opportunity: Option<Box<OpportunityClosedWon>>,
+    /// When it was won.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub won_at: Option<Timestamp>,
     /// When invoices are made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<BillingSchedule>,
@@ -79,41 +86,6 @@ pub struct OpenCase {
     pub case_id: String,
     /// `CODE at path`, sorted: the same reasons open no second case.
     pub reasons: BTreeSet<String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OrderStage {
-    /// The ERP was asked.
-    #[default]
-    Requested,
-    /// The ERP refused it; it may still take it after somebody has mended the cause.
-    Rejected,
-    /// The ERP took it, and its contract is active.
-    Active,
-    /// It is being taken back.
-    Cancelling,
-    Cancelled,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Order {
-    pub order_id: String,
-    pub stage: OrderStage,
-    pub currency: String,
-    pub total_minor: i64,
-    /// What was asked for, until the contract is active.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Box<OrderRequested>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub erp_order_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub erp_order_no: Option<String>,
-    /// The customer has access to what the contract says.
-    #[serde(default)]
-    pub provisioned: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub case: Option<OpenCase>,
 }
 
 /// An account that was held at least once.
@@ -168,13 +140,15 @@ impl DealState {
             DealStage::Withdrawn => "withdrawn",
             DealStage::Ordered => {
                 let has = |stage| self.orders.values().any(|order| order.stage == stage);
-                if has(OrderStage::Rejected) {
-                    "rejected"
-                } else if has(OrderStage::Requested) {
-                    "requested"
-                } else {
-                    "active"
-                }
+                let stages = [
+                    (OrderStage::Rejected, "rejected"),
+                    (OrderStage::Pricing, "pricing"),
+                    (OrderStage::Requested, "requested"),
+                    (OrderStage::Accepted, "accepted"),
+                    (OrderStage::Cancelling, "cancelling"),
+                    (OrderStage::Active, "active"),
+                ];
+                stages.into_iter().find(|(stage, _)| has(*stage)).map_or("cancelled", |(_, name)| name)
             }
         }
     }

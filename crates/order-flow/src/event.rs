@@ -1,5 +1,6 @@
 //! What order-flow reads: deals, what the ERP answers about their orders, what the product makes of them, and what becomes of their contracts.
 
+use crate::step::Times;
 use events::{
     Deal, Event, EventSet, Reply, WriterSchema,
     topics::{
@@ -28,6 +29,13 @@ macro_rules! of_any {
             Self::Contract($event) => $answer,
         }
     };
+}
+
+impl FlowEvent {
+    /// When it holds for the business, and when it was recorded.
+    pub(crate) fn times(&self) -> Times {
+        of_any!(self, event => Times { effective_at: event.effective_at(), recorded_at: event.recorded_at() })
+    }
 }
 
 impl From<Deal> for FlowEvent {

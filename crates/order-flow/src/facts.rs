@@ -39,6 +39,7 @@ pub(crate) fn of(event: &OpportunityClosedWon, on_hold: bool, approved: &BTreeMa
         has_tax_id: !customer.tax_ids.is_empty(),
         tax_exemption: customer.tax_exemption.to_string(),
         has_po_number: event.po_number.is_some(),
+        is_own_parent: customer.parent_account_id.as_ref() == Some(&event.account_id),
         on_hold,
         sellers: sellers(event).into_iter().map(seller).collect(),
         exposure: event

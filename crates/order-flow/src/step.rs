@@ -1,13 +1,14 @@
 //! One step of a deal under construction: its new state, and what it tells.
 
 use crate::{
-    document::{DealState, FlowDocument, OpenCase, kind},
+    document::{DealState, FlowDocument, OpenCase, Order, kind},
     handler::OrderFlow,
+    saga::Fact,
     writer::{Cause, Writer},
 };
 use consumer::{Decision, TimerChange};
 use events::{
-    Case, Event, FalloutClosed, FalloutOpened, Request,
+    Case, Event, FalloutClosed, FalloutOpened, Request, Saga,
     common::{FalloutEnd, FalloutReason},
 };
 use jiff::Timestamp;
@@ -54,6 +55,17 @@ impl<'a> Step<'a> {
 
     pub(crate) fn timer(&mut self, id: String, due_ms: i64, payload: serde_json::Value) {
         self.decision.timers.push(TimerChange::Set { id, due_ms, payload });
+    }
+
+    pub(crate) fn no_timer(&mut self, id: String) {
+        self.decision.timers.push(TimerChange::Clear { id });
+    }
+
+    /// Tells what happened to the process of an order, with the step.
+    pub(crate) fn fact(&mut self, order: &mut Order, entity: &str, fact: Fact<'_>) {
+        order.facts += 1;
+        let told = fact.of(self, order, entity);
+        self.decision.publish.push(self.writer.saga(&Saga::from(told), &self.cause));
     }
 
     /// Opens a case with these reasons, unless it is open with the same. A case with other reasons ends first.

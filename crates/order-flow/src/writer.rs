@@ -3,10 +3,10 @@
 
 use consumer::Publish;
 use events::{
-    Case, Envelope, Event, EventSet, Request,
+    Case, Envelope, Event, EventSet, Request, Saga,
     topics::{
         self, CONTRACT_ACTIVATED, CONTRACT_CANCELLED, FALLOUT_CLOSED, FALLOUT_OPENED, ORDER_CANCEL_REQUESTED,
-        ORDER_REQUESTED,
+        ORDER_REQUESTED, SAGA_STEP,
     },
 };
 use sha2::{Digest, Sha256};
@@ -42,13 +42,14 @@ impl Cause {
 }
 
 impl Writer {
-    pub const TOPICS: [&'static str; 6] = [
+    pub const TOPICS: [&'static str; 7] = [
         ORDER_REQUESTED,
         ORDER_CANCEL_REQUESTED,
         CONTRACT_ACTIVATED,
         CONTRACT_CANCELLED,
         FALLOUT_OPENED,
         FALLOUT_CLOSED,
+        SAGA_STEP,
     ];
 
     /// What records are written with.
@@ -71,6 +72,10 @@ impl Writer {
     }
 
     pub(crate) fn case(&self, event: &Case, cause: &Cause) -> Publish {
+        self.record(event.topic(), &event.encode_avro(), event, cause)
+    }
+
+    pub(crate) fn saga(&self, event: &Saga, cause: &Cause) -> Publish {
         self.record(event.topic(), &event.encode_avro(), event, cause)
     }
 

@@ -28,6 +28,8 @@ pub struct Deal {
     /// `none`, `exempt` or `reverse_charge`.
     pub tax_exemption: String,
     pub has_po_number: bool,
+    /// Whether the account is named as its own parent company.
+    pub is_own_parent: bool,
     /// Whether credit control holds the customer.
     pub on_hold: bool,
     /// Entities that sell, each with its order's currency.

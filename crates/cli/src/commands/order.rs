@@ -7,7 +7,7 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use ledger::{DocumentFilter, DocumentRow};
-use order_flow::document::{DealStage, DealState, FlowDocument, Order, OrderStage, kind};
+use order_flow::document::{DealStage, DealState, FlowDocument, Order, OrderStage, StepState, TakenBack, kind};
 use serde::Serialize;
 use serde_json::json;
 
@@ -50,6 +50,8 @@ struct Row {
     stage: String,
     currency: String,
     amount_minor: i64,
+    /// Steps of the order: `+` done, `>` under way, `!` refused, `.` still to come.
+    steps: String,
     erp_order_no: Option<String>,
     case: Option<String>,
     policies: String,
@@ -72,6 +74,7 @@ pub(crate) async fn run(command: &OrderCommand, output: &Output) -> Result<Exit>
                 "stage",
                 "currency",
                 "amount_minor",
+                "steps",
                 "erp_order_no",
                 "case",
                 "policies",
@@ -128,8 +131,20 @@ pub(super) fn deal(row: &DocumentRow) -> Option<DealState> {
 fn orders(deal: &DealState) -> serde_json::Value {
     let shown = |(entity, order): (&String, &Order)| {
         let ids = (&order.erp_order_id, &order.erp_order_no);
-        json!({ "order": order.order_id, "entity": entity, "stage": order.stage, "currency": order.currency,
-            "amount_minor": order.total_minor, "erp_order_id": ids.0, "erp_order_no": ids.1, "case": order.case })
+        let outside = &order.outside;
+        let steps: Vec<_> = order
+            .steps(deal.schedule.is_some())
+            .into_iter()
+            .map(|(step, state)| json!({ "step": step, "state": state }))
+            .collect();
+        json!({ "order": order.order_id, "entity": entity, "stage": order.stage, "steps": steps,
+            "currency": order.currency, "amount_minor": order.total_minor,
+            "tax_minor": outside.tax.as_ref().map(|tax| tax.total_tax_minor),
+            "erp_order_id": ids.0, "erp_order_no": ids.1,
+            "tax_document": outside.tax.as_ref().map(|tax| json!({ "id": tax.id, "document": tax.document.document_id,
+                "state": tax.state })),
+            "billing_customer": outside.customer, "billing_schedule": outside.schedule,
+            "failed": order.failed, "taken_back": order.taken_back, "case": order.case })
     };
     deal.orders.iter().map(shown).collect()
 }
@@ -142,6 +157,7 @@ fn rows(deal: &DealState, age_s: i64) -> Vec<Row> {
         stage: word(&deal.stage),
         currency: deal.currency.clone(),
         amount_minor: deal.total_minor,
+        steps: String::new(),
         erp_order_no: None,
         case: deal.case.as_ref().map(|case| case.case_id.clone()),
         policies: deal.verdict.version.clone(),
@@ -155,6 +171,7 @@ fn rows(deal: &DealState, age_s: i64) -> Vec<Row> {
         stage: word(&order.stage),
         currency: order.currency.clone(),
         amount_minor: order.total_minor,
+        steps: chips(order, deal.schedule.is_some()),
         erp_order_no: order.erp_order_no.clone(),
         case: order.case.as_ref().or(deal.case.as_ref()).map(|case| case.case_id.clone()),
         opportunity: whole.opportunity.clone(),
@@ -163,6 +180,19 @@ fn rows(deal: &DealState, age_s: i64) -> Vec<Row> {
         age_s,
     };
     deal.orders.values().map(of).collect()
+}
+
+fn chips(order: &Order, bills: bool) -> String {
+    let chip = |(step, state): (&str, StepState)| {
+        let sign = match state {
+            StepState::Done => '+',
+            StepState::Now => '>',
+            StepState::Failed => '!',
+            StepState::ToCome => '.',
+        };
+        format!("{sign}{step}")
+    };
+    order.steps(bills).into_iter().map(chip).collect::<Vec<_>>().join(" ")
 }
 
 fn word(stage: &impl Serialize) -> String {
@@ -175,6 +205,8 @@ fn is_waiting(deal: &DealState) -> bool {
             .orders
             .values()
             .any(|order| order.case.is_some() || !matches!(order.stage, OrderStage::Active | OrderStage::Cancelled))
+        // Something is still to be taken back.
+        || deal.orders.values().any(|order| order.taken_back == TakenBack::Begun)
 }
 
 /// Who has to act on what the policies found.
@@ -197,6 +229,14 @@ pub(super) fn why(deal: &DealState) -> String {
         (DealStage::Ordered | DealStage::Withdrawn, _) => {}
     }
     let of = |order: &Order| match (order.stage, &order.case) {
+        _ if order.failed.is_some() => order.failed.as_ref().map(|failed| {
+            let then = if failed.is_retried { "is tried again by itself" } else { "waits for its owner" };
+            let case = order.case.as_ref().map(|case| format!(" (case {}: {})", case.case_id, reasons(case)));
+            let step = failed.step.as_str();
+            format!("step {step} of order {} was refused and {then}{}", order.order_id, case.unwrap_or_default())
+        }),
+        (OrderStage::Pricing, _) => Some(format!("order {} waits for the tax engine", order.order_id)),
+        (OrderStage::Accepted, _) => Some(format!("order {} waits for tax engine and billing system", order.order_id)),
         (OrderStage::Requested, _) => Some(format!("order {} waits for the ERP's answer", order.order_id)),
         (OrderStage::Rejected, Some(case)) => {
             Some(format!("order {} lies parked in erp-sync (case {}: {})", order.order_id, case.case_id, reasons(case)))
@@ -257,6 +297,7 @@ mod tests {
         let deal = DealState { stage: DealStage::Ordered, case: None, orders: orders.into(), ..waiting() };
         assert_eq!(why(&deal), "It is on its way: order O-1-US waits for the ERP's answer.");
         assert_eq!(rows(&deal, 0).iter().map(|row| &*row.stage).collect::<Vec<_>>(), ["active", "requested"]);
+        assert_eq!(rows(&deal, 0)[1].steps, ">erp_order .activation .provisioning");
         let done = DealState { orders: [order("DE", OrderStage::Active)].into(), ..deal };
         assert_eq!((why(&done), is_waiting(&done)), ("Nothing is waited for.".to_owned(), false));
     }

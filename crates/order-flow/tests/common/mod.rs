@@ -4,7 +4,7 @@
 use events::{
     Case as Fallout, CustomerCreditHoldChanged, Deal, EntitlementGranted, Envelope, Event, EventSet, FalloutDecided,
     OpportunityClosedWon, OpportunityReopened, OrderAccepted, OrderCancelled, OrderRejected, ProvisioningFailed, Reply,
-    Request, WriterSchema,
+    Request, Saga, SagaStep, WriterSchema,
     common::{ChargeType, ContractLine, DealLine, FalloutAction, Reason, RejectionCode, RejectionReason},
     topics,
 };
@@ -220,14 +220,19 @@ pub struct Told {
     pub requests: Vec<Request>,
     pub contracts: Vec<Event>,
     pub cases: Vec<Fallout>,
+    pub facts: Vec<SagaStep>,
     pub observed: Observed,
 }
 
 impl Told {
     pub fn of(events: Vec<SimEvent<FlowEvent>>) -> Self {
-        let case = Case::new(flow(), events);
-        let (observed, _) = World::new(&case, Options::calm(), 0).run().expect("the run comes to rest");
-        let mut told = Self { requests: Vec::new(), contracts: Vec::new(), cases: Vec::new(), observed };
+        Self::by(&Case::new(flow(), events))
+    }
+
+    pub fn by(case: &Case<OrderFlow>) -> Self {
+        let (observed, _) = World::new(case, Options::calm(), 0).run().expect("the run comes to rest");
+        let mut told =
+            Self { requests: Vec::new(), contracts: Vec::new(), cases: Vec::new(), facts: Vec::new(), observed };
         for outgoing in told.observed.told.clone() {
             let topic: &str = &outgoing.topic;
             let Some(schema) = WriterSchema::own(topic) else { continue };
@@ -239,6 +244,10 @@ impl Told {
                 told.contracts.push(Event::decode_avro(topic, &schema, datum).expect("ours"));
             } else if Fallout::topics().contains(&topic) {
                 told.cases.push(Fallout::decode_avro(topic, &schema, datum).expect("ours"));
+            } else if Saga::topics().contains(&topic) {
+                let Saga::SagaStep(fact) = Saga::decode_avro(topic, &schema, datum).expect("ours");
+                assert_eq!(Saga::from(*fact.clone()).check(), Ok(()));
+                told.facts.push(*fact);
             }
         }
         for event in &told.requests {
@@ -258,6 +267,24 @@ impl Told {
         let body = &self.observed.documents[&ledger::DocumentKey::new("deal", id)];
         let document: FlowDocument = serde_json::from_str(body).expect("a document");
         consumer::Document::status(&document).to_owned()
+    }
+
+    /// What happened to a process, in its order: kind and step of each fact.
+    pub fn course(&self, order_id: &str) -> Vec<String> {
+        let facts = self.facts.iter().filter(|fact| fact.process_id == order_id);
+        let facts: Vec<_> = facts.collect();
+        let numbers: Vec<_> = facts.iter().map(|fact| fact.entity_version).collect();
+        assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>(), "without gaps");
+        let word = |fact: &&SagaStep| match &fact.step {
+            Some(step) => format!("{} {step}", fact.kind),
+            None => fact.kind.to_string(),
+        };
+        facts.iter().map(word).collect()
+    }
+
+    /// Keys of the effects in the outside system's log.
+    pub fn effects(&self) -> Vec<&str> {
+        self.observed.effects.iter().map(|effect| &*effect.key).collect()
     }
 
     pub fn asked(&self) -> Vec<&events::OrderRequested> {

@@ -54,6 +54,10 @@ impl<H: Handler> Machine<H> {
             }
             if is_awaited {
                 Self::try_soon(&mut self.due, name, lane, now);
+                // What is not tried by itself would not be tried by the next owner either.
+                if let Some(parked) = &lane.parked {
+                    self.batch.put_sequence(name, parked);
+                }
             }
         }
         lane.waiting = timers;

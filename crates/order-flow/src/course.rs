@@ -5,7 +5,8 @@
 
 use crate::{
     billing,
-    document::{ContractState, FlowDocument, Order, OrderStage, TakenBack, TaxState, kind},
+    contract::ContractState,
+    document::{Order, OrderStage, TakenBack, TaxState},
     effect::Work,
     order,
     saga::{Fact, by_others},
@@ -152,19 +153,10 @@ impl Course<'_> {
         order.stage = OrderStage::Active;
         let (Some(request), Some(accepted)) = (order.request.take(), order.accepted.clone()) else { return };
         order.usage.clear();
-        let contract = ContractState {
-            account_id: request.account_id.clone(),
-            opportunity_id: request.opportunity_id.clone(),
-            legal_entity_id: request.legal_entity_id.clone(),
-            entity_version: 1,
-            currency: request.currency.clone(),
-            timezone: request.term.timezone.clone(),
-            is_cancelled: false,
-        };
         let activated = order::activated(&request, &step.deal, order, &accepted);
         let gives_access = !activated.entitlements.is_empty();
         step.tell(activated);
-        step.put(kind::CONTRACT, &request.contract_id, FlowDocument::Contract(contract));
+        step.keep(&request.contract_id, ContractState::of(&request));
         step.fact(order, self.entity, Fact::succeeded(by_others::ACTIVATION, 1));
         if !gives_access {
             step.fact(order, self.entity, Fact::of_all(SagaKind::Completed));

@@ -4,17 +4,18 @@
 //! theirs is an answer like any other ([`crate::work`]). So every step is a transaction of the ledger, and each request is made once.
 
 use crate::{
+    amend, change, contract,
     course::{CANCEL, Course, Court, GIVE_UP, Parts, WORK},
     document::{DealState, FlowDocument, Known, key, kind},
     effect::FlowEffect,
     event::FlowEvent,
-    order, process, reply,
+    order, process, protect, quote, renew, reply,
     step::{Step, Times},
     work,
     writer::{Cause, Writer},
 };
 use consumer::{Context, Decision, Documents, Handler, Input, Origin};
-use events::{Deal, Event, EventSet as _, Payload, Reply, topics::CONTRACT_ACTIVATED};
+use events::{Deal, Event, EventSet as _, Notice, Payload, Reply, common::FalloutEnd, topics::CONTRACT_ACTIVATED};
 use failure::Failure;
 use ledger::DocumentKey;
 use rules::Store;
@@ -109,14 +110,38 @@ impl OrderFlow {
             }
             FlowEvent::Deal(Deal::FalloutDecided(event)) => {
                 let step = self.known(known, &event.opportunity_id, &**event, context)?;
-                process::decided(step, known, court, event)
+                match event.case_id.as_deref().and_then(|case_id| change::of_case(&step.deal, case_id)) {
+                    Some(id) => change::decided(step, known, court.policies, event, &id),
+                    None => process::decided(step, known, court, event),
+                }
+            }
+            FlowEvent::Deal(Deal::QuoteAccepted(event)) => {
+                quote::accepted(self.step(known, &event.opportunity_id, &**event, context), known, court, event)
+            }
+            FlowEvent::Deal(Deal::ContractAmendmentRequested(event)) => {
+                let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
+                self.of_contract(known, &**event, about, context, |step| {
+                    amend::requested(step, known, court.policies, event)
+                })
             }
             FlowEvent::Reply(Reply::OrderAccepted(event)) => {
+                if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
+                    let contract_id = event.contract_id.as_deref().unwrap_or_default();
+                    return self.outcome(known, court, &**event, contract_id, context, |step, _| {
+                        renew::taken(step, known, court.policies, event, id)
+                    });
+                }
                 self.answer(known, court, &**event, event.opportunity_id.as_deref(), context, |step, course| {
                     reply::accepted(step, course, event)
                 })
             }
             FlowEvent::Reply(Reply::OrderRejected(event)) => {
+                if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
+                    let contract_id = event.contract_id.as_deref().unwrap_or_default();
+                    return self.outcome(known, court, &**event, contract_id, context, |step, _| {
+                        renew::refused(step, known, court.policies, event, id)
+                    });
+                }
                 self.answer(known, court, &**event, event.opportunity_id.as_deref(), context, |step, course| {
                     reply::rejected(step, course, event)
                 })
@@ -137,7 +162,46 @@ impl OrderFlow {
             }
             // Also what services to come will answer.
             FlowEvent::Reply(_) => Ok(Decision::skip("order-flow waits for orders only")),
-            FlowEvent::Contract(event) => self.contract(known, court, event, context),
+            FlowEvent::Contract(Event::SubscriptionRenewalAccepted(event)) => {
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
+                    renew::accepted(step, known, court.policies, event)
+                })
+            }
+            FlowEvent::Contract(Event::ContractAmended(event)) => {
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
+                    contract::amended(step, known, event)
+                })
+            }
+            FlowEvent::Contract(Event::ContractCancelled(event)) => {
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, course| {
+                    contract::cancelled(reply::ended(step, course, event), known, event)
+                })
+            }
+            FlowEvent::Contract(_) => Ok(Decision::skip("order-flow follows contracts only")),
+            FlowEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
+                    renew::declined(step, known, event)
+                })
+            }
+            FlowEvent::Notice(_) => Ok(Decision::skip("order-flow tells of renewals itself")),
+        }
+    }
+
+    /// Something is asked of a contract: one that is named as those of deals are may come before its deal.
+    fn of_contract<T: Payload>(
+        &self,
+        known: Known<'_>,
+        event: &T,
+        (contract_id, entity): (&str, &str),
+        context: &Context<'_>,
+        then: impl FnOnce(Step<'_>) -> Result<Decision<Self>, Failure>,
+    ) -> Result<Decision<Self>, Failure> {
+        match order::opportunity_of(contract_id, entity) {
+            Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?),
+            None => {
+                let reason = format!("contract `{contract_id}` came of no deal: it is amended where it is kept");
+                Err(Failure::contract("CONTRACT_UNKNOWN", reason).at_field("contract_id"))
+            }
         }
     }
 
@@ -175,28 +239,6 @@ impl OrderFlow {
         }
     }
 
-    /// What becomes of a contract of ours: its version is noted, and it is not billed longer than it runs.
-    fn contract(
-        &self,
-        known: Known<'_>,
-        court: Court<'_>,
-        event: &Event,
-        context: &Context<'_>,
-    ) -> Result<Decision<Self>, Failure> {
-        let (contract_id, newest) = match reply::contract(known, event) {
-            Ok(found) => found,
-            Err(rule) => return Ok(Decision::skip(rule)),
-        };
-        let mut decision = Decision::new();
-        if let Event::ContractCancelled(cancelled) = event
-            && known.deal(&newest.opportunity_id).is_some()
-        {
-            let step = self.step(known, &newest.opportunity_id, &**cancelled, context);
-            decision = reply::ended(step, &court.of(&newest.legal_entity_id), cancelled);
-        }
-        Ok(decision.put(kind::CONTRACT, contract_id, FlowDocument::Contract(newest)))
-    }
-
     fn timer(&self, known: Known<'_>, court: Court<'_>, payload: &Value) -> Result<Decision<Self>, Failure> {
         let Some(step) = self.step_of_timer(known, payload) else {
             return Ok(Decision::skip("a timer of a deal that is not there"));
@@ -211,6 +253,18 @@ impl OrderFlow {
                     let (id, reason) = (text(payload, "contract_id"), text(payload, "reason"));
                     process::cancel_contract(step, &court.of(&contract.legal_entity_id), id, contract, reason)
                 }
+                None => Ok(Decision::skip("a timer of a contract that is not there")),
+            },
+            change::CHANGE => match step.deal.changes.get(text(payload, "change")).cloned() {
+                Some(found) => {
+                    let end = (FalloutEnd::Mended, None);
+                    change::go_on(step, known, court.policies, (text(payload, "change"), found), end)
+                }
+                None => Ok(Decision::skip("a timer of a change that is not there")),
+            },
+            contract::RENEWAL_DUE => renew::due(step, known, payload),
+            protect::EXCEPT => match known.contract(text(payload, "contract_id")) {
+                Some(found) => protect::except(step, court.policies, found, text(payload, "contract_id")),
                 None => Ok(Decision::skip("a timer of a contract that is not there")),
             },
             _ => Ok(Decision::skip("a timer of another version")),
@@ -316,23 +370,45 @@ fn reads(event: &FlowEvent) -> Vec<DocumentKey> {
     let account = |id: &str| key(kind::ACCOUNT, id);
     match event {
         FlowEvent::Deal(Deal::OpportunityClosedWon(event)) => {
-            vec![deal(&event.opportunity_id), account(&event.account_id)]
+            vec![deal(&event.opportunity_id), account(&event.account_id), key(kind::QUOTES, &event.opportunity_id)]
+        }
+        FlowEvent::Deal(Deal::QuoteAccepted(event)) => {
+            vec![deal(&event.opportunity_id), account(&event.account_id), key(kind::QUOTES, &event.opportunity_id)]
+        }
+        FlowEvent::Deal(Deal::ContractAmendmentRequested(event)) => {
+            of_outcome(&event.contract_id, &event.legal_entity_id)
         }
         FlowEvent::Deal(Deal::OpportunityReopened(event)) => vec![deal(&event.opportunity_id)],
-        FlowEvent::Deal(Deal::FalloutDecided(event)) => vec![deal(&event.opportunity_id), account(&event.account_id)],
+        FlowEvent::Deal(Deal::FalloutDecided(event)) => {
+            let contract = order::order_id(&event.opportunity_id, &event.legal_entity_id);
+            let quotes = key(kind::QUOTES, &event.opportunity_id);
+            vec![deal(&event.opportunity_id), account(&event.account_id), quotes, key(kind::CONTRACT, &contract)]
+        }
         FlowEvent::Deal(Deal::CustomerCreditHoldChanged(event)) => vec![account(&event.account_id)],
-        FlowEvent::Reply(Reply::OrderAccepted(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
-        FlowEvent::Reply(Reply::OrderRejected(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
+        FlowEvent::Reply(Reply::OrderAccepted(event)) => {
+            of_answer(&**event, event.opportunity_id.as_deref(), event.contract_id.as_deref())
+        }
+        FlowEvent::Reply(Reply::OrderRejected(event)) => {
+            of_answer(&**event, event.opportunity_id.as_deref(), event.contract_id.as_deref())
+        }
         FlowEvent::Reply(Reply::OrderCancelled(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
         FlowEvent::Reply(Reply::ProvisioningFailed(event)) => of_outcome(&event.failed_subject, &event.legal_entity_id),
         FlowEvent::Reply(Reply::EntitlementGranted(event)) => of_outcome(&event.contract_id, &event.legal_entity_id),
         // Also what services to come will answer.
         FlowEvent::Reply(_) => Vec::new(),
-        FlowEvent::Contract(event) => {
-            let id = of_contract(event);
-            let deals = order::opportunity_of(id, event.legal_entity_id()).map(deal);
-            std::iter::once(key(kind::CONTRACT, id)).chain(deals).collect()
+        FlowEvent::Contract(event) => of_outcome(of_contract(event), event.legal_entity_id()),
+        FlowEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
+            of_outcome(&event.contract_id, &event.legal_entity_id)
         }
+        FlowEvent::Notice(_) => Vec::new(),
+    }
+}
+
+/// An answer is about an order of a deal, or about the renewal of a contract.
+fn of_answer(event: &impl Payload, opportunity_id: Option<&str>, contract_id: Option<&str>) -> Vec<DocumentKey> {
+    match renew::of_order(event.subject(), contract_id) {
+        Some(_) => of_outcome(contract_id.unwrap_or_default(), event.legal_entity_id()),
+        None => of_order(opportunity_id, event.subject()),
     }
 }
 
@@ -341,7 +417,8 @@ fn of_order(opportunity_id: Option<&str>, order_id: &str) -> Vec<DocumentKey> {
 }
 
 fn of_outcome(contract_id: &str, entity: &str) -> Vec<DocumentKey> {
-    order::opportunity_of(contract_id, entity).map(|id| key(kind::DEAL, id)).into_iter().collect()
+    let of = |id: &str| vec![key(kind::DEAL, id), key(kind::CONTRACT, contract_id)];
+    order::opportunity_of(contract_id, entity).map(of).unwrap_or_default()
 }
 
 fn of_contract(event: &Event) -> &str {
@@ -361,6 +438,11 @@ fn reads_of(of: &Origin<'_, FlowEvent>) -> Vec<DocumentKey> {
 }
 
 fn reads_of_timer(payload: &Value) -> Vec<DocumentKey> {
-    let named = [(kind::DEAL, "opportunity_id"), (kind::ACCOUNT, "account_id"), (kind::CONTRACT, "contract_id")];
+    let named = [
+        (kind::DEAL, "opportunity_id"),
+        (kind::QUOTES, "opportunity_id"),
+        (kind::ACCOUNT, "account_id"),
+        (kind::CONTRACT, "contract_id"),
+    ];
     named.into_iter().filter_map(|(kind, field)| payload[field].as_str().map(|id| key(kind, id))).collect()
 }

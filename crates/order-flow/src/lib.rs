@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod amend;
 mod billing;
+pub mod change;
 pub mod config;
+pub mod contract;
 mod course;
 pub mod document;
 pub mod effect;
@@ -11,6 +14,9 @@ pub mod handler;
 mod order;
 mod order_state;
 mod process;
+pub mod protect;
+pub mod quote;
+mod renew;
 mod reply;
 mod run;
 mod saga;

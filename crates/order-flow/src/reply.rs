@@ -2,7 +2,7 @@
 
 use crate::{
     course::{Course, GIVE_UP, payload},
-    document::{AcceptedAt, ContractState, Known, Order, OrderStage},
+    document::{AcceptedAt, Order, OrderStage},
     handler::OrderFlow,
     order::case_about,
     saga::{Fact, by_others},
@@ -10,7 +10,7 @@ use crate::{
 };
 use consumer::Decision;
 use events::{
-    ContractCancelled, Event, OrderAccepted, OrderRejected, Payload, ProvisioningFailed,
+    ContractCancelled, OrderAccepted, OrderRejected, ProvisioningFailed,
     common::{FalloutEnd, FalloutReason, Reason, RejectionReason, SagaKind},
 };
 use failure::Failure;
@@ -100,17 +100,21 @@ pub(crate) fn waited_in_vain(mut step: Step<'_>, course: &Course<'_>) -> Decided
 
 /// The order's case is open with what was said of it, under the codes of who said so. Answers the first code.
 fn open_case(step: &mut Step<'_>, order: &mut Order, entity: &str, prefix: &str, said: &[RejectionReason]) -> String {
-    let reasons = said.iter().map(|reason| FalloutReason {
+    let reasons: Vec<FalloutReason> = reasons(prefix, said).collect();
+    let code = reasons.first().map_or_else(|| prefix.to_owned(), |reason| reason.code.clone());
+    order.case = step.open(order.case.take(), case_about(order, entity), reasons);
+    code
+}
+
+/// What was said, under the codes of who said so.
+pub(crate) fn reasons(prefix: &str, said: &[RejectionReason]) -> impl Iterator<Item = FalloutReason> {
+    said.iter().map(move |reason| FalloutReason {
         code: format!("{prefix}_{}", reason.code.to_string().to_uppercase()),
         path: reason.path.clone(),
         message: reason.message.clone(),
         fix_hint: reason.fix_hint.clone(),
         owner_queue: reason.owner_queue.clone().unwrap_or_else(|| "revenue-operations".to_owned()),
-    });
-    let reasons: Vec<FalloutReason> = reasons.collect();
-    let code = reasons.first().map_or_else(|| prefix.to_owned(), |reason| reason.code.clone());
-    order.case = step.open(order.case.take(), case_about(order, entity), reasons);
-    code
+    })
 }
 
 /// The customer has access: with the first grant of a contract, all of its grants are done.
@@ -140,7 +144,7 @@ pub(crate) fn cancelled(mut step: Step<'_>, course: &Course<'_>) -> Decided {
 }
 
 /// A contract of ours was cancelled elsewhere: it is not billed from that day on.
-pub(crate) fn ended(mut step: Step<'_>, course: &Course<'_>, event: &ContractCancelled) -> Decision<OrderFlow> {
+pub(crate) fn ended<'a>(mut step: Step<'a>, course: &Course<'_>, event: &ContractCancelled) -> Step<'a> {
     if let Some(mut order) = step.deal.orders.remove(course.entity) {
         if let Some(schedule) = order.outside.schedule.as_mut().filter(|_| order.stage == OrderStage::Active) {
             schedule.end_on = Some(event.cancel_on);
@@ -148,26 +152,9 @@ pub(crate) fn ended(mut step: Step<'_>, course: &Course<'_>, event: &ContractCan
         }
         step.deal.orders.insert(course.entity.to_owned(), order);
     }
-    step.done()
+    step
 }
 
 fn unexpected() -> Decision<OrderFlow> {
     Decision::skip("no order of this deal waits for the answer")
-}
-
-/// Versions of contracts that came of deals go on without us; they are noted, so that a contract can be cancelled.
-pub(crate) fn contract(known: Known<'_>, event: &Event) -> Result<(String, ContractState), &'static str> {
-    let (contract_id, version, ends) = match event {
-        Event::ContractAmended(event) => (&event.contract_id, event.entity_version(), false),
-        Event::ContractCancelled(event) => (&event.contract_id, event.entity_version(), true),
-        Event::SubscriptionRenewalAccepted(event) => (&event.contract_id, event.entity_version(), false),
-        _ => return Err("order-flow follows contracts only"),
-    };
-    let contract = known.contract(contract_id).ok_or("the contract came of no deal of ours")?;
-    let newest = ContractState {
-        entity_version: contract.entity_version.max(version),
-        is_cancelled: contract.is_cancelled || ends,
-        ..contract.clone()
-    };
-    Ok((contract_id.clone(), newest))
 }

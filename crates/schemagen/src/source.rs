@@ -101,7 +101,7 @@ pub enum Family {
     Reply,
     /// What data teams read.
     Analytics,
-    /// What happened to deals before there is a contract.
+    /// What happens to deals, and what is asked of the contracts that came of them.
     Deal,
     /// What a process asks another service for.
     Request,
@@ -109,11 +109,21 @@ pub enum Family {
     Case,
     /// What happens to processes.
     Saga,
+    /// What is coming up, and what customers are to be told of it.
+    Notice,
 }
 
 impl Family {
-    pub const ALL: [Self; 7] =
-        [Self::Commercial, Self::Reply, Self::Analytics, Self::Deal, Self::Request, Self::Case, Self::Saga];
+    pub const ALL: [Self; 8] = [
+        Self::Commercial,
+        Self::Reply,
+        Self::Analytics,
+        Self::Deal,
+        Self::Request,
+        Self::Case,
+        Self::Saga,
+        Self::Notice,
+    ];
 
     fn parse(json: &Value) -> Result<Self> {
         match json.get("family").and_then(Value::as_str) {
@@ -124,14 +134,19 @@ impl Family {
             Some("request") => Ok(Self::Request),
             Some("case") => Ok(Self::Case),
             Some("saga") => Ok(Self::Saga),
-            Some(other) => bail!("`family` is reply, analytics, deal, request, case, saga or absent, not {other}"),
+            Some("notice") => Ok(Self::Notice),
+            Some(other) => {
+                bail!("`family` is reply, analytics, deal, request, case, saga, notice or absent, not {other}")
+            }
         }
     }
 
     /// The field that says when it holds for the business.
     pub const fn time_field(self) -> &'static str {
         match self {
-            Self::Commercial | Self::Reply | Self::Deal | Self::Request | Self::Case | Self::Saga => "effective_at",
+            Self::Commercial | Self::Reply | Self::Deal | Self::Request | Self::Case | Self::Saga | Self::Notice => {
+                "effective_at"
+            }
             Self::Analytics => "occurred_at",
         }
     }

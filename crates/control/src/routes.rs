@@ -102,7 +102,7 @@ const PLACE: &[Param] = &[
     required("offset", Kind::Integer(0, i64::MAX), "the offset"),
 ];
 const BY: &[Param] =
-    &[required("by", Kind::Word(&["class", "code", "topic", "hour", "service", "state"]), "what is counted")];
+    &[required("by", Kind::Word(&["class", "code", "step", "topic", "hour", "service", "state"]), "what is counted")];
 
 const GROUP: &[Param] = &[
     required("fingerprint", WORD, "the group"),

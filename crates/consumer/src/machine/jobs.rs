@@ -10,11 +10,13 @@
 
 mod act;
 mod edit;
+mod moved;
 mod pace;
 mod predict;
 mod restore;
 
 pub use edit::edited;
+pub use moved::moved_headers;
 
 use super::{Arrived, Decoder, Machine, Output, millis_of, parked_as_record};
 use crate::handler::Handler;

@@ -8,6 +8,7 @@ mod envelope;
 pub mod foreign;
 mod generated;
 mod generation;
+pub mod mask;
 pub mod money;
 pub mod partition;
 mod payload;

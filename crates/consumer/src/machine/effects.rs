@@ -9,7 +9,7 @@ use super::{
     lane::{Item, Lane, OpenStep, Planned, StepState, Work},
 };
 use crate::handler::{Effect, Handler, Intent, Receipt};
-use failure::{Class, Failure};
+use failure::{Class, Failure, Stage};
 use ledger::{Cause, Disposition, EffectResult, IntentRow, Millis, ParkedState, SourceRecord, Staged, Step, StepId};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -285,7 +285,7 @@ impl<H: Handler> Machine<H> {
         let receipts = step.stored_receipts();
         let unknown = step.effects.iter().filter(|planned| planned.look_up && planned.receipt.is_none());
         let unknown: Vec<String> = unknown.map(|planned| planned.row.key.clone()).collect();
-        self.park_step(&name, lane, *step, failure, receipts, unknown, now);
+        self.park_step(&name, lane, *step, failure.at_stage(Stage::Send), receipts, unknown, now);
     }
 
     /// All effects are done: what was decided takes hold.
@@ -302,6 +302,7 @@ impl<H: Handler> Machine<H> {
                 Ok(Some(next)) => return self.follow_up(name, lane, step, next, now),
                 Err(failure) => {
                     let receipts = step.stored_receipts();
+                    let failure = failure.at_stage(Stage::Decide);
                     return self.park_step(name, lane, step, failure, receipts, Vec::new(), now);
                 }
             }

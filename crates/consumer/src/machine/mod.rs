@@ -26,7 +26,7 @@ mod verdict;
 
 pub(crate) use io::millis as millis_of;
 pub use io::*;
-pub use jobs::{LoadedRow, RowRequest, edited};
+pub use jobs::{LoadedRow, RowRequest, edited, moved_headers};
 pub use letters::CLAIM_CHECK;
 pub use restore::{Decoder, InputTopic, Prepared, TopicExtent, impossible_position, parked_as_record};
 

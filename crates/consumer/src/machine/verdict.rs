@@ -35,7 +35,12 @@ pub(super) const fn untried(now: Millis) -> ParkedFate {
 }
 
 /// The fate after one more try.
-pub(super) fn failed_once_more(service: &str, old: ParkedFate, failure: &Failure, now: Millis) -> ParkedFate {
+pub(super) fn failed_once_more(
+    (service, topic): (&str, &str),
+    old: ParkedFate,
+    failure: &Failure,
+    now: Millis,
+) -> ParkedFate {
     ParkedFate {
         state: if is_quarantined(failure) { ParkedState::DeadLettered } else { state(failure.class) },
         failure: Some(failure.clone()),
@@ -43,7 +48,7 @@ pub(super) fn failed_once_more(service: &str, old: ParkedFate, failure: &Failure
         refusals: old.refusals + i32::from(is_refusal(failure.class)),
         changed_ms: now,
         version: old.version + 1,
-        fingerprint: Some(failure::fingerprint(service, failure)),
+        fingerprint: Some(failure::fingerprint(service, topic, failure)),
         ..old
     }
 }

@@ -238,6 +238,7 @@ pub fn parked(sequence: &str, failure: &Failure) -> ParkedRecord {
             version: 1,
             fingerprint: Some(failure::fingerprint(SERVICE, failure)),
             edit: None,
+            first: None,
         },
     }
 }

@@ -4,7 +4,7 @@
 //! is the whole state of one thing, sent under our id of it: sending it again changes nothing. All take many at once and give one
 //! answer each, in order; one that fails leaves the others alone.
 
-use crate::{Cause, Error, Recorded};
+use crate::{Cause, Error, IsoCurrency, Recorded};
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
@@ -29,21 +29,6 @@ pub enum CrmObject {
 impl CrmObject {
     pub const ALL: [Self; 6] =
         [Self::Account, Self::Contract, Self::Receivable, Self::Usage, Self::Task, Self::Renewal];
-}
-
-/// An amount as people see it: ISO 4217 code, and digits behind the point.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CrmCurrency {
-    pub code: String,
-    pub exponent: u32,
-}
-
-impl CrmCurrency {
-    /// The exact decimal of an amount in minor units.
-    #[must_use]
-    pub fn amount(&self, minor: i64) -> Decimal {
-        Decimal::from_i128_with_scale(i128::from(minor), self.exponent)
-    }
 }
 
 /// An account that must be there before anything can be shown of it. The name is masked in `Debug`: it may be a person's.
@@ -76,7 +61,7 @@ pub struct ContractShown {
     pub contract_id: String,
     pub account_id: String,
     pub status: ContractShownStatus,
-    pub currency: CrmCurrency,
+    pub currency: IsoCurrency,
     pub start_on: Date,
     /// The day after the last one.
     pub end_on: Option<Date>,
@@ -91,7 +76,7 @@ pub struct ContractShown {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivableShown {
     pub account_id: String,
-    pub currency: CrmCurrency,
+    pub currency: IsoCurrency,
     /// What is owed less what stands to the account's credit; below zero: it has more than it owes.
     pub balance_minor: i64,
     /// Σ of what is open on invoices.
@@ -142,7 +127,7 @@ pub struct CollectionTask {
     pub account_id: String,
     pub invoice_id: String,
     pub dunning_step: i32,
-    pub currency: CrmCurrency,
+    pub currency: IsoCurrency,
     pub amount_minor: i64,
     /// When collecting is tried again by itself; `None`: it is not, people have to act.
     pub next_attempt_on: Option<Date>,
@@ -158,13 +143,27 @@ impl CollectionTask {
     }
 }
 
+/// How far a renewal is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenewalStage {
+    Due,
+    #[default]
+    Won,
+    Lost,
+}
+
 /// A renewal that the customer accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenewalShown {
     pub renewal_id: String,
+    /// What was journalled without it was won.
+    #[serde(default)]
+    pub stage: RenewalStage,
     pub account_id: String,
     pub contract_id: String,
-    pub currency: CrmCurrency,
+    pub currency: IsoCurrency,
+    /// The day it was accepted or declined; of one that is due, the day by which it has to be.
     pub accepted_on: Date,
     pub term_start_on: Date,
     /// The day after the last one.

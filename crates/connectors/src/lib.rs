@@ -4,8 +4,10 @@
 //! and [`Error`] keeps them apart because exactly-once rests on it: done, refused, certainly not sent, or **unknown**.
 
 mod adaptive;
+pub mod billing;
 pub mod capability;
 pub mod crm;
+mod currency;
 pub mod entitlement;
 mod error;
 mod http;
@@ -14,11 +16,15 @@ pub mod oauth;
 pub mod product;
 pub mod salesforce;
 pub mod scim;
+pub mod tax;
 mod text;
 
 pub use adaptive::AdaptiveLimit;
+pub use billing::*;
 pub use capability::*;
 pub use crm::*;
+pub use currency::IsoCurrency;
 pub use error::{Error, queue};
 pub use http::Bounds;
 pub use product::*;
+pub use tax::*;

@@ -1,7 +1,7 @@
 //! The Salesforce connector against its stand-in: what is sent, what comes back, and what each fault means.
 
 use connectors::{
-    AccountShown, Cause, CollectionTask, Crm as _, CrmCurrency, CrmObject, EnsureAccounts as _, Error, FindShown as _,
+    AccountShown, Cause, CollectionTask, Crm as _, CrmObject, EnsureAccounts as _, Error, FindShown as _, IsoCurrency,
     OpenTasks as _, ReceivableShown, ShowReceivables as _,
     salesforce::{Bounds, CLIENT, Credentials, Options, Salesforce, is_echo},
 };
@@ -93,8 +93,8 @@ fn cause(event_id: &str) -> Cause {
     Cause { event_id: event_id.into(), correlation_id: Some("flow-1".into()), ..Cause::default() }
 }
 
-fn pounds() -> CrmCurrency {
-    CrmCurrency { code: "GBP".into(), exponent: 2 }
+fn pounds() -> IsoCurrency {
+    IsoCurrency { code: "GBP".into(), exponent: 2 }
 }
 
 fn owes(account: usize, balance_minor: i64) -> ReceivableShown {

@@ -1,6 +1,6 @@
 //! What crm-sync remembers of each thing: enough to keep versions in order and to show whole states. No personal data.
 
-use connectors::{ContractShown, ContractShownStatus, CrmCurrency, LastPayment, ReceivableShown};
+use connectors::{ContractShown, ContractShownStatus, IsoCurrency, LastPayment, ReceivableShown};
 use consumer::Documents;
 use failure::Failure;
 use jiff::civil::Date;
@@ -42,6 +42,12 @@ pub struct Account {
 pub struct Contract {
     pub entity_version: i64,
     pub shown: ContractShown,
+    /// The renewal whose opportunity is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<String>,
+    /// The end of the term that is not renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<Date>,
 }
 
 /// The newest version of something, and what of it is needed later.
@@ -67,7 +73,7 @@ pub struct Dunning {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receivable {
     pub account_id: String,
-    pub currency: CrmCurrency,
+    pub currency: IsoCurrency,
     /// Invoices of which something is open; below zero: more came in than was invoiced yet.
     pub invoices: BTreeMap<String, OpenInvoice>,
     /// What stands to the account's credit and settles no invoice.
@@ -95,7 +101,7 @@ pub struct Paid {
 
 impl Receivable {
     #[must_use]
-    pub fn new(account_id: &str, currency: CrmCurrency) -> Self {
+    pub fn new(account_id: &str, currency: IsoCurrency) -> Self {
         Self {
             account_id: account_id.to_owned(),
             currency,
@@ -255,7 +261,7 @@ mod tests {
     use jiff::civil::date;
 
     fn pounds() -> Receivable {
-        Receivable::new("a-1", CrmCurrency { code: "GBP".into(), exponent: 2 })
+        Receivable::new("a-1", IsoCurrency { code: "GBP".into(), exponent: 2 })
     }
 
     #[test]

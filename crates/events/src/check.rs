@@ -5,6 +5,7 @@ mod analytics;
 mod deals;
 mod document;
 mod events;
+mod lifecycle;
 mod replies;
 
 use crate::{Payload, currency, period};

@@ -9,6 +9,7 @@ mod families;
 pub mod foreign;
 mod generated;
 mod generation;
+pub mod mask;
 pub mod money;
 pub mod partition;
 mod payload;

@@ -1,7 +1,13 @@
-//! What order-flow remembers: deals with their orders, accounts that are held, contracts that came of it.
+//! What order-flow remembers: deals with their orders and changes, signed quotes, accounts that are held, contracts that came of it.
 //!
 //! The customer's data is kept only while a deal still needs it, and dropped as soon as its orders are decided.
 
+use crate::{
+    change::Change,
+    contract::ContractState,
+    protect::{Agreed, Conflict, Proposal},
+    quote::Quotes,
+};
 use events::{OpportunityClosedWon, OrderRequested, common::BillingSchedule};
 use ledger::DocumentKey;
 use rules::Verdict;
@@ -12,6 +18,7 @@ pub mod kind {
     pub const DEAL: &str = "deal";
     pub const ACCOUNT: &str = "account";
     pub const CONTRACT: &str = "contract";
+    pub const QUOTES: &str = "quotes";
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,7 +26,8 @@ pub mod kind {
 pub enum FlowDocument {
     Deal(Box<DealState>),
     Account(AccountState),
-    Contract(ContractState),
+    Contract(Box<ContractState>),
+    Quotes(Box<Quotes>),
 }
 
 /// Where a deal stands.
@@ -71,6 +79,18 @@ pub struct DealState {
     /// By selling entity.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub orders: BTreeMap<String, Order>,
+    /// Amendments and renewals of its contracts, by their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes: BTreeMap<String, Change>,
+    /// What was agreed when its orders were asked for; personal values as marks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agreed: Agreed,
+    /// Edits that were refused since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
+    /// The last of them, where its owner may let it through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Proposal>,
 }
 
 /// A case that was published and is not closed.
@@ -127,18 +147,6 @@ pub struct AccountState {
     pub waiting: BTreeSet<String>,
 }
 
-/// A contract that came of a deal: its newest version, so that it can be cancelled.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContractState {
-    pub account_id: String,
-    pub opportunity_id: String,
-    pub legal_entity_id: String,
-    pub entity_version: i64,
-    pub currency: String,
-    pub timezone: String,
-    pub is_cancelled: bool,
-}
-
 impl consumer::Document for FlowDocument {
     fn status(&self) -> &str {
         match self {
@@ -147,6 +155,7 @@ impl consumer::Document for FlowDocument {
             Self::Account(_) => "free",
             Self::Contract(contract) if contract.is_cancelled => "cancelled",
             Self::Contract(_) => "active",
+            Self::Quotes(_) => "signed",
         }
     }
 
@@ -155,6 +164,7 @@ impl consumer::Document for FlowDocument {
             Self::Deal(deal) => &deal.account_id,
             Self::Account(account) => &account.account_id,
             Self::Contract(contract) => &contract.account_id,
+            Self::Quotes(quotes) => &quotes.account_id,
         }
     }
 }
@@ -202,6 +212,13 @@ impl<'a> Known<'a> {
     pub(crate) fn contract(self, id: &str) -> Option<&'a ContractState> {
         match self.0.get(kind::CONTRACT, id) {
             Some(FlowDocument::Contract(contract)) => Some(contract),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn quotes(self, opportunity_id: &str) -> Option<&'a Quotes> {
+        match self.0.get(kind::QUOTES, opportunity_id) {
+            Some(FlowDocument::Quotes(quotes)) => Some(quotes),
             _ => None,
         }
     }

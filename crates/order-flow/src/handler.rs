@@ -4,14 +4,15 @@
 //! ledger, and each request is made once.
 
 use crate::{
+    amend, change, contract,
     document::{DealState, FlowDocument, Known, key, kind},
     event::FlowEvent,
-    order, process, reply,
+    order, process, protect, quote, renew, reply,
     step::{Step, Times},
     writer::{Cause, Writer},
 };
 use consumer::{Context, Decision, Documents, Handler, Input, NoEffect};
-use events::{Deal, Event, EventSet as _, Payload, Reply, topics::CONTRACT_ACTIVATED};
+use events::{Deal, Event, EventSet as _, Notice, Payload, Reply, common::FalloutEnd, topics::CONTRACT_ACTIVATED};
 use failure::Failure;
 use ledger::DocumentKey;
 use rules::Store;
@@ -85,14 +86,36 @@ impl OrderFlow {
             }
             FlowEvent::Deal(Deal::FalloutDecided(event)) => {
                 let step = self.known(known, &event.opportunity_id, &**event, context)?;
-                process::decided(step, known, &policies, event, now)
+                match event.case_id.as_deref().and_then(|case_id| change::of_case(&step.deal, case_id)) {
+                    Some(id) => change::decided(step, known, &policies, event, &id),
+                    None => process::decided(step, known, &policies, event, now),
+                }
+            }
+            FlowEvent::Deal(Deal::QuoteAccepted(event)) => {
+                quote::accepted(self.step(known, &event.opportunity_id, &**event, context), known, &policies, event)
+            }
+            FlowEvent::Deal(Deal::ContractAmendmentRequested(event)) => {
+                let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
+                self.of_contract(known, &**event, about, context, |step| {
+                    amend::requested(step, known, &policies, event)
+                })
             }
             FlowEvent::Reply(Reply::OrderAccepted(event)) => {
+                if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
+                    let about = (event.contract_id.as_deref().unwrap_or_default(), event.legal_entity_id.as_str());
+                    let then = |step: Step<'_>| renew::taken(step, known, &policies, event, id);
+                    return self.outcome(known, &**event, about, context, then);
+                }
                 self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
                     reply::accepted(step, event)
                 })
             }
             FlowEvent::Reply(Reply::OrderRejected(event)) => {
+                if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
+                    let about = (event.contract_id.as_deref().unwrap_or_default(), event.legal_entity_id.as_str());
+                    let then = |step: Step<'_>| renew::refused(step, known, &policies, event, id);
+                    return self.outcome(known, &**event, about, context, then);
+                }
                 self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
                     reply::rejected(step, event)
                 })
@@ -115,7 +138,42 @@ impl OrderFlow {
             }
             // Also what services to come will answer.
             FlowEvent::Reply(_) => Ok(Decision::skip("order-flow waits for orders only")),
-            FlowEvent::Contract(event) => reply::contract(known, event),
+            FlowEvent::Contract(Event::SubscriptionRenewalAccepted(event)) => {
+                let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
+                self.outcome(known, &**event, about, context, |step| renew::accepted(step, known, &policies, event))
+            }
+            FlowEvent::Contract(Event::ContractAmended(event)) => {
+                let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
+                self.outcome(known, &**event, about, context, |step| contract::amended(step, known, event))
+            }
+            FlowEvent::Contract(Event::ContractCancelled(event)) => {
+                let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
+                self.outcome(known, &**event, about, context, |step| contract::cancelled(step, known, event))
+            }
+            FlowEvent::Contract(_) => Ok(Decision::skip("order-flow follows contracts only")),
+            FlowEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
+                let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
+                self.outcome(known, &**event, about, context, |step| renew::declined(step, known, event))
+            }
+            FlowEvent::Notice(_) => Ok(Decision::skip("order-flow tells of renewals itself")),
+        }
+    }
+
+    /// Something is asked of a contract: one that is named as those of deals are may come before its deal.
+    fn of_contract<T: Payload>(
+        &self,
+        known: Known<'_>,
+        event: &T,
+        (contract_id, entity): (&str, &str),
+        context: &Context<'_>,
+        then: impl FnOnce(Step<'_>) -> Result<Decision<Self>, Failure>,
+    ) -> Result<Decision<Self>, Failure> {
+        match order::opportunity_of(contract_id, entity) {
+            Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?),
+            None => {
+                let reason = format!("contract `{contract_id}` came of no deal: it is amended where it is kept");
+                Err(Failure::contract("CONTRACT_UNKNOWN", reason).at_field("contract_id"))
+            }
         }
     }
 
@@ -171,6 +229,18 @@ impl OrderFlow {
                 Some(contract) => process::cancel_contract(step, text("contract_id"), contract, text("reason")),
                 None => Ok(Decision::skip("a timer of a contract that is not there")),
             },
+            change::CHANGE => match step.deal.changes.get(text("change")).cloned() {
+                Some(found) => {
+                    let end = (FalloutEnd::Mended, None);
+                    change::go_on(step, known, &self.policies.current(), (text("change"), found), end)
+                }
+                None => Ok(Decision::skip("a timer of a change that is not there")),
+            },
+            contract::RENEWAL_DUE => renew::due(step, known, payload),
+            protect::EXCEPT => match known.contract(text("contract_id")) {
+                Some(found) => protect::except(step, &self.policies.current(), found, text("contract_id")),
+                None => Ok(Decision::skip("a timer of a contract that is not there")),
+            },
             _ => Ok(Decision::skip("a timer of another version")),
         }
     }
@@ -213,19 +283,45 @@ fn reads(event: &FlowEvent) -> Vec<DocumentKey> {
     let account = |id: &str| key(kind::ACCOUNT, id);
     match event {
         FlowEvent::Deal(Deal::OpportunityClosedWon(event)) => {
-            vec![deal(&event.opportunity_id), account(&event.account_id)]
+            vec![deal(&event.opportunity_id), account(&event.account_id), key(kind::QUOTES, &event.opportunity_id)]
+        }
+        FlowEvent::Deal(Deal::QuoteAccepted(event)) => {
+            vec![deal(&event.opportunity_id), account(&event.account_id), key(kind::QUOTES, &event.opportunity_id)]
+        }
+        FlowEvent::Deal(Deal::ContractAmendmentRequested(event)) => {
+            of_outcome(&event.contract_id, &event.legal_entity_id)
         }
         FlowEvent::Deal(Deal::OpportunityReopened(event)) => vec![deal(&event.opportunity_id)],
-        FlowEvent::Deal(Deal::FalloutDecided(event)) => vec![deal(&event.opportunity_id), account(&event.account_id)],
+        FlowEvent::Deal(Deal::FalloutDecided(event)) => {
+            let contract = order::order_id(&event.opportunity_id, &event.legal_entity_id);
+            let quotes = key(kind::QUOTES, &event.opportunity_id);
+            vec![deal(&event.opportunity_id), account(&event.account_id), quotes, key(kind::CONTRACT, &contract)]
+        }
         FlowEvent::Deal(Deal::CustomerCreditHoldChanged(event)) => vec![account(&event.account_id)],
-        FlowEvent::Reply(Reply::OrderAccepted(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
-        FlowEvent::Reply(Reply::OrderRejected(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
+        FlowEvent::Reply(Reply::OrderAccepted(event)) => {
+            of_answer(&**event, event.opportunity_id.as_deref(), event.contract_id.as_deref())
+        }
+        FlowEvent::Reply(Reply::OrderRejected(event)) => {
+            of_answer(&**event, event.opportunity_id.as_deref(), event.contract_id.as_deref())
+        }
         FlowEvent::Reply(Reply::OrderCancelled(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
         FlowEvent::Reply(Reply::ProvisioningFailed(event)) => of_outcome(&event.failed_subject, &event.legal_entity_id),
         FlowEvent::Reply(Reply::EntitlementGranted(event)) => of_outcome(&event.contract_id, &event.legal_entity_id),
         // Also what services to come will answer.
         FlowEvent::Reply(_) => Vec::new(),
-        FlowEvent::Contract(event) => vec![key(kind::CONTRACT, of_contract(event))],
+        FlowEvent::Contract(event) => of_outcome(of_contract(event), event.legal_entity_id()),
+        FlowEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
+            of_outcome(&event.contract_id, &event.legal_entity_id)
+        }
+        FlowEvent::Notice(_) => Vec::new(),
+    }
+}
+
+/// An answer is about an order of a deal, or about the renewal of a contract.
+fn of_answer(event: &impl Payload, opportunity_id: Option<&str>, contract_id: Option<&str>) -> Vec<DocumentKey> {
+    match renew::of_order(event.subject(), contract_id) {
+        Some(_) => of_outcome(contract_id.unwrap_or_default(), event.legal_entity_id()),
+        None => of_order(opportunity_id, event.subject()),
     }
 }
 
@@ -234,7 +330,8 @@ fn of_order(opportunity_id: Option<&str>, order_id: &str) -> Vec<DocumentKey> {
 }
 
 fn of_outcome(contract_id: &str, entity: &str) -> Vec<DocumentKey> {
-    order::opportunity_of(contract_id, entity).map(|id| key(kind::DEAL, id)).into_iter().collect()
+    let of = |id: &str| vec![key(kind::DEAL, id), key(kind::CONTRACT, contract_id)];
+    order::opportunity_of(contract_id, entity).map(of).unwrap_or_default()
 }
 
 fn of_contract(event: &Event) -> &str {
@@ -247,6 +344,11 @@ fn of_contract(event: &Event) -> &str {
 }
 
 fn reads_of_timer(payload: &Value) -> Vec<DocumentKey> {
-    let named = [(kind::DEAL, "opportunity_id"), (kind::ACCOUNT, "account_id"), (kind::CONTRACT, "contract_id")];
+    let named = [
+        (kind::DEAL, "opportunity_id"),
+        (kind::QUOTES, "opportunity_id"),
+        (kind::ACCOUNT, "account_id"),
+        (kind::CONTRACT, "contract_id"),
+    ];
     named.into_iter().filter_map(|(kind, field)| payload[field].as_str().map(|id| key(kind, id))).collect()
 }

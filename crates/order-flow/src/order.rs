@@ -36,6 +36,7 @@ pub(crate) fn requested(deal: &OpportunityClosedWon, part: Part, policy_version:
         exchange_rate: part.rate,
         po_number: deal.po_number.clone(),
         policy_version: policy_version.to_owned(),
+        ..OrderRequested::default()
     }
 }
 

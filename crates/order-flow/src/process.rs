@@ -1,10 +1,13 @@
 //! A deal on its way to orders: judged by the policies, split by seller, asked for; or a case, until somebody mends what is wrong.
 
 use crate::{
-    document::{ContractState, DealStage, DealState, FlowDocument, Known, OrderStage, kind},
+    contract::ContractState,
+    document::{DealStage, DealState, FlowDocument, Known, OrderStage, kind},
     facts,
     handler::OrderFlow,
-    order, split,
+    order, protect,
+    quote::{self, Quotes},
+    split,
     step::{About, Step},
 };
 use consumer::Decision;
@@ -18,6 +21,7 @@ use failure::Failure;
 use jiff::{Timestamp, tz::TimeZone};
 use rules::{Policies, Verdict};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 type Decided = Result<Decision<OrderFlow>, Failure>;
 
@@ -30,7 +34,7 @@ pub(crate) fn won(mut step: Step<'_>, known: Known<'_>, policies: &Policies, eve
     version::next(&event.opportunity_id, before, event.entity_version)?;
     step.deal.entity_version = event.entity_version;
     if step.deal.stage == DealStage::Ordered {
-        return Ok(too_late(step, policies, event));
+        return Ok(protect::tried(step, policies, event));
     }
     step.deal = DealState {
         account_id: event.account_id.clone(),
@@ -46,41 +50,36 @@ pub(crate) fn won(mut step: Step<'_>, known: Known<'_>, policies: &Policies, eve
     judge(step, known, policies, None, FalloutEnd::Mended)
 }
 
-/// Its orders were asked for: from then on the fields are not the CRM's any more.
-fn too_late(mut step: Step<'_>, policies: &Policies, event: &OpportunityClosedWon) -> Decision<OrderFlow> {
-    let owner = policies.ownership.system_of_record("order", "lines");
-    let (system, queue) = owner.map_or(("erp", "finance"), |owner| (&*owner.system, &*owner.queue));
-    let reason = FalloutReason {
-        code: "FIELD_PROTECTED".to_owned(),
-        path: Some(format!("version {}", event.entity_version)),
-        message: format!("the opportunity was changed after its orders were asked for; they are owned by {system}"),
-        fix_hint: Some("change the contract by an amendment, or reopen the opportunity".to_owned()),
-        owner_queue: queue.to_owned(),
-    };
-    let before = step.deal.case.take();
-    let about = whole(&step.deal, &event.legal_entity_id);
-    step.deal.case = step.open(before, about, vec![reason]);
-    step.done()
-}
-
 /// Asks the policies; orders, or a case.
 pub(crate) fn judge(
-    mut step: Step<'_>,
+    step: Step<'_>,
     known: Known<'_>,
     policies: &Policies,
     by: Option<&str>,
     end: FalloutEnd,
 ) -> Decided {
+    let quotes = known.quotes(&step.deal.opportunity_id);
+    judge_with(step, known, policies, quotes, (end, by))
+}
+
+/// The same with the quotes as they are now.
+pub(crate) fn judge_with(
+    mut step: Step<'_>,
+    known: Known<'_>,
+    policies: &Policies,
+    quotes: Option<&Quotes>,
+    (end, by): (FalloutEnd, Option<&str>),
+) -> Decided {
     let Some(deal) = step.deal.opportunity.clone() else { return Ok(step.done()) };
     let account = known.account(&step.deal.account_id);
     let on_hold = account.is_some_and(|account| account.on_hold);
-    let verdict = policies.judge(&facts::of(&deal, on_hold, &step.deal.approved));
-    let reasons = open_reasons(&verdict, &step.deal);
+    let verdict = policies.judge(&facts::of(&deal, on_hold, &step.deal.approved, quote::seen(&deal, quotes)));
+    let reasons = open_reasons(&verdict, &step.deal.waived);
     step.deal.verdict = verdict;
     let before = step.deal.case.take();
     if reasons.is_empty() {
         step.close(before, end, by);
-        return ask_for_orders(step, policies, &deal);
+        return ask_for_orders(step, policies, &deal, quotes);
     }
     if let Some(account) = account.filter(|_| reasons.iter().any(|reason| reason.code == CREDIT_HOLD)) {
         let mut account = account.clone();
@@ -95,8 +94,8 @@ pub(crate) fn judge(
 }
 
 /// Findings that nobody waived, and approvals that nobody gave.
-fn open_reasons(verdict: &Verdict, deal: &DealState) -> Vec<FalloutReason> {
-    let findings = verdict.findings.iter().filter(|finding| !deal.waived.contains_key(&finding.code));
+pub(crate) fn open_reasons(verdict: &Verdict, waived: &BTreeMap<String, String>) -> Vec<FalloutReason> {
+    let findings = verdict.findings.iter().filter(|finding| !waived.contains_key(&finding.code));
     let findings = findings.map(|finding| FalloutReason {
         code: finding.code.clone(),
         path: Some(finding.path.clone()).filter(|path| !path.is_empty()),
@@ -124,15 +123,22 @@ fn whole(deal: &DealState, legal_entity_id: &str) -> About {
 }
 
 /// The customer's data goes with the requests; the deal itself is not needed any more.
-fn ask_for_orders(mut step: Step<'_>, policies: &Policies, deal: &OpportunityClosedWon) -> Decided {
+fn ask_for_orders(
+    mut step: Step<'_>,
+    policies: &Policies,
+    deal: &OpportunityClosedWon,
+    quotes: Option<&Quotes>,
+) -> Decided {
     let parts = split::split(deal, &facts::sellers(deal), &policies.entities)?;
     for part in parts {
         let entity = part.legal_entity_id.clone();
-        let request = order::requested(deal, part, &step.deal.verdict.version);
+        let mut request = order::requested(deal, part, &step.deal.verdict.version);
+        quote::sign(&mut request, deal, quotes);
         step.ask(request.clone());
         step.deal.orders.insert(entity, order::remembered(request));
     }
     step.deal.stage = DealStage::Ordered;
+    step.deal.agreed = protect::fields(deal);
     step.deal.opportunity = None;
     Ok(step.done())
 }
@@ -145,6 +151,10 @@ pub(crate) fn decided(
     event: &FalloutDecided,
     now_ms: i64,
 ) -> Decided {
+    let decides = matches!(event.action, FalloutAction::Approve | FalloutAction::Reject);
+    if step.deal.stage == DealStage::Ordered && decides && protect::is_about(&step.deal, event.case_id.as_deref()) {
+        return Ok(protect::decided(step, event, event.action == FalloutAction::Approve));
+    }
     if step.deal.stage == DealStage::Ordered && event.action == FalloutAction::Reject {
         return Ok(give_up(step, event, now_ms));
     }
@@ -309,6 +319,6 @@ pub(crate) fn cancel_contract(
     };
     let ended = ContractState { entity_version: contract.entity_version + 1, is_cancelled: true, ..contract.clone() };
     step.tell(cancelled);
-    step.put(kind::CONTRACT, contract_id, FlowDocument::Contract(ended));
+    step.keep(contract_id, ended);
     Ok(step.done())
 }

@@ -1,14 +1,15 @@
 //! What the ERP answers about orders, and what becomes of their contracts.
 
 use crate::{
-    document::{ContractState, DealStage, FlowDocument, Known, Order, OrderStage, kind},
+    contract::ContractState,
+    document::{DealStage, Order, OrderStage},
     handler::OrderFlow,
     order, process,
     step::{About, Step},
 };
 use consumer::Decision;
 use events::{
-    EntitlementGranted, Event, OrderAccepted, OrderCancelled, OrderRejected, Payload, ProvisioningFailed,
+    EntitlementGranted, OrderAccepted, OrderCancelled, OrderRejected, ProvisioningFailed,
     common::{FalloutEnd, FalloutReason, Reason, RejectionReason},
 };
 use failure::Failure;
@@ -42,17 +43,8 @@ pub(crate) fn accepted(mut step: Step<'_>, event: &OrderAccepted) -> Decided {
 fn activate(step: &mut Step<'_>, order: &mut Order, event: &OrderAccepted) {
     order.stage = OrderStage::Active;
     let Some(request) = order.request.take() else { return };
-    let contract = ContractState {
-        account_id: request.account_id.clone(),
-        opportunity_id: request.opportunity_id.clone(),
-        legal_entity_id: request.legal_entity_id.clone(),
-        entity_version: 1,
-        currency: request.currency.clone(),
-        timezone: request.term.timezone.clone(),
-        is_cancelled: false,
-    };
     step.tell(order::activated(&request, &step.deal.verdict, step.deal.schedule.as_ref(), event));
-    step.put(kind::CONTRACT, &request.contract_id, FlowDocument::Contract(contract));
+    step.keep(&request.contract_id, ContractState::of(&request));
 }
 
 /// The ERP refused the order. It lies parked there: somebody mends the cause and has it tried again, then it is accepted.
@@ -82,20 +74,24 @@ pub(crate) fn not_provisioned(mut step: Step<'_>, event: &ProvisioningFailed) ->
 
 /// The order's case is open with what was said of it, under the codes of who said so.
 fn open_case(step: &mut Step<'_>, order: &mut Order, entity: &str, prefix: &str, said: &[RejectionReason]) {
-    let reasons = said.iter().map(|reason| FalloutReason {
-        code: format!("{prefix}_{}", reason.code.to_string().to_uppercase()),
-        path: reason.path.clone(),
-        message: reason.message.clone(),
-        fix_hint: reason.fix_hint.clone(),
-        owner_queue: reason.owner_queue.clone().unwrap_or_else(|| "revenue-operations".to_owned()),
-    });
     let about = About {
         legal_entity_id: entity.to_owned(),
         order_id: Some(order.order_id.clone()),
         currency: order.currency.clone(),
         amount_minor: order.total_minor,
     };
-    order.case = step.open(order.case.take(), about, reasons.collect());
+    order.case = step.open(order.case.take(), about, reasons(prefix, said).collect());
+}
+
+/// What was said, under the codes of who said so.
+pub(crate) fn reasons(prefix: &str, said: &[RejectionReason]) -> impl Iterator<Item = FalloutReason> {
+    said.iter().map(move |reason| FalloutReason {
+        code: format!("{prefix}_{}", reason.code.to_string().to_uppercase()),
+        path: reason.path.clone(),
+        message: reason.message.clone(),
+        fix_hint: reason.fix_hint.clone(),
+        owner_queue: reason.owner_queue.clone().unwrap_or_else(|| "revenue-operations".to_owned()),
+    })
 }
 
 /// The customer has access: with the first grant of a contract, all of its grants are done.
@@ -120,23 +116,4 @@ pub(crate) fn cancelled(mut step: Step<'_>, event: &OrderCancelled) -> Decided {
 
 fn unexpected() -> Decision<OrderFlow> {
     Decision::skip("no order of this deal waits for the answer")
-}
-
-/// Versions of contracts that came of deals go on without us; they are noted, so that a contract can be cancelled.
-pub(crate) fn contract(known: Known<'_>, event: &Event) -> Decided {
-    let (contract_id, version, ends) = match event {
-        Event::ContractAmended(event) => (&event.contract_id, event.entity_version(), false),
-        Event::ContractCancelled(event) => (&event.contract_id, event.entity_version(), true),
-        Event::SubscriptionRenewalAccepted(event) => (&event.contract_id, event.entity_version(), false),
-        _ => return Ok(Decision::skip("order-flow follows contracts only")),
-    };
-    let Some(contract) = known.contract(contract_id) else {
-        return Ok(Decision::skip("the contract came of no deal of ours"));
-    };
-    let newest = ContractState {
-        entity_version: contract.entity_version.max(version),
-        is_cancelled: contract.is_cancelled || ends,
-        ..contract.clone()
-    };
-    Ok(Decision::new().put(kind::CONTRACT, contract_id, FlowDocument::Contract(newest)))
 }

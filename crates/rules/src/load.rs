@@ -2,6 +2,7 @@
 
 use crate::{
     cases::Case,
+    change::Amendment,
     facts::{Deal, Line},
     policy::{
         approvals, approvals::Approvals, checks, checks::Checks, entities, entities::Entities, nexus, nexus::Nexus,
@@ -77,12 +78,12 @@ impl Policies {
     }
 
     fn read(texts: &BTreeMap<&'static str, String>, problems: &mut Vec<Problem>) -> Self {
-        let (deal, line) = samples();
+        let (deal, line, amendment) = samples();
         let text = |file: &str| texts.get(file).map(String::as_str);
         macro_rules! part {
-            ($type:ident, $module:ident $(, $sample:expr)?) => {
+            ($type:ident, $module:ident $(, $sample:expr)*) => {
                 text($module::FILE)
-                    .map(|text| $type::read(&mut Reader::new($module::FILE, problems), text $(, $sample)?))
+                    .map(|text| $type::read(&mut Reader::new($module::FILE, problems), text $(, $sample)*))
                     .unwrap_or_default()
             };
         }
@@ -93,7 +94,7 @@ impl Policies {
             prices: part!(Prices, prices),
             nexus: part!(Nexus, nexus),
             revenue: part!(Revenue, revenue, &line),
-            approvals: part!(Approvals, approvals, &deal),
+            approvals: part!(Approvals, approvals, &deal, &amendment),
             checks: part!(Checks, checks, &deal),
             routing: part!(Routing, routing, &deal),
             ownership: part!(Ownership, ownership),
@@ -124,11 +125,11 @@ impl Policies {
     }
 }
 
-/// What conditions are tried on: over a deal, and over a line of it.
-fn samples() -> (Value, Value) {
+/// What conditions are tried on: over a deal, over a line of it, and over an amendment.
+fn samples() -> (Value, Value, Value) {
     let deal = Deal::sample();
     let line = deal.lines.first().cloned().unwrap_or_else(Line::default);
-    (deal.seen(), json!({ "deal": deal, "line": line }))
+    (deal.seen(), json!({ "deal": deal, "line": line }), Amendment::sample().seen())
 }
 
 fn version(texts: &BTreeMap<&'static str, String>) -> String {

@@ -285,9 +285,10 @@ fn enumeration(library: &Library, family: Family, code: &mut String) {
         Family::Commercial => ("Event", "Any event of the business: what services read."),
         Family::Reply => ("Reply", "Any answer of a service: what it did in an outside system."),
         Family::Analytics => ("Dataset", "Any record of the analytics topics."),
-        Family::Deal => ("Deal", "Anything that happens to a deal before there is a contract."),
+        Family::Deal => ("Deal", "Anything that happens to a deal, or is asked of a contract that came of one."),
         Family::Request => ("Request", "Anything that a process asks another service for."),
         Family::Case => ("Case", "Any case that people have to decide."),
+        Family::Notice => ("Notice", "Anything that is coming up, and what customers are to be told of it."),
     };
     let events: Vec<&Event> = library.events.iter().filter(|event| event.family == family).collect();
     if events.is_empty() {

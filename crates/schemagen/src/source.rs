@@ -103,16 +103,19 @@ pub enum Family {
     Reply,
     /// What data teams read.
     Analytics,
-    /// What happened to deals before there is a contract.
+    /// What happens to deals, and what is asked of the contracts that came of them.
     Deal,
     /// What a process asks another service for.
     Request,
     /// Cases that people have to decide.
     Case,
+    /// What is coming up, and what customers are to be told of it.
+    Notice,
 }
 
 impl Family {
-    pub const ALL: [Self; 6] = [Self::Commercial, Self::Reply, Self::Analytics, Self::Deal, Self::Request, Self::Case];
+    pub const ALL: [Self; 7] =
+        [Self::Commercial, Self::Reply, Self::Analytics, Self::Deal, Self::Request, Self::Case, Self::Notice];
 
     fn parse(json: &Value) -> Result<Self> {
         match json.get("family").and_then(Value::as_str) {
@@ -122,14 +125,15 @@ impl Family {
             Some("deal") => Ok(Self::Deal),
             Some("request") => Ok(Self::Request),
             Some("case") => Ok(Self::Case),
-            Some(other) => bail!("`family` is reply, analytics, deal, request, case or absent, not {other}"),
+            Some("notice") => Ok(Self::Notice),
+            Some(other) => bail!("`family` is reply, analytics, deal, request, case, notice or absent, not {other}"),
         }
     }
 
     /// The field that says when it holds for the business.
     pub const fn time_field(self) -> &'static str {
         match self {
-            Self::Commercial | Self::Reply | Self::Deal | Self::Request | Self::Case => "effective_at",
+            Self::Commercial | Self::Reply | Self::Deal | Self::Request | Self::Case | Self::Notice => "effective_at",
             Self::Analytics => "occurred_at",
         }
     }

@@ -7,7 +7,11 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use ledger::{DocumentFilter, DocumentRow};
-use order_flow::document::{DealStage, DealState, FlowDocument, Order, OrderStage, kind};
+use order_flow::{
+    change::{Change, ChangeStage},
+    document::{DealStage, DealState, FlowDocument, Order, OrderStage, kind},
+};
+use rules::Verdict;
 use serde::Serialize;
 use serde_json::json;
 
@@ -87,7 +91,7 @@ pub(crate) async fn run(command: &OrderCommand, output: &Output) -> Result<Exit>
                 "stage": state["stage"], "why": state["why"], "currency": why.currency, "amount_minor": why.total_minor,
                 "policies": why.verdict.version, "findings": why.verdict.findings, "approvals": why.verdict.approvals,
                 "waived": why.waived, "approved": why.approved, "case": why.case,
-                "orders": orders(why),
+                "orders": orders(why), "changes": changes(why), "conflicts": why.conflicts,
             });
             output.answer(&Answer::fields(shown));
         }
@@ -120,7 +124,7 @@ async fn one(args: &OneArgs) -> Result<DealState> {
 pub(super) fn deal(row: &DocumentRow) -> Option<DealState> {
     match serde_json::from_str(&row.body) {
         Ok(FlowDocument::Deal(deal)) => Some(*deal),
-        Ok(FlowDocument::Account(_) | FlowDocument::Contract(_)) | Err(_) => None,
+        Ok(FlowDocument::Account(_) | FlowDocument::Contract(_) | FlowDocument::Quotes(_)) | Err(_) => None,
     }
 }
 
@@ -132,6 +136,17 @@ fn orders(deal: &DealState) -> serde_json::Value {
             "amount_minor": order.total_minor, "erp_order_id": ids.0, "erp_order_no": ids.1, "case": order.case })
     };
     deal.orders.iter().map(shown).collect()
+}
+
+/// Amendments and renewals; what was asked for stays in the ledger.
+fn changes(deal: &DealState) -> serde_json::Value {
+    let shown = |(id, change): (&String, &Change)| {
+        json!({ "change": id, "contract": change.contract_id, "stage": change.stage, "currency": change.currency,
+            "amount_minor": change.amount_minor, "approved": change.approved, "case": change.case,
+            "policies": change.verdict.version, "contract_version": change.contract_version,
+            "erp_order_id": change.erp_order_id, "erp_order_no": change.erp_order_no })
+    };
+    deal.changes.iter().map(shown).collect()
 }
 
 fn rows(deal: &DealState, age_s: i64) -> Vec<Row> {
@@ -171,18 +186,49 @@ fn word(stage: &impl Serialize) -> String {
 
 fn is_waiting(deal: &DealState) -> bool {
     deal.case.is_some()
+        || deal.changes.iter().any(|(id, change)| why_of(id, change).is_some())
         || deal
             .orders
             .values()
             .any(|order| order.case.is_some() || !matches!(order.stage, OrderStage::Active | OrderStage::Cancelled))
 }
 
-/// Who has to act on what the policies found.
+/// Who has to act on what the policies found, or on an edit of protected fields.
 pub(super) fn owners(deal: &DealState) -> String {
-    let findings = deal.verdict.findings.iter().map(|finding| finding.owner.as_str());
-    let approvals = deal.verdict.approvals.iter().map(|approval| approval.owner.as_str());
-    let all: std::collections::BTreeSet<&str> = findings.chain(approvals).collect();
+    let edited = deal.conflicts.last().filter(|_| deal.stage == DealStage::Ordered);
+    match edited.filter(|_| deal.case.is_some()) {
+        Some(conflict) => joined(conflict.fields.iter().map(|field| field.queue.as_str())),
+        None => owners_by(&deal.verdict, std::iter::empty()),
+    }
+}
+
+/// The same for an amendment or a renewal.
+pub(super) fn owners_of(change: &Change) -> String {
+    owners_by(&change.verdict, change.refused.iter().map(|reason| reason.owner_queue.as_str()))
+}
+
+fn owners_by<'a>(verdict: &'a Verdict, others: impl Iterator<Item = &'a str>) -> String {
+    let findings = verdict.findings.iter().map(|finding| finding.owner.as_str());
+    let approvals = verdict.approvals.iter().map(|approval| approval.owner.as_str());
+    joined(findings.chain(approvals).chain(others))
+}
+
+fn joined<'a>(queues: impl Iterator<Item = &'a str>) -> String {
+    let all: std::collections::BTreeSet<&str> = queues.collect();
     all.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// What an amendment or a renewal waits for.
+pub(super) fn why_of(id: &str, change: &Change) -> Option<String> {
+    match (change.stage, &change.case) {
+        (ChangeStage::Early, _) => Some(format!("change {id} waits until contract {} is active", change.contract_id)),
+        (ChangeStage::Waiting, Some(case)) => {
+            let reasons = case.reasons.iter().cloned().collect::<Vec<_>>().join(", ");
+            Some(format!("change {id} waits for {} (case {}: {reasons})", owners_of(change), case.case_id))
+        }
+        (ChangeStage::Asked, _) => Some(format!("renewal {id} waits for the ERP's answer")),
+        (ChangeStage::Waiting, None) | (ChangeStage::Done | ChangeStage::Declined, _) => None,
+    }
 }
 
 /// What it waits for, in one sentence.
@@ -211,7 +257,8 @@ pub(super) fn why(deal: &DealState) -> String {
         )),
         (OrderStage::Active, None) | (OrderStage::Cancelled, _) => None,
     };
-    let waits: Vec<String> = deal.orders.values().filter_map(of).collect();
+    let of_changes = deal.changes.iter().filter_map(|(id, change)| why_of(id, change));
+    let waits: Vec<String> = deal.orders.values().filter_map(of).chain(of_changes).collect();
     match (waits.is_empty(), &deal.case) {
         (false, _) => format!("It is on its way: {}.", waits.join("; ")),
         (true, Some(case)) => format!("Case {} is open: {}.", case.case_id, reasons(case)),
@@ -223,7 +270,7 @@ pub(super) fn why(deal: &DealState) -> String {
 mod tests {
     use super::*;
     use order_flow::document::OpenCase;
-    use rules::{Finding, Verdict};
+    use rules::Finding;
 
     fn waiting() -> DealState {
         let finding = Finding {

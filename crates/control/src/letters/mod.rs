@@ -2,13 +2,13 @@
 
 mod condition;
 mod decode;
-pub mod mask;
 mod money;
 mod select;
 mod walk;
 
 pub use condition::Condition;
 pub use decode::{Body, Decoder, record_of};
+pub use events::mask;
 pub use money::{Money, at_risk};
 pub use select::{Compiled, SELECTION, Seen, Selection};
 pub use walk::{Sample, Walk};

@@ -14,7 +14,7 @@ use crate::{
     effect::CrmEffect,
     handler::CrmSync,
 };
-use connectors::CrmCurrency;
+use connectors::IsoCurrency;
 use events::{Payload, currency::exponent};
 use failure::Failure;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
@@ -23,11 +23,11 @@ use ledger::DocumentKey;
 /// What is to be done about one event.
 pub type Decision = consumer::Decision<CrmSync>;
 
-fn currency(code: &str) -> Result<CrmCurrency, Failure> {
+fn currency(code: &str) -> Result<IsoCurrency, Failure> {
     let exponent = exponent(code).ok_or_else(|| {
         Failure::contract("CURRENCY_UNKNOWN", format!("`{code}` is not an active ISO 4217 code")).at_field("currency")
     })?;
-    Ok(CrmCurrency { code: code.to_owned(), exponent })
+    Ok(IsoCurrency { code: code.to_owned(), exponent })
 }
 
 /// The CRM has the account as soon as a contract of it was shown.

@@ -799,6 +799,33 @@ codec::symbols! {
     }
 }
 
+codec::symbols! {
+    /// How a message reaches a customer.
+    pub enum NotificationChannel {
+        Unknown = "unknown",
+        Email = "email",
+        Portal = "portal",
+        Sms = "sms",
+        Post = "post",
+    }
+}
+
+/// One value that a template fills in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct NotificationFact {
+    /// Its name in the template.
+    pub name: String,
+    /// The value as it is to be read.
+    pub value: String,
+}
+
+impl codec::Encode for NotificationFact {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.name, out);
+        codec::Encode::encode(&self.value, out);
+    }
+}
+
 /// One line of an order as the ERP took it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct OrderLine {

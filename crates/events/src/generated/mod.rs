@@ -15,6 +15,8 @@ pub mod analytics_usage;
 pub mod common;
 pub mod contract_activated;
 pub mod contract_amended;
+pub mod contract_amendment_declined;
+pub mod contract_amendment_requested;
 pub mod contract_cancelled;
 pub mod credit_note_issued;
 pub(crate) mod currencies;
@@ -30,6 +32,7 @@ pub mod invoice_marked_uncollectible;
 pub mod invoice_posted;
 pub mod invoice_voided;
 pub mod journal_posted;
+pub mod notification_requested;
 pub mod opportunity_closed_won;
 pub mod opportunity_reopened;
 pub mod order_accepted;
@@ -42,7 +45,10 @@ pub mod payment_failed;
 pub mod payment_received;
 pub mod payment_refunded;
 pub mod provisioning_failed;
+pub mod quote_accepted;
 pub mod subscription_renewal_accepted;
+pub mod subscription_renewal_declined;
+pub mod subscription_renewal_due;
 pub mod usage_rated;
 pub mod usage_threshold_exceeded;
 
@@ -62,6 +68,8 @@ pub use analytics_sync_latency::AnalyticsSyncLatency;
 pub use analytics_usage::AnalyticsUsage;
 pub use contract_activated::ContractActivated;
 pub use contract_amended::ContractAmended;
+pub use contract_amendment_declined::ContractAmendmentDeclined;
+pub use contract_amendment_requested::ContractAmendmentRequested;
 pub use contract_cancelled::ContractCancelled;
 pub use credit_note_issued::CreditNoteIssued;
 pub use customer_credit_hold_changed::CustomerCreditHoldChanged;
@@ -76,6 +84,7 @@ pub use invoice_marked_uncollectible::InvoiceMarkedUncollectible;
 pub use invoice_posted::InvoicePosted;
 pub use invoice_voided::InvoiceVoided;
 pub use journal_posted::JournalPosted;
+pub use notification_requested::NotificationRequested;
 pub use opportunity_closed_won::OpportunityClosedWon;
 pub use opportunity_reopened::OpportunityReopened;
 pub use order_accepted::OrderAccepted;
@@ -88,7 +97,10 @@ pub use payment_failed::PaymentFailed;
 pub use payment_received::PaymentReceived;
 pub use payment_refunded::PaymentRefunded;
 pub use provisioning_failed::ProvisioningFailed;
+pub use quote_accepted::QuoteAccepted;
 pub use subscription_renewal_accepted::SubscriptionRenewalAccepted;
+pub use subscription_renewal_declined::SubscriptionRenewalDeclined;
+pub use subscription_renewal_due::SubscriptionRenewalDue;
 pub use usage_rated::UsageRated;
 pub use usage_threshold_exceeded::UsageThresholdExceeded;
 
@@ -128,6 +140,8 @@ crate::payload::event_enum! {
 crate::payload::event_enum! {
     /// Any answer of a service: what it did in an outside system.
     Reply
+    /// An amendment that was asked for does not happen: the contract stays as it is.
+    ContractAmendmentDeclined(contract_amendment_declined::ContractAmendmentDeclined) on CONTRACT_AMENDMENT_DECLINED,
     /// A customer exists in the ERP: its numbers and how it is accounted for.
     CustomerOnboarded(customer_onboarded::CustomerOnboarded) on CUSTOMER_ONBOARDED,
     /// The product platform lets a customer use a feature.
@@ -178,8 +192,10 @@ crate::payload::event_enum! {
 }
 
 crate::payload::event_enum! {
-    /// Anything that happens to a deal before there is a contract.
+    /// Anything that happens to a deal, or is asked of a contract that came of one.
     Deal
+    /// A contract that came of a deal is to be changed; the policies say whether somebody has to approve it first. A later version corrects it while it waits.
+    ContractAmendmentRequested(contract_amendment_requested::ContractAmendmentRequested) on CONTRACT_AMENDMENT_REQUESTED,
     /// Credit control holds a customer, or lets it go.
     CustomerCreditHoldChanged(customer_credit_hold_changed::CustomerCreditHoldChanged) on CUSTOMER_CREDIT_HOLD_CHANGED,
     /// Somebody decided about a case of a deal.
@@ -188,6 +204,8 @@ crate::payload::event_enum! {
     OpportunityClosedWon(opportunity_closed_won::OpportunityClosedWon) on OPPORTUNITY_CLOSED_WON,
     /// A deal that was won is open again: what was begun for it is taken back.
     OpportunityReopened(opportunity_reopened::OpportunityReopened) on OPPORTUNITY_REOPENED,
+    /// A customer signed a quote. A later version replaces it until there is an order.
+    QuoteAccepted(quote_accepted::QuoteAccepted) on QUOTE_ACCEPTED,
 }
 
 crate::payload::event_enum! {
@@ -206,6 +224,17 @@ crate::payload::event_enum! {
     FalloutClosed(fallout_closed::FalloutClosed) on FALLOUT_CLOSED,
     /// A deal cannot go on by itself: everything that is wrong with it, each with its owner.
     FalloutOpened(fallout_opened::FalloutOpened) on FALLOUT_OPENED,
+}
+
+crate::payload::event_enum! {
+    /// Anything that is coming up, and what customers are to be told of it.
+    Notice
+    /// A customer is to be told something, once. The id says what it is about: the same id is the same message.
+    NotificationRequested(notification_requested::NotificationRequested) on NOTIFICATION_REQUESTED,
+    /// The customer does not renew: the contract ends with its term.
+    SubscriptionRenewalDeclined(subscription_renewal_declined::SubscriptionRenewalDeclined) on SUBSCRIPTION_RENEWAL_DECLINED,
+    /// A contract that renews by itself is about to: notice can be given until the day it is due.
+    SubscriptionRenewalDue(subscription_renewal_due::SubscriptionRenewalDue) on SUBSCRIPTION_RENEWAL_DUE,
 }
 
 /// What an account owes one legal entity in one currency, and how it came about.
@@ -236,6 +265,10 @@ pub const ANALYTICS_USAGE: &str = "analytics.usage.v1";
 pub const CONTRACT_ACTIVATED: &str = "contract.activated.v1";
 /// A contract in force was changed.
 pub const CONTRACT_AMENDED: &str = "contract.amended.v1";
+/// An amendment that was asked for does not happen: the contract stays as it is.
+pub const CONTRACT_AMENDMENT_DECLINED: &str = "contract.amendment_declined.v1";
+/// A contract that came of a deal is to be changed; the policies say whether somebody has to approve it first. A later version corrects it while it waits.
+pub const CONTRACT_AMENDMENT_REQUESTED: &str = "contract.amendment_requested.v1";
 /// A contract was cancelled, at once or for the end of its term.
 pub const CONTRACT_CANCELLED: &str = "contract.cancelled.v1";
 /// A credit was given, against an invoice or open on the account. All amounts are positive credits.
@@ -264,6 +297,8 @@ pub const INVOICE_POSTED: &str = "invoice.posted.v1";
 pub const INVOICE_VOIDED: &str = "invoice.voided.v1";
 /// A journal entry was posted in the ERP's general ledger; debits and credits are equal.
 pub const JOURNAL_POSTED: &str = "journal.posted.v1";
+/// A customer is to be told something, once. The id says what it is about: the same id is the same message.
+pub const NOTIFICATION_REQUESTED: &str = "notification.requested.v1";
 /// A deal was won: what was sold, to whom, by whom. A later version corrects it until there is an order.
 pub const OPPORTUNITY_CLOSED_WON: &str = "opportunity.closed_won.v1";
 /// A deal that was won is open again: what was begun for it is taken back.
@@ -288,8 +323,14 @@ pub const PAYMENT_RECEIVED: &str = "payment.received.v1";
 pub const PAYMENT_REFUNDED: &str = "payment.refunded.v1";
 /// An event could not be carried out in the product: the reason, and who has to act.
 pub const PROVISIONING_FAILED: &str = "provisioning.failed.v1";
+/// A customer signed a quote. A later version replaces it until there is an order.
+pub const QUOTE_ACCEPTED: &str = "quote.accepted.v1";
 /// The customer accepted a renewal: the contract runs on.
 pub const SUBSCRIPTION_RENEWAL_ACCEPTED: &str = "subscription.renewal_accepted.v1";
+/// The customer does not renew: the contract ends with its term.
+pub const SUBSCRIPTION_RENEWAL_DECLINED: &str = "subscription.renewal_declined.v1";
+/// A contract that renews by itself is about to: notice can be given until the day it is due.
+pub const SUBSCRIPTION_RENEWAL_DUE: &str = "subscription.renewal_due.v1";
 /// The usage of a period was priced.
 pub const USAGE_RATED: &str = "usage.rated.v1";
 /// The usage of a contract crossed a threshold.
@@ -452,6 +493,28 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "account_id",
     },
     Subject {
+        topic: CONTRACT_AMENDMENT_DECLINED,
+        subject: "contract.amendment_declined.v1-value",
+        full_name: "throughline.v1.ContractAmendmentDeclined",
+        schema: contract_amendment_declined::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "order-flow",
+        subject_field: "amendment_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: CONTRACT_AMENDMENT_REQUESTED,
+        subject: "contract.amendment_requested.v1-value",
+        full_name: "throughline.v1.ContractAmendmentRequested",
+        schema: contract_amendment_requested::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Deal,
+        owner: "billing",
+        subject_field: "amendment_id",
+        key_field: "account_id",
+    },
+    Subject {
         topic: CONTRACT_CANCELLED,
         subject: "contract.cancelled.v1-value",
         full_name: "throughline.v1.ContractCancelled",
@@ -606,6 +669,17 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "account_id",
     },
     Subject {
+        topic: NOTIFICATION_REQUESTED,
+        subject: "notification.requested.v1-value",
+        full_name: "throughline.v1.NotificationRequested",
+        schema: notification_requested::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Notice,
+        owner: "order-flow",
+        subject_field: "notification_id",
+        key_field: "account_id",
+    },
+    Subject {
         topic: OPPORTUNITY_CLOSED_WON,
         subject: "opportunity.closed_won.v1-value",
         full_name: "throughline.v1.OpportunityClosedWon",
@@ -738,6 +812,17 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "account_id",
     },
     Subject {
+        topic: QUOTE_ACCEPTED,
+        subject: "quote.accepted.v1-value",
+        full_name: "throughline.v1.QuoteAccepted",
+        schema: quote_accepted::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Deal,
+        owner: "crm",
+        subject_field: "quote_id",
+        key_field: "account_id",
+    },
+    Subject {
         topic: SUBSCRIPTION_RENEWAL_ACCEPTED,
         subject: "subscription.renewal_accepted.v1-value",
         full_name: "throughline.v1.SubscriptionRenewalAccepted",
@@ -746,6 +831,28 @@ pub static SUBJECTS: &[Subject] = &[
         family: Family::Commercial,
         owner: "crm",
         subject_field: "contract_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: SUBSCRIPTION_RENEWAL_DECLINED,
+        subject: "subscription.renewal_declined.v1-value",
+        full_name: "throughline.v1.SubscriptionRenewalDeclined",
+        schema: subscription_renewal_declined::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Notice,
+        owner: "crm",
+        subject_field: "renewal_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: SUBSCRIPTION_RENEWAL_DUE,
+        subject: "subscription.renewal_due.v1-value",
+        full_name: "throughline.v1.SubscriptionRenewalDue",
+        schema: subscription_renewal_due::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Notice,
+        owner: "order-flow",
+        subject_field: "renewal_id",
         key_field: "account_id",
     },
     Subject {

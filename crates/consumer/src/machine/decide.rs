@@ -8,7 +8,7 @@ use super::{
 };
 use crate::handler::{Change, Context, Decision, Document, Documents, Effect, Handler, Input, Publish, TimerChange};
 use crate::replay;
-use failure::Failure;
+use failure::{Failure, Stage};
 use ledger::{Disposition, DocumentChange, DocumentKey, Millis, NewOutgoing, ParkedState, Staged, TimerRow};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -78,7 +78,7 @@ impl<H: Handler> Machine<H> {
                     self.make_runnable(&sequence);
                 }
                 Err(failure) => {
-                    let failure = failure.clone();
+                    let failure = failure.clone().at_stage(Stage::Read);
                     self.letter_alone(item, failure, now);
                 }
             }
@@ -144,7 +144,7 @@ impl<H: Handler> Machine<H> {
                     self.add_to_group(name, &mut single, item, decision);
                     self.open_step(name, &mut lane, single, now);
                 }
-                Err(failure) => self.failed(name, &mut lane, item, failure, now),
+                Err(failure) => self.failed(name, &mut lane, item, failure.at_stage(Stage::Decide), now),
             }
         }
         if !group.items.is_empty() {

@@ -10,7 +10,7 @@ use super::{
     reports::Origin,
 };
 use crate::handler::{Context, Effect, Handler, Input, Intent, Receipt};
-use failure::{Class, Failure};
+use failure::{Class, Failure, Stage};
 use ledger::{
     Cause, Disposition, DocumentKey, EffectResult, IntentRow, Millis, ParkedState, SourceRecord, Staged, Step, StepId,
 };
@@ -271,7 +271,7 @@ impl<H: Handler> Machine<H> {
         let receipts = step.stored_receipts();
         let unknown = step.effects.iter().filter(|planned| planned.look_up && planned.receipt.is_none());
         let unknown: Vec<String> = unknown.map(|planned| planned.row.key.clone()).collect();
-        self.park_step(&name, lane, *step, failure, receipts, unknown, now);
+        self.park_step(&name, lane, *step, failure.at_stage(Stage::Send), receipts, unknown, now);
     }
 
     /// All effects are done: what was decided takes hold.
@@ -284,6 +284,7 @@ impl<H: Handler> Machine<H> {
                 Ok(Some(next)) => return self.follow_up(&name, lane, *step, next),
                 Err(failure) => {
                     let receipts = step.stored_receipts();
+                    let failure = failure.at_stage(Stage::Decide);
                     return self.park_step(&name, lane, *step, failure, receipts, Vec::new(), now);
                 }
             }

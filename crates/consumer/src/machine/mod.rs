@@ -26,7 +26,7 @@ mod verdict;
 
 pub(crate) use io::millis as millis_of;
 pub use io::*;
-pub use jobs::{LoadedRow, RowRequest, edited};
+pub use jobs::{LoadedRow, RowRequest, edited, moved_headers};
 pub use latency::KIND as LATENCY_KIND;
 pub use letters::CLAIM_CHECK;
 pub use reports::{REPORTS, Reports};

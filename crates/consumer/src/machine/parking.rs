@@ -71,7 +71,7 @@ impl<H: Handler> Machine<H> {
     ) {
         match item.work {
             Work::Live(arrived) => {
-                let fate = failed_once_more(self.handler.name(), untried(now), &failure, now);
+                let fate = failed_once_more((self.handler.name(), &arrived.record.topic), untried(now), &failure, now);
                 let no = self.insert(name, lane, &arrived, Place::Front, fate.clone(), now);
                 self.dispose_first(&arrived, Disposition::Parked);
                 self.head_failed(name, lane, no, &arrived, failure, fate, now);
@@ -103,13 +103,13 @@ impl<H: Handler> Machine<H> {
             None => return,
         };
         let failure = self.deadline(lane, failure, now);
-        let fate = failed_once_more(self.handler.name(), old, &failure, now);
+        let fate = failed_once_more((self.handler.name(), &arrived.record.topic), old, &failure, now);
         self.batch.fate(name, no, fate.clone());
         // The next try must read what this one left: what is done of it, and how often it was refused.
         lane.last_insert = self.batch.entry;
         lane.page = None;
         lane.overtaken.clear();
-        self.item_failed(name, no, &failure, now);
+        self.item_failed(name, no, &arrived.record.topic, &failure, now);
         self.head_failed(name, lane, no, &arrived, failure, fate, now);
     }
 
@@ -130,7 +130,7 @@ impl<H: Handler> Machine<H> {
         match acting.work {
             Work::Live(arrived) => {
                 let tried = ParkedFate { receipts, unknown, ..untried(now) };
-                let fate = failed_once_more(self.handler.name(), tried, &failure, now);
+                let fate = failed_once_more((self.handler.name(), &arrived.record.topic), tried, &failure, now);
                 let no = self.insert(name, lane, &arrived, Place::Front, fate.clone(), now);
                 self.head_failed(name, lane, no, &arrived, failure, fate, now);
             }

@@ -36,7 +36,12 @@ pub(super) const fn untried(now: Millis) -> ParkedFate {
 }
 
 /// The fate after one more try.
-pub(super) fn failed_once_more(service: &str, old: ParkedFate, failure: &Failure, now: Millis) -> ParkedFate {
+pub(super) fn failed_once_more(
+    (service, topic): (&str, &str),
+    old: ParkedFate,
+    failure: &Failure,
+    now: Millis,
+) -> ParkedFate {
     let first = old.first.clone().or_else(|| Some(first_failure(&old, failure, now)));
     ParkedFate {
         first,
@@ -46,7 +51,7 @@ pub(super) fn failed_once_more(service: &str, old: ParkedFate, failure: &Failure
         refusals: old.refusals + i32::from(is_refusal(failure.class)),
         changed_ms: now,
         version: old.version + 1,
-        fingerprint: Some(failure::fingerprint(service, failure)),
+        fingerprint: Some(failure::fingerprint(service, topic, failure)),
         ..old
     }
 }

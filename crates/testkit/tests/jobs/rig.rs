@@ -16,7 +16,7 @@ use futures::executor::block_on;
 use ledger::memory::MemoryLedger;
 use ledger::{
     Creation, DocumentFilter, DocumentKey, Edit, ItemFilter, ItemState, Job, JobFilter, JobItem, JobSpec, JobState,
-    Ledger, NewAudit, NewItem, NewJob, Outgoing, ParkedFilter, ParkedRecord, ParkedSequence, ParkedState,
+    Ledger, NewAudit, NewItem, NewJob, NewOutgoing, Outgoing, ParkedFilter, ParkedRecord, ParkedSequence, ParkedState,
     PublishedMark, RowKey, StopRule, Verb,
 };
 use serde::{Deserialize, Serialize};
@@ -184,7 +184,7 @@ pub struct Rig {
     /// All that was ever published.
     log: Vec<(String, String, String)>,
     stopped: Option<String>,
-    /// What lies in the dead-letter topic.
+    /// All that was published: dead letters, but for what rules put elsewhere.
     letters: Vec<Outgoing>,
 }
 
@@ -218,6 +218,12 @@ impl Rig {
         rig.read_from(0);
         rig.settle();
         rig
+    }
+
+    /// What was put on a topic, in order.
+    #[allow(dead_code, reason = "one of the tests that share the rig looks at other topics than that of dead letters")]
+    pub fn put_on(&self, topic: &str) -> Vec<&NewOutgoing> {
+        self.letters.iter().map(|outgoing| &outgoing.event).filter(|event| event.topic == topic).collect()
     }
 
     /// The rest of the topic is delivered.
@@ -562,6 +568,7 @@ impl Rig {
             reason: "a test".into(),
             ticket: None,
             approver: None,
+            to: None,
         };
         NewJob { id: format!("job-{}", self.jobs), at_ms: self.now, spec, items: names.iter().map(item).collect() }
     }

@@ -1,6 +1,6 @@
 //! What a job does about one item, now that its row is known.
 
-use super::{LoadedRow, Phase, edit};
+use super::{LoadedRow, Phase, edit, moved};
 use crate::handler::Handler;
 use crate::machine::{Arrived, Machine, lane::Lane, reports::Origin};
 use failure::{Class, Failure};
@@ -35,7 +35,7 @@ impl<H: Handler> Machine<H> {
             Verb::Retry => self.try_item(name, row, arrived, now),
             Verb::Edit => self.edit_item(name, &item, row, arrived, is_next, now),
             Verb::Discard => self.give_up(name, row, ParkedState::Discarded, is_head, now),
-            Verb::Move => self.give_up(name, row, ParkedState::Moved, is_head, now),
+            Verb::Move => self.move_away(name, row, is_head, now),
             Verb::Erase => self.erase(name, row, is_head, now),
             Verb::Restore => self.restore_item(name, row, passed, now),
             Verb::Predict => self.predict_item(name, row, arrived, is_next, now),
@@ -127,6 +127,21 @@ impl<H: Handler> Machine<H> {
         let (no, version) = (row.no, row.fate.version + 1);
         self.batch.fate(name, no, ParkedFate { state: ParkedState::Erased, changed_ms: now, version, ..row.fate });
         self.item_ended(name, no, ParkedState::Erased, now);
+    }
+
+    /// The row ends, and its copy goes to where its job says with the same commit, unless people have put it there already.
+    fn move_away(&mut self, name: &Arc<str>, row: ParkedRecord, is_head: bool, now: Millis) {
+        let running = self.jobs.flights.get(name).and_then(|flight| self.jobs.running.get(&flight.job));
+        let spec = running.map(|running| &running.job.spec);
+        if let Some((to, spec)) = spec.and_then(|spec| Some((spec.to.as_ref()?, spec))) {
+            if to.topic == row.topic {
+                let note = format!("it came from `{}`: there it would fail again", to.topic);
+                return self.refuse(name, row.no, "MOVED_TO_ORIGIN", note, now);
+            }
+            let copy = moved::copy(self.handler.name(), &row, to, (&spec.who, &spec.reason), now);
+            self.outbox.add(&mut self.batch, copy, None);
+        }
+        self.give_up(name, row, ParkedState::Moved, is_head, now);
     }
 
     /// The row ends by the word of people; its sequence goes on.

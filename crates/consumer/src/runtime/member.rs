@@ -232,8 +232,12 @@ async fn reports_of(
         return Ok(Reports::default());
     }
     let outside = observer.outside_system();
-    let wanted = |topic: &str| present.contains_key(topic) && (topic != ANALYTICS_SYNC_LATENCY || outside.is_some());
-    let subjects = REPORTS.into_iter().filter(|topic| wanted(topic)).filter_map(topics::find);
+    let mut subjects: Vec<&'static topics::Subject> = Vec::new();
+    for topic in REPORTS {
+        if present.contains_key(topic) && (topic != ANALYTICS_SYNC_LATENCY || outside.is_some()) {
+            subjects.extend(topics::find(topic));
+        }
+    }
     let ids = schema_ids_at_start(&config.registry, subjects, observer.health()).await?;
     Ok(Reports {
         recovery: ids.get(ANALYTICS_EVENT_RECOVERY).copied(),

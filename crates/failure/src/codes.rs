@@ -169,6 +169,12 @@ pub const CODES: &[Explanation] = &[
         "Waits by itself; if it stays, the publisher lost an event.",
     ),
     entry(
+        "CONTRACT_UNKNOWN",
+        Class::Contract,
+        "An amendment is asked of a contract that came of no deal.",
+        "The publisher tells it as contract.amended, or names the contract of a deal.",
+    ),
+    entry(
         "EVENT_CONFLICT",
         Class::Contract,
         "The same event id came again with other bytes.",
@@ -415,6 +421,12 @@ pub const CODES: &[Explanation] = &[
         Class::Business,
         "A change reaches a contract whose order is closed.",
         "Sales operations decide which came first, the end or the change.",
+    ),
+    entry(
+        "RENEWAL_ACCEPTED",
+        Class::Business,
+        "A renewal is declined after the contract was renewed.",
+        "Billing operations ask the customer; to take the renewal back, cancel the contract, then give this event up.",
     ),
     entry(
         "REVENUE_PLAN_DIFFERS",

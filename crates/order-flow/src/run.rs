@@ -43,7 +43,7 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
         handler: OrderFlow::new(policies, writer),
         target: Nobody,
         config: config.runtime,
-        observer: Observer::new(metrics, health, "none"),
+        observer: Observer::new(metrics, health, runtime::NOBODY),
         shutdown,
     };
     tokio::select! {

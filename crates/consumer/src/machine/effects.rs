@@ -7,6 +7,7 @@ use super::{
     decide::Group,
     io::millis,
     lane::{Item, Lane, OpenStep, Planned, StepState, Work},
+    reports::Origin,
 };
 use crate::handler::{Context, Effect, Handler, Input, Intent, Receipt};
 use failure::{Class, Failure, Stage};
@@ -290,12 +291,13 @@ impl<H: Handler> Machine<H> {
         }
         self.apply_staged(std::mem::take(&mut step.staged));
         self.took_effect(&name, step.items.len(), now);
+        self.report_in_step(&step.items, now);
         let last = step.items.len().saturating_sub(1);
         for (index, item) in step.items.into_iter().enumerate() {
             if let Work::Parked { no, fate, arrived } = item.work {
                 self.remember_edited(&arrived, &fate);
                 let state = if index == last { ParkedState::Applied } else { ParkedState::Superseded };
-                self.end_parked(&name, lane, no, fate, state, now);
+                self.end_parked(&name, lane, no, fate, &Origin::from(&arrived.record), state, now);
             }
         }
     }
@@ -342,7 +344,9 @@ impl<H: Handler> Machine<H> {
         }
         let envelope = arrived.and_then(|arrived| arrived.envelope.as_ref());
         let refusals = step.items.last().map_or(0, |item| item.work.refusals());
-        let context = Context { now_ms: now, envelope, key: arrived.map_or("", super::Arrived::key), refusals };
+        let record_ms = step.items.last().map_or(0, |item| item.work.record_ms());
+        let context =
+            Context { now_ms: now, record_ms, envelope, key: arrived.map_or("", super::Arrived::key), refusals };
         let decision = self.ask(&found, &input, &context)?;
         self.check(&decision, &reads)?;
         let staged = self.staged(name, decision.documents, decision.publish, decision.timers);

@@ -102,6 +102,8 @@ pub enum Origin<'a, E> {
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     pub now_ms: Millis,
+    /// Timestamp of the record: the same whenever it is read. 0 for timers.
+    pub record_ms: Millis,
     /// Absent for timers.
     pub envelope: Option<&'a events::Envelope>,
     /// The record key: the account.

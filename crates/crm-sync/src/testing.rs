@@ -29,7 +29,7 @@ impl State {
 }
 
 fn decide(state: &State, event: &CrmEvent) -> Decision<CrmSync> {
-    let context = Context { now_ms: 0, envelope: None, key: "a-1", refusals: 0 };
+    let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: "a-1", refusals: 0 };
     let input = Input::Event(event);
     let decision = CrmSync.decide(&state.documents(), &input, &context).expect("the event can be planned");
     let reads = CrmSync.reads(&input);

@@ -46,7 +46,7 @@ impl Service {
 
     async fn take(&mut self, event: impl Into<Event>) -> Result<Vec<CrmEffect>, Failure> {
         let event = CrmEvent::from(event.into());
-        let context = Context { now_ms: 0, envelope: None, key: event.account_id(), refusals: 0 };
+        let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: event.account_id(), refusals: 0 };
         let decision = CrmSync.decide(&Documents::new(&self.documents), &Input::Event(&event), &context)?;
         for effect in &decision.effects {
             let intent = Intent {

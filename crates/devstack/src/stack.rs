@@ -181,8 +181,8 @@ impl Stack {
         found.ok_or_else(|| Error::NoProcess { name: name.to_owned() })
     }
 
-    /// `kill -9` of `kafka`, `postgres`, `registry`, `sandbox`, `crm-sandbox`, `product-sandbox`, `identity-sandbox`, `stripe-sandbox`, `tax-sandbox` or a service. It comes
-    /// back by itself.
+    /// `kill -9` of `kafka`, `postgres`, `registry`, `sandbox`, `crm-sandbox`, `product-sandbox`, `identity-sandbox`, `stripe-sandbox`,
+    /// `tax-sandbox` or a service. It comes back by itself.
     pub async fn kill(&self, name: &str) -> Result<()> {
         self.watched(name)?.kill().await;
         Ok(())

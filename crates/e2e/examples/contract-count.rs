@@ -72,7 +72,7 @@ impl Handler for ContractCount {
 
 async fn run(context: service::Context<RuntimeConfig>) -> Result<(), Stop> {
     let service::Context { config, health, metrics, shutdown, .. } = context;
-    let observer = Observer::new(metrics, health, "none");
+    let observer = Observer::new(metrics, health, consumer::runtime::NOBODY);
     let service = Service { handler: ContractCount, target: Nobody, config, observer, shutdown };
     runtime::run(service).await.map_err(runtime::Error::into_stop)
 }

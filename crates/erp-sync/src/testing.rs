@@ -60,7 +60,7 @@ pub(crate) fn kept(mapping: &Mapping, events: &[Event]) -> State {
 pub(crate) fn kept_all(mapping: &Mapping, events: &[ErpEvent]) -> State {
     let handler = ErpSync::new(mapping.clone());
     let mut state = state(&[]);
-    let context = Context { now_ms: 0, envelope: None, key: "A-1", refusals: 0 };
+    let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: "A-1", refusals: 0 };
     for event in events {
         let input = Input::Event(event);
         let decision = handler.decide(&state.documents(), &input, &context).expect("the event can be planned");

@@ -40,7 +40,7 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
         handler: OrderFlow::new(policies, writer),
         target: OutsideTarget::new(None, None, Duration::ZERO),
         config: config.runtime,
-        observer: Observer::new(metrics, health, "none"),
+        observer: Observer::new(metrics, health, runtime::NOBODY),
         shutdown,
     };
     tokio::select! {

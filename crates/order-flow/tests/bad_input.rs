@@ -111,7 +111,7 @@ fn a_closed_order_that_was_taken_back_stays_as_it_is_whatever_comes_late() {
 fn a_timer_of_an_old_version_or_of_a_deal_that_is_gone_is_skipped_with_a_reason() {
     let deal = FlowDocument::Deal(Box::new(DealState { opportunity_id: "O-1".into(), ..DealState::default() }));
     let known = BTreeMap::from([(ledger::DocumentKey::new("deal", "O-1"), Arc::new(deal))]);
-    let context = Context { now_ms: 0, envelope: None, key: "", refusals: 0 };
+    let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: "", refusals: 0 };
     let skipped = |payload: serde_json::Value| {
         let input = Input::Timer { id: "old", payload: &payload };
         common::flow().decide(&Documents::new(&known), &input, &context).expect("no failure").skipped

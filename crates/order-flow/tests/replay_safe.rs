@@ -140,18 +140,6 @@ fn order_flow_is_replay_safe_where_deals_fall_out_and_are_taken_back() {
     }
 }
 
-/// Amendments come whenever they come, also before their deal or before their contract is active; notice of a renewal is due by the clock. Nothing
-/// here depends on the order between topics.
-#[test]
-fn order_flow_is_replay_safe_where_contracts_change_by_themselves() {
-    let story = [
-        won(3, lifecycle::renewing(ACCOUNT, "O-2")),
-        accepted(4, "O-2", "US"),
-        amend(5, lifecycle::reseat(ACCOUNT, "O-2", "M-2", (12, 120_001), at(900))),
-    ];
-    assert_replay_safe(&Case::new(flow(), accounts(&story)), 120);
-}
-
 /// Quotes, cases, approvals, rejections and what crosses. As above, only schedules that keep the order between topics can be compared.
 #[test]
 fn order_flow_is_replay_safe_where_people_decide_about_contracts() {

@@ -170,6 +170,7 @@ fn context<H: Handler>(step: &OpenStep<H>, now: Millis) -> Context<'_> {
     let arrived = step.items.last().and_then(|item| item.work.arrived());
     Context {
         now_ms: now,
+        record_ms: step.items.last().map_or(0, |item| item.work.record_ms()),
         envelope: arrived.and_then(|arrived| arrived.envelope.as_ref()),
         key: arrived.map_or("", super::Arrived::key),
         refusals: step.items.last().map_or(0, |item| item.work.refusals()),

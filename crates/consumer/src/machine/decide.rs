@@ -4,6 +4,7 @@ use super::{
     Arrived, Machine,
     batch::partition_of,
     lane::{Item, Lane, Work},
+    reports::Origin,
 };
 use crate::handler::{Change, Context, Decision, Document, Documents, Effect, Handler, Input, Publish, TimerChange};
 use crate::replay;
@@ -184,6 +185,7 @@ impl<H: Handler> Machine<H> {
         let arrived = item.work.arrived();
         let context = Context {
             now_ms: now,
+            record_ms: item.work.record_ms(),
             envelope: arrived.and_then(|arrived| arrived.envelope.as_ref()),
             key: arrived.map_or("", Arrived::key),
             refusals: item.work.refusals(),
@@ -260,7 +262,7 @@ impl<H: Handler> Machine<H> {
                 self.remember_edited(&arrived, &fate);
                 let state =
                     if disposition == Disposition::Skipped { ParkedState::Skipped } else { ParkedState::Applied };
-                self.end_parked(name, lane, no, fate, state, now);
+                self.end_parked(name, lane, no, fate, &Origin::from(&arrived.record), state, now);
             }
             Work::Timer { .. } => {}
         }

@@ -7,6 +7,7 @@ use super::{
     decide::Group,
     io::millis,
     lane::{Item, Lane, OpenStep, Planned, StepState, Work},
+    reports::Origin,
 };
 use crate::handler::{Effect, Handler, Intent, Receipt};
 use failure::{Class, Failure, Stage};
@@ -322,12 +323,13 @@ impl<H: Handler> Machine<H> {
     ) {
         self.apply_staged(staged);
         self.took_effect(name, items.len(), now);
+        self.report_in_step(&items, now);
         let last = items.len().saturating_sub(1);
         for (index, item) in items.into_iter().enumerate() {
             if let Work::Parked { no, fate, arrived } = item.work {
                 self.remember_edited(&arrived, &fate);
                 let state = if index == last { ParkedState::Applied } else { ParkedState::Superseded };
-                self.end_parked(name, lane, no, fate, state, now);
+                self.end_parked(name, lane, no, fate, &Origin::from(&arrived.record), state, now);
             }
         }
     }

@@ -20,6 +20,14 @@ impl<E> Work<E> {
         }
     }
 
+    /// Timestamp of the record; 0 for a timer.
+    pub fn record_ms(&self) -> Millis {
+        match self {
+            Self::Live(arrived) | Self::Parked { arrived, .. } => arrived.record.timestamp_ms,
+            Self::Timer { .. } => 0,
+        }
+    }
+
     /// Place of a parked row in its sequence.
     pub const fn row_no(&self) -> Option<i64> {
         match self {

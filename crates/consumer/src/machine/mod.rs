@@ -16,18 +16,22 @@ mod inbox;
 mod io;
 mod jobs;
 mod lane;
+mod latency;
 mod letters;
 mod line;
 mod memory;
 mod pages;
 mod parking;
+mod reports;
 mod restore;
 mod verdict;
 
 pub(crate) use io::millis as millis_of;
 pub use io::*;
 pub use jobs::{LoadedRow, RowRequest, edited, moved_headers};
+pub use latency::KIND as LATENCY_KIND;
 pub use letters::CLAIM_CHECK;
+pub use reports::{REPORTS, Reports};
 pub use restore::{Decoder, InputTopic, Prepared, TopicExtent, impossible_position, parked_as_record};
 
 use crate::handler::Handler;
@@ -130,6 +134,7 @@ pub struct Machine<H: Handler> {
     letters: HashMap<(Arc<str>, i64), ParkedFate>,
     jobs: Jobs<H>,
     line: line::Line,
+    latency: latency::Minutes,
     /// Records taken from the inbox that have no disposition yet, and their bytes.
     held: usize,
     held_bytes: usize,
@@ -172,6 +177,7 @@ impl<H: Handler> Machine<H> {
         }
         if !self.halted {
             self.wake(now);
+            self.close_minutes(now);
             self.pump(now);
         }
         std::mem::take(&mut self.out)
@@ -184,7 +190,7 @@ impl<H: Handler> Machine<H> {
         let takes = self.may_decide() && self.pending.is_empty() && self.may_hold();
         let merge = if takes { self.inbox.wake_at() } else { None };
         let jobs = if self.may_decide() { self.jobs_wake() } else { None };
-        [wake, merge, self.marks_due, jobs].into_iter().flatten().min()
+        [wake, merge, self.marks_due, jobs, self.minutes_wake()].into_iter().flatten().min()
     }
 
     #[must_use]

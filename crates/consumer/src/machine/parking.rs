@@ -9,6 +9,7 @@ use super::{
     io::millis,
     lane::{Item, Lane, OpenStep, Work},
     pages::brings,
+    reports::Origin,
     verdict::{failed_once_more, untried},
 };
 use crate::handler::Handler;
@@ -220,18 +221,22 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// A parked record ended: took effect, was superseded or skipped.
+    /// A parked record ended: took effect, was superseded or skipped, or people gave it up.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn end_parked(
         &mut self,
         name: &Arc<str>,
         lane: &mut Lane<H>,
         no: i64,
         fate: ParkedFate,
+        of: &Origin<'_>,
         state: ParkedState,
         now: Millis,
     ) {
         self.letters.remove(&(name.clone(), no));
-        self.batch.fate(name, no, ParkedFate { state, changed_ms: now, version: fate.version + 1, ..fate });
+        let fate = ParkedFate { state, changed_ms: now, version: fate.version + 1, ..fate };
+        self.report_recovery(name, no, &fate, of, now);
+        self.batch.fate(name, no, fate);
         self.item_ended(name, no, state, now);
         lane.ended.insert(no);
         lane.overtaken.clear();

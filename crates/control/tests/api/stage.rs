@@ -239,6 +239,7 @@ pub fn parked(sequence: &str, failure: &Failure) -> ParkedRecord {
             version: 1,
             fingerprint: Some(failure::fingerprint(SERVICE, TOPIC, failure)),
             edit: None,
+            first: None,
         },
     }
 }

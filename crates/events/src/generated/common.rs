@@ -627,6 +627,17 @@ impl codec::Encode for InvoiceRef {
     }
 }
 
+codec::symbols! {
+    /// What became of a posted invoice.
+    pub enum InvoiceStanding {
+        Unknown = "unknown",
+        Posted = "posted",
+        Corrected = "corrected",
+        Voided = "voided",
+        WrittenOff = "written_off",
+    }
+}
+
 /// One line of a journal entry: a debit or a credit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct JournalLine {
@@ -1071,6 +1082,18 @@ codec::symbols! {
         PointInTime = "point_in_time",
         Usage = "usage",
         PercentComplete = "percent_complete",
+    }
+}
+
+codec::symbols! {
+    /// How an event that had failed ended.
+    pub enum RecoveryEnd {
+        Unknown = "unknown",
+        Applied = "applied",
+        Superseded = "superseded",
+        Skipped = "skipped",
+        Discarded = "discarded",
+        Erased = "erased",
     }
 }
 

@@ -2,11 +2,15 @@
 
 pub mod analytics_account_balance;
 pub mod analytics_contract;
+pub mod analytics_event_recovery;
+pub mod analytics_invoice_accuracy;
 pub mod analytics_invoice_line;
 pub mod analytics_mrr_movement;
 pub mod analytics_order_step;
+pub mod analytics_order_to_activation;
 pub mod analytics_payment;
 pub mod analytics_subscription;
+pub mod analytics_sync_latency;
 pub mod analytics_usage;
 pub mod common;
 pub mod contract_activated;
@@ -53,11 +57,15 @@ use crate::topics::{Family, Kind, Subject};
 
 pub use analytics_account_balance::AnalyticsAccountBalance;
 pub use analytics_contract::AnalyticsContract;
+pub use analytics_event_recovery::AnalyticsEventRecovery;
+pub use analytics_invoice_accuracy::AnalyticsInvoiceAccuracy;
 pub use analytics_invoice_line::AnalyticsInvoiceLine;
 pub use analytics_mrr_movement::AnalyticsMrrMovement;
 pub use analytics_order_step::AnalyticsOrderStep;
+pub use analytics_order_to_activation::AnalyticsOrderToActivation;
 pub use analytics_payment::AnalyticsPayment;
 pub use analytics_subscription::AnalyticsSubscription;
+pub use analytics_sync_latency::AnalyticsSyncLatency;
 pub use analytics_usage::AnalyticsUsage;
 pub use contract_activated::ContractActivated;
 pub use contract_amended::ContractAmended;
@@ -163,16 +171,24 @@ crate::payload::event_enum! {
     AnalyticsAccountBalance(analytics_account_balance::AnalyticsAccountBalance) on ANALYTICS_ACCOUNT_BALANCE,
     /// A contract as it is: terms, value, monthly recurring revenue. An ended contract stays, so that facts can be joined to it.
     AnalyticsContract(analytics_contract::AnalyticsContract) on ANALYTICS_CONTRACT,
+    /// An event that failed at least once in a service and has ended: how long it took from its first failure to its end, and what the end was.
+    AnalyticsEventRecovery(analytics_event_recovery::AnalyticsEventRecovery) on ANALYTICS_EVENT_RECOVERY,
+    /// A posted invoice and whether it had to be corrected.
+    AnalyticsInvoiceAccuracy(analytics_invoice_accuracy::AnalyticsInvoiceAccuracy) on ANALYTICS_INVOICE_ACCURACY,
     /// One row of an invoice, a credit note or a void. The rows of a document add up to its totals: net to tax_exclusive, tax to tax, gross to payable. Credits and voids are negative.
     AnalyticsInvoiceLine(analytics_invoice_line::AnalyticsInvoiceLine) on ANALYTICS_INVOICE_LINE,
     /// A change of the monthly recurring revenue of a contract. new: revenue where the contract never had any. expansion, contraction: more or less of it, by amendment or renewal. churn: none left, by suspension or cancellation, on the day that takes hold. reactivation: revenue again after churn, by resumption or a renewal after cancellation; and more of it after a cancellation that is not due yet comes with churn of the same amount on the day it is due. The movements up to a day add up to the revenue of that day.
     AnalyticsMrrMovement(analytics_mrr_movement::AnalyticsMrrMovement) on ANALYTICS_MRR_MOVEMENT,
     /// One attempt at a step that takes an order from signature to cash: done, or refused with the reason. Each service adds the steps that it takes.
     AnalyticsOrderStep(analytics_order_step::AnalyticsOrderStep) on ANALYTICS_ORDER_STEP,
+    /// How long a contract that came of a deal took from the closed deal to its activation and to the first thing the customer may use.
+    AnalyticsOrderToActivation(analytics_order_to_activation::AnalyticsOrderToActivation) on ANALYTICS_ORDER_TO_ACTIVATION,
     /// One step of money between customer and seller: each part of a payment, failed attempts, refunds, disputes, write-offs.
     AnalyticsPayment(analytics_payment::AnalyticsPayment) on ANALYTICS_PAYMENT,
     /// One recurring line of a contract as it is. A null value deletes: the line was removed, or its contract has ended.
     AnalyticsSubscription(analytics_subscription::AnalyticsSubscription) on ANALYTICS_SUBSCRIPTION,
+    /// How long events of one system took to take effect in another, summed up over a minute of one slice of the service between them.
+    AnalyticsSyncLatency(analytics_sync_latency::AnalyticsSyncLatency) on ANALYTICS_SYNC_LATENCY,
     /// The usage of a period as it was priced. A batch that replaces an earlier one comes with a row that takes the earlier one back, so that rows always add up.
     AnalyticsUsage(analytics_usage::AnalyticsUsage) on ANALYTICS_USAGE,
 }
@@ -234,16 +250,24 @@ crate::payload::event_enum! {
 pub const ANALYTICS_ACCOUNT_BALANCE: &str = "analytics.account_balance.v1";
 /// A contract as it is: terms, value, monthly recurring revenue. An ended contract stays, so that facts can be joined to it.
 pub const ANALYTICS_CONTRACT: &str = "analytics.contract.v1";
+/// An event that failed at least once in a service and has ended: how long it took from its first failure to its end, and what the end was.
+pub const ANALYTICS_EVENT_RECOVERY: &str = "analytics.event_recovery.v1";
+/// A posted invoice and whether it had to be corrected.
+pub const ANALYTICS_INVOICE_ACCURACY: &str = "analytics.invoice_accuracy.v1";
 /// One row of an invoice, a credit note or a void. The rows of a document add up to its totals: net to tax_exclusive, tax to tax, gross to payable. Credits and voids are negative.
 pub const ANALYTICS_INVOICE_LINE: &str = "analytics.invoice_line.v1";
 /// A change of the monthly recurring revenue of a contract. new: revenue where the contract never had any. expansion, contraction: more or less of it, by amendment or renewal. churn: none left, by suspension or cancellation, on the day that takes hold. reactivation: revenue again after churn, by resumption or a renewal after cancellation; and more of it after a cancellation that is not due yet comes with churn of the same amount on the day it is due. The movements up to a day add up to the revenue of that day.
 pub const ANALYTICS_MRR_MOVEMENT: &str = "analytics.mrr_movement.v1";
 /// One attempt at a step that takes an order from signature to cash: done, or refused with the reason. Each service adds the steps that it takes.
 pub const ANALYTICS_ORDER_STEP: &str = "analytics.order_step.v1";
+/// How long a contract that came of a deal took from the closed deal to its activation and to the first thing the customer may use.
+pub const ANALYTICS_ORDER_TO_ACTIVATION: &str = "analytics.order_to_activation.v1";
 /// One step of money between customer and seller: each part of a payment, failed attempts, refunds, disputes, write-offs.
 pub const ANALYTICS_PAYMENT: &str = "analytics.payment.v1";
 /// One recurring line of a contract as it is. A null value deletes: the line was removed, or its contract has ended.
 pub const ANALYTICS_SUBSCRIPTION: &str = "analytics.subscription.v1";
+/// How long events of one system took to take effect in another, summed up over a minute of one slice of the service between them.
+pub const ANALYTICS_SYNC_LATENCY: &str = "analytics.sync_latency.v1";
 /// The usage of a period as it was priced. A batch that replaces an earlier one comes with a row that takes the earlier one back, so that rows always add up.
 pub const ANALYTICS_USAGE: &str = "analytics.usage.v1";
 /// A contract took effect: the customer may be billed and served.
@@ -348,6 +372,28 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "contract_id",
     },
     Subject {
+        topic: ANALYTICS_EVENT_RECOVERY,
+        subject: "analytics.event_recovery.v1-value",
+        full_name: "throughline.v1.AnalyticsEventRecovery",
+        schema: analytics_event_recovery::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Analytics,
+        owner: "every-service",
+        subject_field: "recovery_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ANALYTICS_INVOICE_ACCURACY,
+        subject: "analytics.invoice_accuracy.v1-value",
+        full_name: "throughline.v1.AnalyticsInvoiceAccuracy",
+        schema: analytics_invoice_accuracy::SCHEMA,
+        kind: Kind::State,
+        family: Family::Analytics,
+        owner: "analytics-feed",
+        subject_field: "invoice_id",
+        key_field: "invoice_id",
+    },
+    Subject {
         topic: ANALYTICS_INVOICE_LINE,
         subject: "analytics.invoice_line.v1-value",
         full_name: "throughline.v1.AnalyticsInvoiceLine",
@@ -381,6 +427,17 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "account_id",
     },
     Subject {
+        topic: ANALYTICS_ORDER_TO_ACTIVATION,
+        subject: "analytics.order_to_activation.v1-value",
+        full_name: "throughline.v1.AnalyticsOrderToActivation",
+        schema: analytics_order_to_activation::SCHEMA,
+        kind: Kind::State,
+        family: Family::Analytics,
+        owner: "analytics-feed",
+        subject_field: "contract_id",
+        key_field: "contract_id",
+    },
+    Subject {
         topic: ANALYTICS_PAYMENT,
         subject: "analytics.payment.v1-value",
         full_name: "throughline.v1.AnalyticsPayment",
@@ -401,6 +458,17 @@ pub static SUBJECTS: &[Subject] = &[
         owner: "analytics-feed",
         subject_field: "subscription_id",
         key_field: "subscription_id",
+    },
+    Subject {
+        topic: ANALYTICS_SYNC_LATENCY,
+        subject: "analytics.sync_latency.v1-value",
+        full_name: "throughline.v1.AnalyticsSyncLatency",
+        schema: analytics_sync_latency::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Analytics,
+        owner: "every-service",
+        subject_field: "latency_id",
+        key_field: "latency_id",
     },
     Subject {
         topic: ANALYTICS_USAGE,

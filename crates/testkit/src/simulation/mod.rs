@@ -16,6 +16,7 @@ mod scenario;
 mod shrink;
 mod sometimes;
 mod topic;
+mod work;
 mod world;
 
 pub use check::{Observed, compare};
@@ -40,6 +41,15 @@ pub struct SimEvent<E> {
     pub envelope: Envelope,
     /// An error stands for bytes that nobody can read.
     pub event: Result<E, Failure>,
+}
+
+impl<E> SimEvent<E> {
+    /// The same for a service that reads further families.
+    #[must_use]
+    pub fn among<F: From<E>>(self) -> SimEvent<F> {
+        let Self { topic, key, envelope, event } = self;
+        SimEvent { topic, key, envelope, event: event.map(F::from) }
+    }
 }
 
 /// A currency and an amount in minor units.

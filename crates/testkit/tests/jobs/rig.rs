@@ -7,7 +7,10 @@ use consumer::machine::{
     Arrived, Decoder, Input as In, InputTopic, Machine, Output, Prepared, Settings, StopTheLine, parked_as_record,
 };
 use consumer::{Context, Decision, Document, Documents, Handler, Input, NoEffect, replay};
-use events::{Envelope, EventSet, Headers, PayloadHash, Record, WriterSchema};
+use events::{
+    AnalyticsEventRecovery, Dataset, Envelope, EventSet, Headers, PayloadHash, Record, WriterSchema,
+    topics::ANALYTICS_EVENT_RECOVERY,
+};
 use failure::Failure;
 use futures::executor::block_on;
 use ledger::memory::MemoryLedger;
@@ -252,6 +255,20 @@ impl Rig {
 
     pub const fn now(&self) -> i64 {
         self.now
+    }
+
+    /// What was told of events that failed and ended, in order.
+    pub fn recoveries(&self) -> Vec<AnalyticsEventRecovery> {
+        let told = self.letters.iter().filter(|outgoing| outgoing.event.topic == ANALYTICS_EVENT_RECOVERY);
+        let row = |outgoing: &Outgoing| {
+            let schema = WriterSchema::own(ANALYTICS_EVENT_RECOVERY).expect("a topic of ours");
+            let value = outgoing.event.value.as_deref().expect("a row");
+            match Dataset::decode_avro(ANALYTICS_EVENT_RECOVERY, &schema, &value[5..]).expect("readable") {
+                Dataset::AnalyticsEventRecovery(row) => *row,
+                other => panic!("{other:?}"),
+            }
+        };
+        told.map(row).collect()
     }
 
     /// Rows of the audit: actor, action and subject.

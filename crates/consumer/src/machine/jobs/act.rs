@@ -2,7 +2,7 @@
 
 use super::{LoadedRow, Phase, edit, moved};
 use crate::handler::Handler;
-use crate::machine::{Arrived, Machine, lane::Lane};
+use crate::machine::{Arrived, Machine, lane::Lane, reports::Origin};
 use failure::{Class, Failure};
 use ledger::{ItemResult, ItemState, JobItem, Millis, ParkedFate, ParkedRecord, ParkedState, RowKey, Verb};
 use std::sync::Arc;
@@ -153,7 +153,7 @@ impl<H: Handler> Machine<H> {
             parked.head_no = row.no;
         }
         let next = lane.parked.as_ref().and_then(|parked| parked.next_attempt_ms);
-        self.end_parked(name, &mut lane, row.no, row.fate, ended, now);
+        self.end_parked(name, &mut lane, row.no, row.fate.clone(), &Origin::from(&row), ended, now);
         if let Some(parked) = lane.parked.as_mut().filter(|_| !is_head && !holds_up) {
             // The head is as it was: whoever waits for people goes on waiting.
             parked.next_attempt_ms = next;
@@ -168,7 +168,7 @@ impl<H: Handler> Machine<H> {
         let Ok(event) = &arrived.event else { return };
         let home: Arc<str> = self.handler.sequence(event, arrived.key()).into();
         let Some(mut alone) = self.lanes.remove(name) else { return };
-        self.end_parked(name, &mut alone, row.no, row.fate.clone(), ParkedState::Moved, now);
+        self.end_parked(name, &mut alone, row.no, row.fate.clone(), &Origin::from(&row), ParkedState::Moved, now);
         self.lanes.insert(name.clone(), alone);
         self.make_runnable(name);
         let mut lane = self.lanes.remove(&home).unwrap_or_default();

@@ -9,6 +9,8 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 CACHE := $(or $(THROUGHLINE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/throughline)
 # The interpreter that the foreign publisher runs in, with Confluent's client; `make setup` makes it.
 export THROUGHLINE_PYTHON ?= $(CACHE)/python/bin/python
+# Programs of others that the connectors and sandboxes are measured by; `make setup` installs them.
+export THROUGHLINE_JUDGES ?= $(CACHE)/judges
 
 # The stack that `up` and `down` mean, and further arguments for the command behind a target.
 DATA ?= .throughline
@@ -39,7 +41,7 @@ down: ## Stop the stack in DATA
 	@$(FAST) --quiet
 	@$(THROUGHLINE) down --data "$(DATA)" $(ARGS)
 
-setup: ## Install what the real parts and the foreign publisher need (apt-get as root, else prints the line)
+setup: ## Install what the real parts, the foreign publisher and the judges need (apt-get as root, else prints the line)
 	@scripts/setup "$(CACHE)"
 
 test: setup check ## What CI runs: setup, check, then every test, end to end on real parts

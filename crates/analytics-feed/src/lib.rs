@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod document;
+pub mod event;
 pub mod handler;
 mod identity;
 pub mod mask;

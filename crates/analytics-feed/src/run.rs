@@ -42,7 +42,7 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
         handler: AnalyticsFeed::new(pseudonyms, writer),
         target: Nobody,
         config: config.runtime,
-        observer: Observer::new(metrics, health, "none"),
+        observer: Observer::new(metrics, health, runtime::NOBODY),
         shutdown,
     };
     runtime::run(service).await.map_err(runtime::Error::into_stop)

@@ -109,6 +109,10 @@ macro_rules! each {
             Dataset::AnalyticsUsage($name) => $result,
             Dataset::AnalyticsMrrMovement($name) => $result,
             Dataset::AnalyticsOrderStep($name) => $result,
+            Dataset::AnalyticsOrderToActivation($name) => $result,
+            Dataset::AnalyticsInvoiceAccuracy($name) => $result,
+            Dataset::AnalyticsEventRecovery($name) => $result,
+            Dataset::AnalyticsSyncLatency($name) => $result,
         }
     };
 }

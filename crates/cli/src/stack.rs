@@ -168,15 +168,21 @@ impl Stack {
         ledger::open(&config).await.map_err(|error| ledger_trouble(&error))
     }
 
-    /// The ERP sandbox's log of committed effects, one JSON object each; `None` where no sandbox is known.
-    pub(crate) async fn outside_effects(&self) -> Result<Option<Vec<serde_json::Value>>> {
-        let Some(erp) = &self.parts.erp else { return Ok(None) };
-        let url = format!("{erp}/__admin/effects");
-        let silent = |_| Trouble::unavailable("SANDBOX_UNAVAILABLE", format!("{url} does not answer"));
-        let answer = http(None)?.get(&url).send().await.map_err(silent)?;
-        let text = answer.error_for_status().map_err(silent)?.text().await.map_err(silent)?;
-        let lines: std::result::Result<_, _> = text.lines().map(serde_json::from_str).collect();
-        lines.map(Some).map_err(|error| Trouble::failed("SANDBOX_ODD", format!("{url}: {error}")))
+    /// The logs of all sandboxes: committed effects, one JSON object each.
+    pub(crate) async fn outside_effects(&self) -> Result<Vec<serde_json::Value>> {
+        let client = http(None)?;
+        let mut effects = Vec::new();
+        for sandbox in self.parts.outside.values().flatten() {
+            let url = format!("{sandbox}/__admin/effects");
+            let silent = |_| Trouble::unavailable("SANDBOX_UNAVAILABLE", format!("{url} does not answer"));
+            let answer = client.get(&url).send().await.map_err(silent)?;
+            let text = answer.error_for_status().map_err(silent)?.text().await.map_err(silent)?;
+            for line in text.lines().filter(|line| !line.is_empty()) {
+                let effect = serde_json::from_str(line);
+                effects.push(effect.map_err(|error| Trouble::failed("SANDBOX_ODD", format!("{url}: {error}")))?);
+            }
+        }
+        Ok(effects)
     }
 }
 

@@ -62,3 +62,16 @@ fn a_folder_that_is_not_there_is_a_usage_error() {
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("nowhere is not a folder"), "{}", ended.err);
 }
+
+/// D2.06: which system owns a field, and why.
+#[test]
+fn the_owner_of_a_field_is_told_with_the_rule_and_the_reason() {
+    let told = with_policies(&["rules", "owner", "customer.payment_terms.code", "--folder", "p", "-o", "json"]).run();
+    let row = told.json();
+    assert_eq!((told.code, &row["system"], &row["queue"]), (0, &"erp".into(), &"credit-control".into()));
+    assert_eq!((&row["rule"], &row["why"]), (&"customer.payment_terms".into(), &"receivables follow it".into()));
+    let all = with_policies(&["rules", "owner", "--folder", "p", "-o", "json"]).run();
+    assert!(all.json()["fields"].as_array().is_some_and(|rows| rows.len() > 5));
+    assert_eq!(with_policies(&["rules", "owner", "weather.rain", "--folder", "p"]).run().code, 1);
+    assert_eq!(with_policies(&["rules", "owner", "weather", "--folder", "p"]).run().code, 2);
+}

@@ -143,13 +143,27 @@ impl CollectionTask {
     }
 }
 
+/// How far a renewal is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenewalStage {
+    Due,
+    #[default]
+    Won,
+    Lost,
+}
+
 /// A renewal that the customer accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenewalShown {
     pub renewal_id: String,
+    /// What was journalled without it was won.
+    #[serde(default)]
+    pub stage: RenewalStage,
     pub account_id: String,
     pub contract_id: String,
     pub currency: IsoCurrency,
+    /// The day it was accepted or declined; of one that is due, the day by which it has to be.
     pub accepted_on: Date,
     pub term_start_on: Date,
     /// The day after the last one.

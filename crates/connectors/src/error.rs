@@ -12,6 +12,7 @@ pub mod queue {
     pub const CREDIT_CONTROL: &str = "credit-control";
     pub const MASTER_DATA: &str = "master-data";
     pub const REVENUE_OPERATIONS: &str = "revenue-operations";
+    pub const TAX: &str = "tax";
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,8 @@ fn unavailable(system: &str) -> &'static str {
         crate::salesforce::SYSTEM => "CRM_UNAVAILABLE",
         crate::entitlement::SYSTEM => "PRODUCT_UNAVAILABLE",
         crate::scim::SYSTEM => "IDENTITY_UNAVAILABLE",
+        crate::stripe::SYSTEM => "BILLING_UNAVAILABLE",
+        crate::avatax::SYSTEM => "TAX_UNAVAILABLE",
         _ => "ERP_UNAVAILABLE",
     }
 }

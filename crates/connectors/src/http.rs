@@ -42,11 +42,16 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) location: Option<String>,
     pub(crate) retry_after: Option<Duration>,
-    /// `Sforce-Limit-Info`: how much of the account's quota is used.
-    pub(crate) limit: Option<String>,
+    pub(crate) headers: header::HeaderMap,
     pub(crate) body: Vec<u8>,
     /// Whether the body came whole and within the bound.
     pub(crate) is_whole: bool,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 /// Why nothing came back.
@@ -90,7 +95,7 @@ impl Http {
             status: response.status(),
             location: text(header::LOCATION).map(str::to_owned),
             retry_after: text(header::RETRY_AFTER).and_then(|wait| wait.parse().ok()).map(Duration::from_secs),
-            limit: text(header::HeaderName::from_static("sforce-limit-info")).map(str::to_owned),
+            headers: response.headers().clone(),
             body: Vec::new(),
             is_whole: false,
         };

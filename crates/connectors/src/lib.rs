@@ -4,6 +4,7 @@
 //! and [`Error`] keeps them apart because exactly-once rests on it: done, refused, certainly not sent, or **unknown**.
 
 mod adaptive;
+pub mod avatax;
 pub mod billing;
 pub mod capability;
 pub mod crm;
@@ -11,11 +12,13 @@ mod currency;
 pub mod entitlement;
 mod error;
 mod http;
+mod keyed;
 pub mod netsuite;
 pub mod oauth;
 pub mod product;
 pub mod salesforce;
 pub mod scim;
+pub mod stripe;
 pub mod tax;
 mod text;
 
@@ -26,5 +29,6 @@ pub use crm::*;
 pub use currency::IsoCurrency;
 pub use error::{Error, queue};
 pub use http::Bounds;
+pub use keyed::Access;
 pub use product::*;
 pub use tax::*;

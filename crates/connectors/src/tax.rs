@@ -108,7 +108,7 @@ pub struct LineTax {
     pub taxable_minor: i64,
     /// Σ of the parts.
     pub tax_minor: i64,
-    /// Empty where nothing is due.
+    /// Parts of zero say why nothing is due.
     pub parts: Vec<TaxPart>,
 }
 

@@ -6,7 +6,8 @@
 //! The rule that makes handlers easy: **a decision takes hold when its effects are done.** Documents, events and timers of a
 //! decision without effects are committed at once; with effects, in the transaction that records the last outcome. If an effect
 //! is refused, none of them change and the event is parked; when it is tried again, `decide` sees the documents as they were,
-//! and effects that were done under the same key are not sent again.
+//! and effects that were done under the same key are not sent again. A process that has to go on another way asks for the refusal
+//! as an answer instead ([`Effect::answers`]): then it decides what takes hold in place of the refused decision.
 
 use async_trait::async_trait;
 use events::EventSet;
@@ -75,15 +76,34 @@ pub enum Input<'a, H: Handler + ?Sized> {
     /// All effects of the decision about `of` are done: `receipts` by effect key. Called only if
     /// [`Effect::reports`] says so of one of them; what it decides is added to the staged decision.
     Outcome {
-        of: Option<&'a H::Event>,
+        of: Origin<'a, H::Event>,
         receipts: &'a BTreeMap<String, Receipt>,
     },
+    /// The outside system refused `effect` for good, with class `Business` or `Contract`, and [`Effect::answers`] says that the
+    /// handler decides about it. Nothing of the decision about `of` takes hold; what is decided here takes its place, in the
+    /// transaction that records the refusal. Effects before it that are done have their `receipts`, by effect key. The decision has no
+    /// effects of its own: what is to be undone outside is a step by itself, begun by a timer that is due at once.
+    Refused {
+        of: Origin<'a, H::Event>,
+        effect: &'a H::Effect,
+        failure: &'a Failure,
+        receipts: &'a BTreeMap<String, Receipt>,
+    },
+}
+
+/// What effects were decided for.
+#[derive(Debug)]
+pub enum Origin<'a, E> {
+    Event(&'a E),
+    Timer { id: &'a str, payload: &'a serde_json::Value },
 }
 
 /// What is known about an input besides its content. `now` is the time of the decision, the same in a replayed simulation.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     pub now_ms: Millis,
+    /// Timestamp of the record: the same whenever it is read. 0 for timers.
+    pub record_ms: Millis,
     /// Absent for timers.
     pub envelope: Option<&'a events::Envelope>,
     /// The record key: the account.
@@ -134,6 +154,11 @@ pub trait Effect: Serialize + DeserializeOwned + Clone + Debug + PartialEq + Sen
     }
     /// Whether the handler wants to see the receipt (an [`Input::Outcome`]).
     fn reports(&self) -> bool {
+        false
+    }
+    /// Whether a refusal is an answer that the handler decides about (an [`Input::Refused`]). Otherwise its event is parked. Such an
+    /// effect is never coalesced.
+    fn answers(&self) -> bool {
         false
     }
 }

@@ -12,8 +12,8 @@ mod rules;
 pub use policy::{Auto, Policy};
 
 use ledger::{
-    Creation, JobSpec, Ledger, Millis, NewAudit, NewItem, NewJob, ParkedFilter, ParkedRecord, ParkedState, Result,
-    RowKey, StopRule, Verb,
+    Creation, Destination, JobSpec, Ledger, Millis, NewAudit, NewItem, NewJob, ParkedFilter, ParkedRecord, ParkedState,
+    Result, RowKey, StopRule, Verb,
 };
 use std::collections::{BTreeMap, HashSet};
 
@@ -99,6 +99,7 @@ impl Upkeep {
             reason: new.reason.to_owned(),
             ticket: None,
             approver: None,
+            to: new.to.cloned(),
         };
         let audit = NewAudit {
             at_ms: now,
@@ -132,6 +133,8 @@ struct Start<'a> {
     verb: Verb,
     who: &'a str,
     reason: &'a str,
+    /// For a move: where the letters go.
+    to: Option<&'a Destination>,
 }
 
 /// After a take-over the first look comes after this.

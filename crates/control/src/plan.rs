@@ -212,6 +212,7 @@ impl Plan {
             reason,
             ticket,
             approver,
+            to: None,
         }
     }
 }

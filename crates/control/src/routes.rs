@@ -102,7 +102,7 @@ const PLACE: &[Param] = &[
     required("offset", Kind::Integer(0, i64::MAX), "the offset"),
 ];
 const BY: &[Param] =
-    &[required("by", Kind::Word(&["class", "code", "topic", "hour", "service", "state"]), "what is counted")];
+    &[required("by", Kind::Word(&["class", "code", "step", "topic", "hour", "service", "state"]), "what is counted")];
 
 const GROUP: &[Param] = &[
     required("fingerprint", WORD, "the group"),
@@ -164,8 +164,9 @@ const LIVE: &[Param] = &[optional("live", Kind::Flag, "only jobs that are not ov
 const RULE: &[Param] = &[
     required("service", WORD, "whose letters"),
     required("owner", WORD, "who answers for it: a person or a team"),
-    required("action", Kind::Word(&["retry", "discard"]), "what happens to the letters"),
+    required("action", Kind::Word(&["retry", "discard", "redirect"]), "what happens to the letters"),
     optional("every", Kind::Text(32), "for retry: how often, such as 1h; at least a minute"),
+    optional("to", WORD, "for redirect: the topic that gets them"),
     required("ends", Kind::Text(64), "when it ends (RFC 3339), within a year"),
     optional("class", Kind::Word(&["business", "contract", "poison", "bug"]), "letters of this class"),
     optional("code", WORD, "letters with this code"),

@@ -42,6 +42,12 @@ pub struct Account {
 pub struct Contract {
     pub entity_version: i64,
     pub shown: ContractShown,
+    /// The renewal whose opportunity is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<String>,
+    /// The end of the term that is not renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<Date>,
 }
 
 /// The newest version of something, and what of it is needed later.

@@ -1,6 +1,8 @@
 //! What crm-sync sends to the CRM, as plain data: what is journalled is what is sent.
 
-use connectors::{AccountShown, CollectionTask, ContractShown, ReceivableShown, RenewalShown, UsageShown};
+use connectors::{
+    AccountShown, CollectionTask, ContractShown, ReceivableShown, RenewalShown, RenewalStage, UsageShown,
+};
 use serde::{Deserialize, Serialize};
 
 /// One change. The serde names are stored in the journal: add, never rename.
@@ -56,7 +58,11 @@ impl consumer::Effect for CrmEffect {
             }
             Self::ShowReceivable { revision, .. } => format!("{}:r{revision}:show", self.entity()),
             Self::OpenTask { .. } => format!("{}:open", self.entity()),
-            Self::ShowRenewal { .. } => format!("{}:show", self.entity()),
+            Self::ShowRenewal { renewal } => match renewal.stage {
+                RenewalStage::Due => format!("{}:due", self.entity()),
+                RenewalStage::Won => format!("{}:show", self.entity()),
+                RenewalStage::Lost => format!("{}:lost", self.entity()),
+            },
         }
     }
 

@@ -6,10 +6,11 @@
 use crate::{
     document::{CrmDocument, Known},
     effect::CrmEffect,
+    event::CrmEvent,
     plan::{contract, credit, dunning, invoice, payment, usage},
 };
 use consumer::{Context, Decision, Documents, Handler, Input};
-use events::{Event, EventSet as _};
+use events::{Event, EventSet as _, Notice};
 use failure::Failure;
 use ledger::DocumentKey;
 
@@ -17,7 +18,7 @@ use ledger::DocumentKey;
 pub struct CrmSync;
 
 impl Handler for CrmSync {
-    type Event = Event;
+    type Event = CrmEvent;
     type Document = CrmDocument;
     type Effect = CrmEffect;
 
@@ -26,9 +27,11 @@ impl Handler for CrmSync {
     }
 
     /// A contract brings its account, too: what else belongs to the account waits for that.
-    fn provides(&self, event: &Event) -> Vec<String> {
+    fn provides(&self, event: &CrmEvent) -> Vec<String> {
         match event {
-            Event::ContractActivated(activated) => vec![activated.contract_id.clone(), activated.account_id.clone()],
+            CrmEvent::Business(Event::ContractActivated(activated)) => {
+                vec![activated.contract_id.clone(), activated.account_id.clone()]
+            }
             other => vec![other.subject().to_owned()],
         }
     }
@@ -36,7 +39,7 @@ impl Handler for CrmSync {
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(event) => reads(event),
-            Input::Outcome { .. } | Input::Timer { .. } => Vec::new(),
+            Input::Outcome { .. } | Input::Refused { .. } | Input::Timer { .. } => Vec::new(),
         }
     }
 
@@ -48,12 +51,23 @@ impl Handler for CrmSync {
     ) -> Result<Decision<Self>, Failure> {
         match input {
             Input::Event(event) => plan(Known(documents), event),
-            Input::Outcome { .. } | Input::Timer { .. } => Ok(Decision::new()),
+            Input::Outcome { .. } | Input::Refused { .. } | Input::Timer { .. } => Ok(Decision::new()),
         }
     }
 }
 
-fn plan(known: Known<'_>, event: &Event) -> Result<Decision<CrmSync>, Failure> {
+fn plan(known: Known<'_>, event: &CrmEvent) -> Result<Decision<CrmSync>, Failure> {
+    match event {
+        CrmEvent::Business(event) => business(known, event),
+        CrmEvent::Notice(Notice::SubscriptionRenewalDue(event)) => contract::due(known, event),
+        CrmEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => contract::declined(known, event),
+        CrmEvent::Notice(Notice::NotificationRequested(_)) => {
+            Ok(Decision::skip("what customers are told is not shown in the CRM"))
+        }
+    }
+}
+
+fn business(known: Known<'_>, event: &Event) -> Result<Decision<CrmSync>, Failure> {
     match event {
         Event::ContractActivated(event) => contract::activated(known, event),
         Event::ContractAmended(event) => contract::amended(known, event),
@@ -72,7 +86,20 @@ fn plan(known: Known<'_>, event: &Event) -> Result<Decision<CrmSync>, Failure> {
     }
 }
 
-fn reads(event: &Event) -> Vec<DocumentKey> {
+fn reads(event: &CrmEvent) -> Vec<DocumentKey> {
+    match event {
+        CrmEvent::Business(event) => reads_of_business(event),
+        CrmEvent::Notice(Notice::SubscriptionRenewalDue(event)) => {
+            contract::reads(&event.account_id, &event.contract_id)
+        }
+        CrmEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
+            contract::reads(&event.account_id, &event.contract_id)
+        }
+        CrmEvent::Notice(Notice::NotificationRequested(_)) => Vec::new(),
+    }
+}
+
+fn reads_of_business(event: &Event) -> Vec<DocumentKey> {
     match event {
         Event::ContractActivated(event) => contract::reads(&event.account_id, &event.contract_id),
         Event::ContractAmended(event) => contract::reads(&event.account_id, &event.contract_id),

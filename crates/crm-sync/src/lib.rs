@@ -3,6 +3,7 @@
 pub mod config;
 pub mod document;
 pub mod effect;
+pub mod event;
 pub mod handler;
 pub mod plan;
 mod run;

@@ -3,6 +3,7 @@
 use crate::{
     document::{CrmDocument, Known},
     effect::CrmEffect,
+    event::CrmEvent,
     handler::CrmSync,
 };
 use connectors::ReceivableShown;
@@ -27,8 +28,8 @@ impl State {
     }
 }
 
-fn decide(state: &State, event: &Event) -> Decision<CrmSync> {
-    let context = Context { now_ms: 0, envelope: None, key: "a-1", refusals: 0 };
+fn decide(state: &State, event: &CrmEvent) -> Decision<CrmSync> {
+    let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: "a-1", refusals: 0 };
     let input = Input::Event(event);
     let decision = CrmSync.decide(&state.documents(), &input, &context).expect("the event can be planned");
     let reads = CrmSync.reads(&input);
@@ -38,21 +39,28 @@ fn decide(state: &State, event: &Event) -> Decision<CrmSync> {
 
 /// What an event leads to.
 pub(crate) fn sent(state: &State, event: &Event) -> Vec<CrmEffect> {
-    decide(state, event).effects
+    decide(state, &event.clone().into()).effects
 }
 
 /// The state after these events, each of whose effects is done at once.
 pub(crate) fn kept(events: &[Event]) -> State {
     let mut state = State(BTreeMap::new());
     for event in events {
-        for change in decide(&state, event).documents {
-            match change.document {
-                Some(document) => state.0.insert(change.key, Arc::new(document)),
-                None => state.0.remove(&change.key),
-            };
-        }
+        follows(&mut state, event.clone());
     }
     state
+}
+
+/// What an event leads to, once that is done and kept.
+pub(crate) fn follows(state: &mut State, event: impl Into<CrmEvent>) -> Vec<CrmEffect> {
+    let decision = decide(state, &event.into());
+    for change in decision.documents {
+        match change.document {
+            Some(document) => state.0.insert(change.key, Arc::new(document)),
+            None => state.0.remove(&change.key),
+        };
+    }
+    decision.effects
 }
 
 /// What an account is shown to owe.

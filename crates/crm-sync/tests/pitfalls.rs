@@ -2,7 +2,7 @@
 
 use connectors::salesforce::{Bounds, Credentials, Options, Salesforce};
 use consumer::{Context, Documents, Effect as _, Handler as _, Input, Intent, Target as _};
-use crm_sync::{CrmSync, CrmTarget, document::CrmDocument, effect::CrmEffect};
+use crm_sync::{CrmSync, CrmTarget, document::CrmDocument, effect::CrmEffect, event::CrmEvent};
 use events::{
     ContractActivated, Event, EventSet as _, InvoicePosted, PaymentFailed, PaymentReceived,
     common::{Customer, PaymentAllocation, Term, Totals},
@@ -45,8 +45,8 @@ impl Service {
     }
 
     async fn take(&mut self, event: impl Into<Event>) -> Result<Vec<CrmEffect>, Failure> {
-        let event = event.into();
-        let context = Context { now_ms: 0, envelope: None, key: event.account_id(), refusals: 0 };
+        let event = CrmEvent::from(event.into());
+        let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: event.account_id(), refusals: 0 };
         let decision = CrmSync.decide(&Documents::new(&self.documents), &Input::Event(&event), &context)?;
         for effect in &decision.effects {
             let intent = Intent {

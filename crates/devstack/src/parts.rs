@@ -30,9 +30,9 @@ pub(crate) struct Addresses {
     pub inside: Inside,
 }
 
-fn addresses(kind: Kind, kafka: String, registry: String, erp: String, others: [(&str, String); 3]) -> Endpoints {
+fn addresses(kind: Kind, kafka: String, registry: String, erp: String, others: Vec<(&str, String)>) -> Endpoints {
     let mut sandboxes = BTreeMap::from([("erp".to_owned(), erp.clone())]);
-    sandboxes.extend(others.map(|(name, url)| (name.to_owned(), url)));
+    sandboxes.extend(others.into_iter().map(|(name, url)| (name.to_owned(), url)));
     let (services, parts) = Default::default();
     Endpoints { kind, kafka, registry, postgres: None, sqlite: None, erp, sandboxes, control: None, services, parts }
 }
@@ -43,14 +43,17 @@ pub(crate) async fn embedded(config: &StackConfig) -> Result<Addresses> {
     let broker = MockBroker::start()?;
     let registry = Registry::start(registry::Config::default()).await?;
     let (sandbox, crm) = (sandbox_inside(&config.data).await?, crm_inside(&config.data).await?);
-    let product = platform_inside(PRODUCT, &config.data).await?;
-    let identity = platform_inside(IDENTITY, &config.data).await?;
-    let others = [("crm", crm.url()), (PRODUCT, product.url()), (IDENTITY, identity.url())];
+    let mut others = vec![("crm", crm.url())];
+    let mut platforms = Vec::new();
+    for name in PLATFORMS {
+        let platform = platform_inside(name, &config.data).await?;
+        others.push((name, platform.url()));
+        platforms.push(platform);
+    }
     let endpoints = addresses(Kind::Embedded, broker.bootstrap().to_owned(), registry.url(), sandbox.url(), others);
     let sqlite = Some(config.data.join("ledger.db").display().to_string());
     let (broker, registry) = (Some(broker), Some(registry));
-    let inside =
-        Inside { broker, registry, sandbox: Some(sandbox), crm: Some(crm), platforms: vec![product, identity] };
+    let inside = Inside { broker, registry, sandbox: Some(sandbox), crm: Some(crm), platforms };
     Ok(Addresses { endpoints: Endpoints { sqlite, ..endpoints }, parts: Vec::new(), inside })
 }
 
@@ -83,11 +86,10 @@ fn set_aside(data: &Path) -> Result<()> {
 /// Kafka, PostgreSQL, registry and sandboxes as processes, all at once.
 pub(crate) async fn real(config: &StackConfig, listener: &Listener) -> Result<Addresses> {
     let stores = async { tokio::join!(kafka(config), postgres(config), registry(config)) };
-    let platforms = async { tokio::join!(platform(PRODUCT, config), platform(IDENTITY, config)) };
-    let ((kafka, postgres, registry), sandbox, crm, (product, identity)) =
+    let platforms = futures::future::try_join_all(PLATFORMS.map(|name| platform(name, config)));
+    let ((kafka, postgres, registry), sandbox, crm, platforms) =
         tokio::join!(stores, sandbox(config), crm(config), platforms);
     let (kafka, postgres, registry, sandbox, crm) = (kafka?, postgres?, registry?, sandbox?, crm?);
-    let (product, identity) = (product?, identity?);
     let mut inside = Inside::default();
     let mut parts = Vec::new();
     let mut watch = |name: &str, unit: Option<Unit>| {
@@ -100,13 +102,15 @@ pub(crate) async fn real(config: &StackConfig, listener: &Listener) -> Result<Ad
     watch("registry", registry.unit);
     watch("sandbox", sandbox.unit);
     watch("crm-sandbox", crm.unit);
-    watch("product-sandbox", product.unit);
-    watch("identity-sandbox", identity.unit);
     inside.registry = registry.inside;
     inside.sandbox = sandbox.inside;
     inside.crm = crm.inside;
-    inside.platforms = product.inside.into_iter().chain(identity.inside).collect();
-    let others = [("crm", crm.address), (PRODUCT, product.address), (IDENTITY, identity.address)];
+    let mut others = vec![("crm", crm.address)];
+    for (name, platform) in PLATFORMS.into_iter().zip(platforms?) {
+        watch(&format!("{name}-sandbox"), platform.unit);
+        inside.platforms.extend(platform.inside);
+        others.push((name, platform.address));
+    }
     let endpoints = addresses(Kind::Real, kafka.0, registry.address, sandbox.address, others);
     Ok(Addresses { endpoints: Endpoints { postgres: Some(postgres.address), ..endpoints }, parts, inside })
 }
@@ -228,7 +232,14 @@ pub(crate) const PRODUCT: &str = "product";
 /// The identity platform, by the name of its sandbox.
 pub(crate) const IDENTITY: &str = "identity";
 
-/// Both are stand-ins of the same kind.
+/// The billing system, by the name of its sandbox.
+pub(crate) const BILLING: &str = "stripe";
+/// The tax engine, by the name of its sandbox.
+pub(crate) const TAX: &str = "tax";
+
+/// Sandboxes of one kind, by their names, which are those of their vendors too.
+const PLATFORMS: [&str; 4] = [PRODUCT, IDENTITY, BILLING, TAX];
+
 type Platform = sandbox::entitlement::Sandbox;
 
 async fn platform(name: &'static str, config: &StackConfig) -> Result<Part<Platform>> {
@@ -240,7 +251,7 @@ async fn platform(name: &'static str, config: &StackConfig) -> Result<Part<Platf
             Ok(Part::process(program.http().to_owned(), Unit::Program(Box::new(program))))
         }
         Err(error) => {
-            tracing::info!(%error, "the sandbox of the {name} platform runs inside this process");
+            tracing::info!(%error, "the {name} sandbox runs inside this process");
             let sandbox = platform_inside(name, &config.data).await?;
             Ok(Part::inside(sandbox.url(), sandbox))
         }
@@ -255,8 +266,15 @@ async fn platform_inside(name: &str, data: &Path) -> Result<Platform> {
     let folder = platform_folder(name, data);
     std::fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
     let config = sandbox::entitlement::Config { data: Some(folder), ..Default::default() };
-    let started =
-        if name == IDENTITY { sandbox::scim::start(config).await } else { sandbox::entitlement::start(config).await };
+    let started = match name {
+        IDENTITY => sandbox::scim::start(config).await,
+        BILLING => {
+            let settings = sandbox::stripe::settings();
+            sandbox::stripe::start(sandbox::stripe::Config { settings, ..config }).await
+        }
+        TAX => sandbox::avatax::start(config).await,
+        _ => sandbox::entitlement::start(config).await,
+    };
     Ok(started?)
 }
 

@@ -25,10 +25,11 @@ const MAPPING: &str = include_str!("../../../deploy/policies/erp-mapping.yaml");
 const ACCESS: &str = include_str!("../../../deploy/policies/provisioning.yaml");
 
 /// The policies that the repository carries.
-const POLICIES: [(&str, &str); 10] = [
+const POLICIES: [(&str, &str); 11] = [
     ("approvals.yaml", include_str!("../../../deploy/policies/approvals.yaml")),
     ("cases.yaml", include_str!("../../../deploy/policies/cases.yaml")),
     ("checks.yaml", include_str!("../../../deploy/policies/checks.yaml")),
+    ("compensation.yaml", include_str!("../../../deploy/policies/compensation.yaml")),
     ("entities.yaml", include_str!("../../../deploy/policies/entities.yaml")),
     ("ownership.yaml", include_str!("../../../deploy/policies/ownership.yaml")),
     ("price-plans.yaml", include_str!("../../../deploy/policies/price-plans.yaml")),

@@ -85,7 +85,7 @@ pub(crate) struct Inside {
     pub registry: Option<Registry>,
     pub sandbox: Option<Sandbox>,
     pub crm: Option<sandbox::salesforce::Sandbox>,
-    /// The product platform and the identity platform.
+    /// Product platform, identity platform, billing system and tax engine.
     pub platforms: Vec<sandbox::entitlement::Sandbox>,
 }
 
@@ -188,8 +188,8 @@ impl Stack {
         found.ok_or_else(|| Error::NoProcess { name: name.to_owned() })
     }
 
-    /// `kill -9` of `kafka` (the others are `kafka-2` and `kafka-3`), `postgres`, `registry`, `sandbox`, `crm-sandbox`, `product-sandbox`, `identity-sandbox` or a service. It comes
-    /// back by itself.
+    /// `kill -9` of `kafka` (the others are `kafka-2` and `kafka-3`), `postgres`, `registry`, `sandbox`, `crm-sandbox`, `product-sandbox`,
+    /// `identity-sandbox`, `stripe-sandbox`, `tax-sandbox` or a service. It comes back by itself.
     pub async fn kill(&self, name: &str) -> Result<()> {
         self.watched(name)?.kill().await;
         Ok(())

@@ -30,7 +30,14 @@ async fn an_embedded_stack_starts_twice_on_the_same_folder_and_keeps_the_old_sta
         assert_eq!(endpoints, stack.endpoints());
         assert!(topics(&endpoints).await >= SUBJECTS.len());
         assert!(get(&format!("{}/subjects", endpoints.registry)).await.contains(SUBJECTS[0].subject));
-        get(&format!("{}/__admin/state", endpoints.erp)).await;
+        for name in ["erp", "crm", "product", "identity", "stripe", "tax"] {
+            let sandbox = endpoints.sandboxes.get(name).expect("a sandbox of this name");
+            get(&format!("{sandbox}/__admin/state")).await;
+        }
+        for name in ["stripe", "tax"] {
+            let credentials = folder.path().join(format!("sandbox/{name}/{name}-credentials.json"));
+            assert!(credentials.is_file(), "{}", credentials.display());
+        }
         let asides = std::fs::read_dir(folder.path()).expect("a folder").flatten();
         let asides = asides.filter(|entry| entry.file_name().to_string_lossy().starts_with("before-")).count();
         assert_eq!(asides, start);

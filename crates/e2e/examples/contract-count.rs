@@ -47,7 +47,7 @@ impl Handler for ContractCount {
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(event) => vec![DocumentKey::new(KIND, event.account_id())],
-            Input::Timer { .. } | Input::Outcome { .. } => Vec::new(),
+            Input::Timer { .. } | Input::Outcome { .. } | Input::Refused { .. } => Vec::new(),
         }
     }
 
@@ -72,7 +72,7 @@ impl Handler for ContractCount {
 
 async fn run(context: service::Context<RuntimeConfig>) -> Result<(), Stop> {
     let service::Context { config, health, metrics, shutdown, .. } = context;
-    let observer = Observer::new(metrics, health, "none");
+    let observer = Observer::new(metrics, health, consumer::runtime::NOBODY);
     let service = Service { handler: ContractCount, target: Nobody, config, observer, shutdown };
     runtime::run(service).await.map_err(runtime::Error::into_stop)
 }

@@ -72,6 +72,7 @@ async fn retry(bench: &Bench, id: &str, rows: &[ParkedRecord], rate: Option<u32>
         reason: "the causes are mended".into(),
         ticket: None,
         approver: None,
+        to: None,
     };
     let job = NewJob { id: id.into(), at_ms: 1, spec, items: rows.iter().map(item).collect() };
     match bench.ledger.create_job(&job, &audit("job.create")).await {

@@ -13,7 +13,7 @@ use crate::{
     },
     reply::{Cause, Replies},
 };
-use consumer::{Context, Decision, Documents, Handler, Input, Publish};
+use consumer::{Context, Decision, Documents, Handler, Input, Origin, Publish};
 use events::{Event, EventSet as _, Request};
 use failure::Failure;
 use ledger::DocumentKey;
@@ -66,9 +66,9 @@ impl Handler for ErpSync {
 
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
-            Input::Event(event) | Input::Outcome { of: Some(event), .. } => reads(event),
+            Input::Event(event) | Input::Outcome { of: Origin::Event(event), .. } => reads(event),
             Input::Timer { payload, .. } => usage::reads_of_timer(payload),
-            Input::Outcome { of: None, .. } => Vec::new(),
+            Input::Outcome { of: Origin::Timer { .. }, .. } | Input::Refused { .. } => Vec::new(),
         }
     }
 
@@ -81,7 +81,7 @@ impl Handler for ErpSync {
         match input {
             Input::Event(ErpEvent::Business(event)) => self.plan(Known(documents), event, context.now_ms),
             Input::Event(ErpEvent::Request(request)) => self.asked(Known(documents), request, context),
-            Input::Outcome { of: Some(event), receipts } => {
+            Input::Outcome { of: Origin::Event(event), receipts } => {
                 let mut decision = plan::recorded(documents, event, receipts);
                 if let (Some(replies), Some(cause)) = (&self.replies, cause(context)) {
                     decision.publish = replies.of(&self.mapping, Known(documents), event, receipts, cause);
@@ -89,7 +89,7 @@ impl Handler for ErpSync {
                 Ok(decision)
             }
             Input::Timer { payload, .. } => usage::timer(&self.mapping, Known(documents), payload, context.now_ms),
-            Input::Outcome { of: None, .. } => Ok(Decision::new()),
+            Input::Outcome { of: Origin::Timer { .. }, .. } | Input::Refused { .. } => Ok(Decision::new()),
         }
     }
 

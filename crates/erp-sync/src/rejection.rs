@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::testing::{activated, kept, mapping};
     use crate::{handler::ErpSync, reply::Replies};
-    use consumer::{Context, Handler as _, Input, Receipt};
+    use consumer::{Context, Handler as _, Input, Origin, Receipt};
     use events::{EventSet as _, Payload as _};
     use std::collections::BTreeMap;
 
@@ -173,7 +173,7 @@ mod tests {
         let event = ErpEvent::from(Event::from(activated("A-1", "C-1")));
         let envelope = envelope();
         let told = |refusals| {
-            let context = Context { now_ms: 0, envelope: Some(&envelope), key: "A-1", refusals };
+            let context = Context { now_ms: 0, record_ms: 0, envelope: Some(&envelope), key: "A-1", refusals };
             let told = the_one(replying().refused(&event, &hold(), &context), events::topics::ORDER_REJECTED);
             assert_eq!(told.key, "A-1");
             (told.headers.text("ce_id").map(str::to_owned), told.headers.text("ce_sequence").map(str::to_owned))
@@ -191,8 +191,8 @@ mod tests {
         let event = ErpEvent::from(event);
         let receipt = |id: &str| Receipt { external_id: id.into(), details: BTreeMap::new() };
         let receipts = BTreeMap::from([("order:C-1:v1:create".to_owned(), receipt("7"))]);
-        let context = Context { now_ms: 0, envelope: Some(&envelope), key: "A-1", refusals: 2 };
-        let input = Input::Outcome { of: Some(&event), receipts: &receipts };
+        let context = Context { now_ms: 0, record_ms: 0, envelope: Some(&envelope), key: "A-1", refusals: 2 };
+        let input = Input::Outcome { of: Origin::Event(&event), receipts: &receipts };
         let decision = replying().decide(&known.documents(), &input, &context).expect("noted");
         let accepted = the_one(decision.publish, events::topics::ORDER_ACCEPTED);
         assert_eq!(accepted.headers.text("ce_sequence"), Some("0000000003"));

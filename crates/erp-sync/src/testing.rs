@@ -6,7 +6,7 @@ use crate::{
     handler::ErpSync,
     mapping::Mapping,
 };
-use consumer::{Context, Decision, Document as _, Documents, Effect as _, Handler, Input, Receipt};
+use consumer::{Context, Decision, Document as _, Documents, Effect as _, Handler, Input, Origin, Receipt};
 use events::{
     ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, Event, InvoicePosted, OrderRequested,
     PaymentDisputed, PaymentFailed, PaymentReceived, PaymentRefunded, SubscriptionRenewalAccepted, UsageRated,
@@ -60,7 +60,7 @@ pub(crate) fn kept(mapping: &Mapping, events: &[Event]) -> State {
 pub(crate) fn kept_all(mapping: &Mapping, events: &[ErpEvent]) -> State {
     let handler = ErpSync::new(mapping.clone());
     let mut state = state(&[]);
-    let context = Context { now_ms: 0, envelope: None, key: "A-1", refusals: 0 };
+    let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: "A-1", refusals: 0 };
     for event in events {
         let input = Input::Event(event);
         let decision = handler.decide(&state.documents(), &input, &context).expect("the event can be planned");
@@ -69,7 +69,7 @@ pub(crate) fn kept_all(mapping: &Mapping, events: &[ErpEvent]) -> State {
         state.take(&decision);
         let receipts: BTreeMap<_, _> =
             decision.effects.iter().map(|effect| (effect.key(), receipt(&effect.entity()))).collect();
-        let outcome = Input::Outcome { of: Some(event), receipts: &receipts };
+        let outcome = Input::Outcome { of: Origin::Event(event), receipts: &receipts };
         let outcome = handler.decide(&state.documents(), &outcome, &context).expect("receipts are noted");
         state.take(&outcome);
     }

@@ -5,6 +5,7 @@ mod analytics;
 mod deals;
 mod document;
 mod events;
+mod lifecycle;
 mod replies;
 
 use crate::{Payload, currency, period};
@@ -21,9 +22,11 @@ pub fn payload<T: Payload>(event: &T) -> Result<(), Failure> {
 }
 
 fn common<T: Payload>(event: &T) -> Result<(), Failure> {
-    filled("account_id", event.account_id())?;
     filled(T::SUBJECT_FIELD, event.subject())?;
-    filled("legal_entity_id", event.legal_entity_id())?;
+    if !T::IS_ABOUT_WORK {
+        filled("account_id", event.account_id())?;
+        filled("legal_entity_id", event.legal_entity_id())?;
+    }
     if event.entity_version() < 1 {
         return Err(invalid("entity_version", "versions count from 1"));
     }

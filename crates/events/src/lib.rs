@@ -5,9 +5,11 @@ mod check;
 mod codec;
 pub mod currency;
 mod envelope;
+mod families;
 pub mod foreign;
 mod generated;
 mod generation;
+pub mod mask;
 pub mod money;
 pub mod partition;
 mod payload;
@@ -28,3 +30,9 @@ pub use record::{Headers, Record};
 pub use schema::{MAX_ALLOC_BYTES, WriterSchema};
 pub use uid::{PayloadHash, Uid};
 pub use wire::check_identity;
+
+// For `event_families!`, so that it needs nothing but this crate.
+#[doc(hidden)]
+pub use failure::Failure;
+#[doc(hidden)]
+pub use serde_json::Value as Json;

@@ -14,6 +14,8 @@ pub trait Payload:
     /// The team that publishes it.
     const OWNER: &'static str;
     const SUBJECT_FIELD: &'static str;
+    /// It tells of the work of the services: it need belong to no account and no entity.
+    const IS_ABOUT_WORK: bool = false;
     fn account_id(&self) -> &str;
     /// What the event is about: `ce_subject`.
     fn subject(&self) -> &str;
@@ -85,7 +87,7 @@ macro_rules! event_enum {
 
             #[must_use]
             pub fn legal_entity_id(&self) -> &str {
-                match self { $(Self::$name(event) => &event.legal_entity_id,)* }
+                match self { $(Self::$name(event) => crate::Payload::legal_entity_id(&**event),)* }
             }
         }
 
@@ -115,7 +117,7 @@ macro_rules! event_enum {
             }
 
             fn account_id(&self) -> &str {
-                match self { $(Self::$name(event) => &event.account_id,)* }
+                match self { $(Self::$name(event) => crate::Payload::account_id(&**event),)* }
             }
 
             fn subject(&self) -> &str {

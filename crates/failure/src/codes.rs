@@ -169,6 +169,12 @@ pub const CODES: &[Explanation] = &[
         "Waits by itself; if it stays, the publisher lost an event.",
     ),
     entry(
+        "CONTRACT_UNKNOWN",
+        Class::Contract,
+        "An amendment is asked of a contract that came of no deal.",
+        "The publisher tells it as contract.amended, or names the contract of a deal.",
+    ),
+    entry(
         "EVENT_CONFLICT",
         Class::Contract,
         "The same event id came again with other bytes.",
@@ -259,6 +265,12 @@ pub const CODES: &[Explanation] = &[
         Class::Business,
         "Payment terms have no counterpart in the mapping.",
         "Add them to deploy/policies/erp-mapping.yaml; then retry.",
+    ),
+    entry(
+        "BILLING_PLAN_INVALID",
+        Class::Business,
+        "The lines and the billing schedule of an order make no plan that a billing system can carry out.",
+        "See the field in the reason: mend the deal (reopen it), or reject the case and bill by hand.",
     ),
     entry(
         "CREDIT_HOLD",
@@ -357,6 +369,48 @@ pub const CODES: &[Explanation] = &[
         "Master data decides which user is the tenant's administrator, mends the others, then retries.",
     ),
     entry(
+        "REFUSED_BY_BILLING",
+        Class::Business,
+        "The billing system refused the content of the request: a currency, an amount, a customer, a phase.",
+        "See the field and the vendor's own words in the reason; mend the deal or the customer, then retry.",
+    ),
+    entry(
+        "BILLING_DUPLICATE",
+        Class::Business,
+        "The billing system has several customers or schedules under one id of ours.",
+        "Finance decides which one bills and ends the others, then retries.",
+    ),
+    entry(
+        "BILLING_OVER",
+        Class::Business,
+        "A change reaches a billing schedule that is over.",
+        "Revenue operations decide which came first, the end or the change.",
+    ),
+    entry(
+        "TAX_ADDRESS_INVALID",
+        Class::Business,
+        "The tax engine finds no jurisdiction for the address.",
+        "Master data corrects the address of delivery, then retries.",
+    ),
+    entry(
+        "TAX_NEXUS_UNKNOWN",
+        Class::Business,
+        "The tax engine does not know where the seller has to declare tax: the company or the jurisdiction is not set up there.",
+        "Tax sets up the company and where it has nexus, then retries.",
+    ),
+    entry(
+        "TAX_DOCUMENT_CLOSED",
+        Class::Business,
+        "A document whose tax is committed, locked or void cannot be determined again.",
+        "Tax decides: adjust the document by hand, or void it; then retry.",
+    ),
+    entry(
+        "REFUSED_BY_TAX",
+        Class::Business,
+        "The tax engine refused the content of the request.",
+        "See the field and the vendor's own words in the reason.",
+    ),
+    entry(
         "FIELD_PROTECTED",
         Class::Business,
         "The change touches a field that the ERP owns.",
@@ -373,6 +427,12 @@ pub const CODES: &[Explanation] = &[
         Class::Business,
         "A change reaches a contract whose order is closed.",
         "Sales operations decide which came first, the end or the change.",
+    ),
+    entry(
+        "RENEWAL_ACCEPTED",
+        Class::Business,
+        "A renewal is declined after the contract was renewed.",
+        "Billing operations ask the customer; to take the renewal back, cancel the contract, then give this event up.",
     ),
     entry(
         "REVENUE_PLAN_DIFFERS",
@@ -446,6 +506,18 @@ pub const CODES: &[Explanation] = &[
         Class::Dependency,
         "The identity platform cannot be reached or says that it is not available.",
         "Nothing: the service waits and goes on by itself. See the platform's status page if it lasts.",
+    ),
+    entry(
+        "BILLING_UNAVAILABLE",
+        Class::Dependency,
+        "The billing system cannot be reached or says that it is not available.",
+        "Nothing: the service waits and goes on by itself. See the vendor's status page if it lasts.",
+    ),
+    entry(
+        "TAX_UNAVAILABLE",
+        Class::Dependency,
+        "The tax engine cannot be reached or says that it is not available.",
+        "Nothing: the service waits and goes on by itself. See the vendor's status page if it lasts.",
     ),
     entry(
         "RATE_LIMITED",

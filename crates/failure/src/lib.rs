@@ -71,6 +71,30 @@ impl std::str::FromStr for Class {
     }
 }
 
+/// Where on its way a record failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nobody could read it, or it breaks the wire contract.
+    Read,
+    /// The service's own rules said no.
+    Decide,
+    /// The outside system said no, or could not be reached for it.
+    Send,
+}
+
+impl Stage {
+    /// The word used on screens and in fingerprints.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Decide => "decide",
+            Self::Send => "send",
+        }
+    }
+}
+
 /// A stable, upper-case identifier such as `PERIOD_CLOSED`; `throughline explain CODE` tells what to do.
 pub type Code = Cow<'static, str>;
 
@@ -87,12 +111,16 @@ pub struct Failure {
     /// The field the failure is about, in the form `lines[2].sku`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// For `NotYet`: the subject (`ce_subject`) whose event is awaited; it may pass the sequence that waits for it.
+    /// For `NotYet`: the subject (`ce_subject`) whose event is awaited; it may pass the sequence that waits for it. For a refusal: the
+    /// subject whose event ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaits: Option<String>,
     /// For `Dependency`: how long the other side asked us to stay away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
+    /// Set by the runtime; absent in rows of older builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
 }
 
 impl Failure {
@@ -105,6 +133,7 @@ impl Failure {
             field: None,
             awaits: None,
             retry_after: None,
+            stage: None,
         }
     }
 
@@ -128,6 +157,13 @@ impl Failure {
         Self { awaits: Some(subject.into()), ..Self::new(Class::NotYet, code, reason) }
     }
 
+    /// An event of this subject ends what is refused: it may pass the sequence that waits behind the refusal.
+    #[must_use]
+    pub fn ended_by(mut self, subject: impl Into<String>) -> Self {
+        self.awaits = Some(subject.into());
+        self
+    }
+
     pub fn poison(code: impl Into<Code>, reason: impl Into<String>) -> Self {
         Self::new(Class::Poison, code, reason)
     }
@@ -143,6 +179,13 @@ impl Failure {
     #[must_use]
     pub fn at_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// The first word counts: whoever passes a failure on does not know better where it began.
+    #[must_use]
+    pub fn at_stage(mut self, stage: Stage) -> Self {
+        self.stage.get_or_insert(stage);
         self
     }
 

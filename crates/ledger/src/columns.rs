@@ -4,8 +4,18 @@ use crate::codec;
 use crate::horizon::publishes;
 use crate::jobs::ItemResult;
 use crate::journal::Entry;
-use crate::types::ParkedFate;
+use crate::types::{FirstFailure, ParkedFate};
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The column of the failure: the last one, and beside its fields the first.
+#[derive(Serialize, Deserialize)]
+struct Failed {
+    #[serde(flatten)]
+    failure: failure::Failure,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<FirstFailure>,
+}
 
 /// A fate as columns; the JSON ones are read by people with the database's own operators.
 #[derive(Debug)]
@@ -24,7 +34,7 @@ impl FateColumns {
     pub(crate) fn of(fate: &ParkedFate) -> Self {
         Self {
             state: fate.state.as_str(),
-            failure: fate.failure.as_ref().map(to_json),
+            failure: fate.failure.clone().map(|failure| to_json(&Failed { failure, first: fate.first.clone() })),
             receipts: to_json(&fate.receipts),
             unknown: to_json(&fate.unknown),
             class: fate.failure.as_ref().map(|failure| failure.class.as_str()),
@@ -50,9 +60,12 @@ pub(crate) struct FateRow<'a> {
 }
 
 pub(crate) fn fate(row: FateRow<'_>) -> Result<ParkedFate> {
+    let failed: Option<Failed> = row.failure.map(from_json).transpose()?;
+    let (failure, first) = failed.map_or((None, None), |failed| (Some(failed.failure), failed.first));
     Ok(ParkedFate {
         state: row.state.parse().map_err(Error::Corrupt)?,
-        failure: row.failure.map(from_json).transpose()?,
+        failure,
+        first,
         attempts: row.attempts,
         refusals: row.refusals,
         receipts: from_json(row.receipts)?,

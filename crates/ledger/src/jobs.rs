@@ -92,6 +92,17 @@ pub struct JobSpec {
     /// The second person, where policy asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approver: Option<String>,
+    /// For [`Verb::Move`]: where the service puts the copies itself, each in the transaction that ends its row. `None`: they are
+    /// there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Destination>,
+}
+
+/// A topic that copies go to, with as many partitions as it had when somebody looked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destination {
+    pub topic: String,
+    pub partitions: i32,
 }
 
 /// Names a parked row.

@@ -1,17 +1,19 @@
 //! What a service does about its letters by itself, as rows: standing rules of people, and what today's code would do about
 //! each cause.
 
-use crate::types::Millis;
+use crate::{jobs::Destination, types::Millis};
 use serde::{Deserialize, Serialize};
 
 /// What a rule does about the letters that it selects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do")]
 pub enum RuleAction {
     /// Tries them again, so often.
     Retry { every_ms: Millis },
     /// Gives them up, with the rule's reason.
     Discard,
+    /// Puts them on another topic, for good.
+    Redirect(Destination),
 }
 
 /// A standing rule: what happens to letters without anybody looking at each. It has an owner and an end.
@@ -80,23 +82,32 @@ pub struct DecisionHorizon {
 /// Refuses rules that no correct caller makes.
 pub(crate) fn check(rule: &LetterRule) -> crate::Result<()> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let discards = rule.action == RuleAction::Discard;
     let wrong = if rule.id.is_empty() || rule.id.len() > 32 || !rule.id.chars().all(plain) {
         "an id has 1 to 32 lower-case letters, digits and `-`"
     } else if rule.owner.trim().is_empty() || rule.reason.trim().is_empty() {
         "it needs an owner and a reason"
     } else if rule.class.is_none() && rule.code.is_none() && rule.fingerprint.is_none() {
         "it selects nothing: give a class, a code or a fingerprint"
-    } else if discards && rule.code.is_none() && rule.fingerprint.is_none() {
-        "a rule that discards names a code or a fingerprint"
+    } else if ends_letters(&rule.action) && rule.code.is_none() && rule.fingerprint.is_none() {
+        "a rule that discards or redirects names a code or a fingerprint"
     } else if rule.ends_ms <= rule.created_ms {
         "its end lies before its beginning"
     } else if matches!(rule.action, RuleAction::Retry { every_ms } if every_ms < LEAST_EVERY_MS) {
         "it may retry once a minute at most"
+    } else if matches!(&rule.action, RuleAction::Redirect(to) if to.topic.is_empty() || to.partitions < 1) {
+        "it redirects to no topic"
     } else {
         return Ok(());
     };
     Err(crate::Error::Misuse(format!("rule `{}`: {wrong}", rule.id)))
+}
+
+/// Whether letters are over for the service once the rule was there: a whole class of them is never meant.
+const fn ends_letters(action: &RuleAction) -> bool {
+    match action {
+        RuleAction::Discard | RuleAction::Redirect(_) => true,
+        RuleAction::Retry { .. } => false,
+    }
 }
 
 /// A rule with the id of one that exists.

@@ -291,6 +291,16 @@ pub struct ParkedFate {
     pub fingerprint: Option<String>,
     /// What people put in place of value and headers. The original stays as it is.
     pub edit: Option<Box<Edit>>,
+    /// Its first failure; `None` where it only waits behind, and in rows from before it was kept.
+    pub first: Option<FirstFailure>,
+}
+
+/// When a parked record failed first, and how.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FirstFailure {
+    pub at_ms: Millis,
+    pub class: failure::Class,
+    pub code: failure::Code,
 }
 
 /// What stands in for the value and headers of a parked record; key, topic and place stay those of the original.

@@ -1,8 +1,18 @@
-//! What order-flow remembers: deals with their orders, accounts that are held, contracts that came of it.
+//! What order-flow remembers: deals with their orders and changes, signed quotes, accounts that are held, contracts that came of it.
 //!
 //! The customer's data is kept only while a deal still needs it, and dropped as soon as its orders are decided.
 
-use events::{OpportunityClosedWon, OrderRequested, common::BillingSchedule};
+pub use crate::order_state::{
+    AcceptedAt, FailedStep, Order, OrderStage, Outside, Schedule, StepState, TakenBack, Tax, TaxState,
+};
+use crate::{
+    change::Change,
+    contract::ContractState,
+    protect::{Agreed, Conflict, Proposal},
+    quote::Quotes,
+};
+use events::{OpportunityClosedWon, common::BillingSchedule};
+use jiff::Timestamp;
 use ledger::DocumentKey;
 use rules::Verdict;
 use serde::{Deserialize, Serialize};
@@ -12,6 +22,7 @@ pub mod kind {
     pub const DEAL: &str = "deal";
     pub const ACCOUNT: &str = "account";
     pub const CONTRACT: &str = "contract";
+    pub const QUOTES: &str = "quotes";
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,7 +30,8 @@ pub mod kind {
 pub enum FlowDocument {
     Deal(Box<DealState>),
     Account(AccountState),
-    Contract(ContractState),
+    Contract(Box<ContractState>),
+    Quotes(Box<Quotes>),
 }
 
 /// Where a deal stands.
@@ -51,6 +63,9 @@ pub struct DealState {
     /// The deal itself, until its orders are asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opportunity: Option<Box<OpportunityClosedWon>>,
+    /// When it was won.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub won_at: Option<Timestamp>,
     /// When invoices are made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<BillingSchedule>,
@@ -71,6 +86,18 @@ pub struct DealState {
     /// By selling entity.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub orders: BTreeMap<String, Order>,
+    /// Amendments and renewals of its contracts, by their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes: BTreeMap<String, Change>,
+    /// What was agreed when its orders were asked for; personal values as marks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agreed: Agreed,
+    /// Edits that were refused since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
+    /// The last of them, where its owner may let it through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Proposal>,
 }
 
 /// A case that was published and is not closed.
@@ -79,41 +106,6 @@ pub struct OpenCase {
     pub case_id: String,
     /// `CODE at path`, sorted: the same reasons open no second case.
     pub reasons: BTreeSet<String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OrderStage {
-    /// The ERP was asked.
-    #[default]
-    Requested,
-    /// The ERP refused it; it may still take it after somebody has mended the cause.
-    Rejected,
-    /// The ERP took it, and its contract is active.
-    Active,
-    /// It is being taken back.
-    Cancelling,
-    Cancelled,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Order {
-    pub order_id: String,
-    pub stage: OrderStage,
-    pub currency: String,
-    pub total_minor: i64,
-    /// What was asked for, until the contract is active.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Box<OrderRequested>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub erp_order_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub erp_order_no: Option<String>,
-    /// The customer has access to what the contract says.
-    #[serde(default)]
-    pub provisioned: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub case: Option<OpenCase>,
 }
 
 /// An account that was held at least once.
@@ -127,18 +119,6 @@ pub struct AccountState {
     pub waiting: BTreeSet<String>,
 }
 
-/// A contract that came of a deal: its newest version, so that it can be cancelled.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContractState {
-    pub account_id: String,
-    pub opportunity_id: String,
-    pub legal_entity_id: String,
-    pub entity_version: i64,
-    pub currency: String,
-    pub timezone: String,
-    pub is_cancelled: bool,
-}
-
 impl consumer::Document for FlowDocument {
     fn status(&self) -> &str {
         match self {
@@ -147,6 +127,7 @@ impl consumer::Document for FlowDocument {
             Self::Account(_) => "free",
             Self::Contract(contract) if contract.is_cancelled => "cancelled",
             Self::Contract(_) => "active",
+            Self::Quotes(_) => "signed",
         }
     }
 
@@ -155,6 +136,7 @@ impl consumer::Document for FlowDocument {
             Self::Deal(deal) => &deal.account_id,
             Self::Account(account) => &account.account_id,
             Self::Contract(contract) => &contract.account_id,
+            Self::Quotes(quotes) => &quotes.account_id,
         }
     }
 }
@@ -168,13 +150,15 @@ impl DealState {
             DealStage::Withdrawn => "withdrawn",
             DealStage::Ordered => {
                 let has = |stage| self.orders.values().any(|order| order.stage == stage);
-                if has(OrderStage::Rejected) {
-                    "rejected"
-                } else if has(OrderStage::Requested) {
-                    "requested"
-                } else {
-                    "active"
-                }
+                let stages = [
+                    (OrderStage::Rejected, "rejected"),
+                    (OrderStage::Pricing, "pricing"),
+                    (OrderStage::Requested, "requested"),
+                    (OrderStage::Accepted, "accepted"),
+                    (OrderStage::Cancelling, "cancelling"),
+                    (OrderStage::Active, "active"),
+                ];
+                stages.into_iter().find(|(stage, _)| has(*stage)).map_or("cancelled", |(_, name)| name)
             }
         }
     }
@@ -202,6 +186,13 @@ impl<'a> Known<'a> {
     pub(crate) fn contract(self, id: &str) -> Option<&'a ContractState> {
         match self.0.get(kind::CONTRACT, id) {
             Some(FlowDocument::Contract(contract)) => Some(contract),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn quotes(self, opportunity_id: &str) -> Option<&'a Quotes> {
+        match self.0.get(kind::QUOTES, opportunity_id) {
+            Some(FlowDocument::Quotes(quotes)) => Some(quotes),
             _ => None,
         }
     }

@@ -1,10 +1,12 @@
-//! What order-flow reads: deals, what the ERP answers about their orders, what the product makes of them, and what becomes of their contracts.
+//! What order-flow reads: deals with their quotes, what the ERP answers about their orders, what the product makes of them, and what becomes or
+//! is to become of their contracts.
 
+use crate::step::Times;
 use events::{
-    Deal, Event, EventSet, Reply, WriterSchema,
+    Deal, Event, EventSet, Notice, Reply, WriterSchema,
     topics::{
         CONTRACT_AMENDED, CONTRACT_CANCELLED, ENTITLEMENT_GRANTED, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
-        PROVISIONING_FAILED, SUBSCRIPTION_RENEWAL_ACCEPTED,
+        PROVISIONING_FAILED, SUBSCRIPTION_RENEWAL_ACCEPTED, SUBSCRIPTION_RENEWAL_DECLINED,
     },
 };
 use failure::Failure;
@@ -15,6 +17,7 @@ pub enum FlowEvent {
     Deal(Deal),
     Reply(Reply),
     Contract(Event),
+    Notice(Notice),
 }
 
 const REPLIES: [&str; 5] = [ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED, ENTITLEMENT_GRANTED, PROVISIONING_FAILED];
@@ -26,8 +29,16 @@ macro_rules! of_any {
             Self::Deal($event) => $answer,
             Self::Reply($event) => $answer,
             Self::Contract($event) => $answer,
+            Self::Notice($event) => $answer,
         }
     };
+}
+
+impl FlowEvent {
+    /// When it holds for the business, and when it was recorded.
+    pub(crate) fn times(&self) -> Times {
+        of_any!(self, event => Times { effective_at: event.effective_at(), recorded_at: event.recorded_at() })
+    }
 }
 
 impl From<Deal> for FlowEvent {
@@ -48,9 +59,15 @@ impl From<Event> for FlowEvent {
     }
 }
 
+impl From<Notice> for FlowEvent {
+    fn from(event: Notice) -> Self {
+        Self::Notice(event)
+    }
+}
+
 impl EventSet for FlowEvent {
     fn topics() -> Vec<&'static str> {
-        Deal::topics().into_iter().chain(REPLIES).chain(CONTRACTS).collect()
+        Deal::topics().into_iter().chain(REPLIES).chain(CONTRACTS).chain([SUBSCRIPTION_RENEWAL_DECLINED]).collect()
     }
 
     fn decode_avro(topic: &str, schema: &WriterSchema, datum: &[u8]) -> Result<Self, Failure> {
@@ -59,6 +76,9 @@ impl EventSet for FlowEvent {
         }
         if CONTRACTS.contains(&topic) {
             return Event::decode_avro(topic, schema, datum).map(Self::Contract);
+        }
+        if topic == SUBSCRIPTION_RENEWAL_DECLINED {
+            return Notice::decode_avro(topic, schema, datum).map(Self::Notice);
         }
         Deal::decode_avro(topic, schema, datum).map(Self::Deal)
     }
@@ -69,6 +89,9 @@ impl EventSet for FlowEvent {
         }
         if CONTRACTS.contains(&topic) {
             return Event::decode_json(topic, data).map(Self::Contract);
+        }
+        if topic == SUBSCRIPTION_RENEWAL_DECLINED {
+            return Notice::decode_json(topic, data).map(Self::Notice);
         }
         Deal::decode_json(topic, data).map(Self::Deal)
     }

@@ -1,8 +1,8 @@
 //! A deal as the policies see it: without anything personal.
 
-use events::{OpportunityClosedWon, common::DealLine, common::SellerShare};
+use events::{OpportunityClosedWon, common::ContractLine, common::DealLine, common::SellerShare};
 use jiff::civil::Date;
-use rules::{Deal, Exposure, Line, Seller};
+use rules::{Deal, Exposure, Line, Quote, Seller};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -19,7 +19,12 @@ pub(crate) fn sellers(event: &OpportunityClosedWon) -> Vec<SellerShare> {
 }
 
 /// `approved`: rules that people approved since, besides those of the deal.
-pub(crate) fn of(event: &OpportunityClosedWon, on_hold: bool, approved: &BTreeMap<String, String>) -> Deal {
+pub(crate) fn of(
+    event: &OpportunityClosedWon,
+    on_hold: bool,
+    approved: &BTreeMap<String, String>,
+    quote: Option<Quote>,
+) -> Deal {
     let customer = &event.customer;
     let stated = event.approvals.iter().filter_map(|approval| approval.policy.clone());
     Deal {
@@ -39,6 +44,8 @@ pub(crate) fn of(event: &OpportunityClosedWon, on_hold: bool, approved: &BTreeMa
         has_tax_id: !customer.tax_ids.is_empty(),
         tax_exemption: customer.tax_exemption.to_string(),
         has_po_number: event.po_number.is_some(),
+        is_own_parent: customer.parent_account_id.as_ref() == Some(&event.account_id),
+        quote,
         on_hold,
         sellers: sellers(event).into_iter().map(seller).collect(),
         exposure: event
@@ -60,7 +67,11 @@ fn seller(share: SellerShare) -> Seller {
 }
 
 fn line(of: &DealLine) -> Line {
-    let line = &of.line;
+    Line { entity: of.seller_entity_id.clone(), ramp: of.ramp_id.clone(), ..sold(&of.line) }
+}
+
+/// A line of a contract.
+pub(crate) fn sold(line: &ContractLine) -> Line {
     Line {
         id: line.contract_line_id.clone(),
         product: line.product_id.clone(),
@@ -68,14 +79,14 @@ fn line(of: &DealLine) -> Line {
         quantity: line.quantity,
         unit_price: line.unit_price,
         amount_minor: line.amount_minor,
-        entity: of.seller_entity_id.clone(),
+        entity: None,
         start_on: line.service_period.as_ref().map(|period| period.start_on),
         end_on: line.service_period.as_ref().map(|period| period.end_on),
-        ramp: of.ramp_id.clone(),
+        ramp: None,
     }
 }
 
-fn months(start_on: Date, end_on: Date) -> i64 {
+pub(crate) fn months(start_on: Date, end_on: Date) -> i64 {
     let whole = (i64::from(end_on.year()) - i64::from(start_on.year())) * 12 + i64::from(end_on.month())
         - i64::from(start_on.month());
     if end_on.day() < start_on.day() { whole - 1 } else { whole }

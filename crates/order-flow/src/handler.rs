@@ -1,40 +1,52 @@
 //! What order-flow does with each event: which documents it looks at, and which step of the process follows. Readable alone.
 //!
-//! It changes no outside system: it asks other services by events and follows their answers. So every step is a transaction of the
-//! ledger, and each request is made once.
+//! Other services are asked by events, and their answers followed; tax engine and billing system are asked by effects. A refusal of
+//! theirs is an answer like any other ([`crate::work`]). So every step is a transaction of the ledger, and each request is made once.
 
 use crate::{
+    amend, change, contract,
+    course::{CANCEL, Course, Court, GIVE_UP, Parts, WORK},
     document::{DealState, FlowDocument, Known, key, kind},
+    effect::FlowEffect,
     event::FlowEvent,
-    order, process, reply,
+    order, process, protect, quote, renew, reply,
     step::{Step, Times},
+    work,
     writer::{Cause, Writer},
 };
-use consumer::{Context, Decision, Documents, Handler, Input, NoEffect};
-use events::{Deal, Event, EventSet as _, Payload, Reply, topics::CONTRACT_ACTIVATED};
+use consumer::{Context, Decision, Documents, Handler, Input, Origin};
+use events::{Deal, Event, EventSet as _, Notice, Payload, Reply, common::FalloutEnd, topics::CONTRACT_ACTIVATED};
 use failure::Failure;
 use ledger::DocumentKey;
 use rules::Store;
 use serde_json::Value;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Debug)]
 pub struct OrderFlow {
     policies: Arc<Store>,
     writer: Writer,
+    parts: Parts,
 }
 
 impl OrderFlow {
+    /// Without tax engine and billing system; see [`OrderFlow::with`].
     #[must_use]
-    pub const fn new(policies: Arc<Store>, writer: Writer) -> Self {
-        Self { policies, writer }
+    pub fn new(policies: Arc<Store>, writer: Writer) -> Self {
+        Self { policies, writer, parts: Parts::default() }
+    }
+
+    /// With the systems that there are.
+    #[must_use]
+    pub fn with(self, parts: Parts) -> Self {
+        Self { parts, ..self }
     }
 }
 
 impl Handler for OrderFlow {
     type Event = FlowEvent;
     type Document = FlowDocument;
-    type Effect = NoEffect;
+    type Effect = FlowEffect;
 
     fn name(&self) -> &'static str {
         "order-flow"
@@ -48,7 +60,7 @@ impl Handler for OrderFlow {
         match input {
             Input::Event(event) => reads(event),
             Input::Timer { payload, .. } => reads_of_timer(payload),
-            Input::Outcome { .. } => Vec::new(),
+            Input::Outcome { of, .. } | Input::Refused { of, .. } => reads_of(of),
         }
     }
 
@@ -58,64 +70,138 @@ impl Handler for OrderFlow {
         input: &Input<'_, Self>,
         context: &Context<'_>,
     ) -> Result<Decision<Self>, Failure> {
-        let known = Known(documents);
+        let (known, policies) = (Known(documents), self.policies.current());
+        let court = Court { policies: &policies, parts: self.parts, now_ms: context.now_ms, by_timer: false };
         match input {
-            Input::Event(event) => self.event(known, event, context),
-            Input::Timer { payload, .. } => self.timer(known, payload),
-            Input::Outcome { .. } => Ok(Decision::new()),
+            Input::Event(event) => self.event(known, court, event, context),
+            Input::Timer { payload, .. } => self.timer(known, court, payload),
+            Input::Outcome { of, receipts } => match self.begun(known, of, context) {
+                Some(step) => work::done(step, court, receipts),
+                None => Ok(Decision::skip("an outcome of a deal that is not there")),
+            },
+            Input::Refused { of, effect, failure, receipts } => {
+                let court = Court { by_timer: true, ..court };
+                let step = self.as_decided(known, court, of, context)?;
+                work::refused(step, court, effect, failure, receipts)
+            }
         }
     }
 }
 
 impl OrderFlow {
-    fn event(&self, known: Known<'_>, event: &FlowEvent, context: &Context<'_>) -> Result<Decision<Self>, Failure> {
-        let now = context.now_ms;
-        let policies = self.policies.current();
+    fn event(
+        &self,
+        known: Known<'_>,
+        court: Court<'_>,
+        event: &FlowEvent,
+        context: &Context<'_>,
+    ) -> Result<Decision<Self>, Failure> {
         match event {
             FlowEvent::Deal(Deal::OpportunityClosedWon(event)) => {
                 let step = self.step(known, &event.opportunity_id, &**event, context);
-                process::won(step, known, &policies, event)
+                process::won(step, known, court, event)
             }
             FlowEvent::Deal(Deal::OpportunityReopened(event)) => {
-                process::reopened(self.step(known, &event.opportunity_id, &**event, context), known, event, now)
+                process::reopened(self.step(known, &event.opportunity_id, &**event, context), known, court, event)
             }
             FlowEvent::Deal(Deal::CustomerCreditHoldChanged(event)) => {
                 let id = context.envelope.map_or("", |envelope| &envelope.id);
-                process::credit(known, event, now, id)
+                process::credit(known, event, court.now_ms, id)
             }
             FlowEvent::Deal(Deal::FalloutDecided(event)) => {
                 let step = self.known(known, &event.opportunity_id, &**event, context)?;
-                process::decided(step, known, &policies, event, now)
+                match event.case_id.as_deref().and_then(|case_id| change::of_case(&step.deal, case_id)) {
+                    Some(id) => change::decided(step, known, court.policies, event, &id),
+                    None => process::decided(step, known, court, event),
+                }
+            }
+            FlowEvent::Deal(Deal::QuoteAccepted(event)) => {
+                quote::accepted(self.step(known, &event.opportunity_id, &**event, context), known, court, event)
+            }
+            FlowEvent::Deal(Deal::ContractAmendmentRequested(event)) => {
+                let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
+                self.of_contract(known, &**event, about, context, |step| {
+                    amend::requested(step, known, court.policies, event)
+                })
             }
             FlowEvent::Reply(Reply::OrderAccepted(event)) => {
-                self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
-                    reply::accepted(step, event)
+                if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
+                    let contract_id = event.contract_id.as_deref().unwrap_or_default();
+                    return self.outcome(known, court, &**event, contract_id, context, |step, _| {
+                        renew::taken(step, known, court.policies, event, id)
+                    });
+                }
+                self.answer(known, court, &**event, event.opportunity_id.as_deref(), context, |step, course| {
+                    reply::accepted(step, course, event)
                 })
             }
             FlowEvent::Reply(Reply::OrderRejected(event)) => {
-                self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
-                    reply::rejected(step, event)
+                if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
+                    let contract_id = event.contract_id.as_deref().unwrap_or_default();
+                    return self.outcome(known, court, &**event, contract_id, context, |step, _| {
+                        renew::refused(step, known, court.policies, event, id)
+                    });
+                }
+                self.answer(known, court, &**event, event.opportunity_id.as_deref(), context, |step, course| {
+                    reply::rejected(step, course, event)
                 })
             }
             FlowEvent::Reply(Reply::OrderCancelled(event)) => {
-                self.answer(known, &**event, event.opportunity_id.as_deref(), context, |step| {
-                    reply::cancelled(step, event)
-                })
+                self.answer(known, court, &**event, event.opportunity_id.as_deref(), context, reply::cancelled)
             }
             FlowEvent::Reply(Reply::ProvisioningFailed(event)) => {
-                let about = (event.failed_subject.as_str(), event.legal_entity_id.as_str());
                 if event.failed_event_type != CONTRACT_ACTIVATED {
                     return Ok(Decision::skip("only the activation of a contract is a step of its deal"));
                 }
-                self.outcome(known, &**event, about, context, |step| reply::not_provisioned(step, event))
+                self.outcome(known, court, &**event, &event.failed_subject, context, |step, course| {
+                    reply::not_provisioned(step, course, event)
+                })
             }
             FlowEvent::Reply(Reply::EntitlementGranted(event)) => {
-                let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
-                self.outcome(known, &**event, about, context, |step| reply::provisioned(step, event))
+                self.outcome(known, court, &**event, &event.contract_id, context, reply::provisioned)
             }
             // Also what services to come will answer.
             FlowEvent::Reply(_) => Ok(Decision::skip("order-flow waits for orders only")),
-            FlowEvent::Contract(event) => reply::contract(known, event),
+            FlowEvent::Contract(Event::SubscriptionRenewalAccepted(event)) => {
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
+                    renew::accepted(step, known, court.policies, event)
+                })
+            }
+            FlowEvent::Contract(Event::ContractAmended(event)) => {
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
+                    contract::amended(step, known, event)
+                })
+            }
+            FlowEvent::Contract(Event::ContractCancelled(event)) => {
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, course| {
+                    contract::cancelled(reply::ended(step, course, event), known, event)
+                })
+            }
+            FlowEvent::Contract(_) => Ok(Decision::skip("order-flow follows contracts only")),
+            FlowEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
+                    renew::declined(step, known, event)
+                })
+            }
+            FlowEvent::Notice(_) => Ok(Decision::skip("order-flow tells of renewals itself")),
+        }
+    }
+
+    /// Something is asked of a contract: one that is named as those of deals are may come before its deal.
+    fn of_contract<T: Payload>(
+        &self,
+        known: Known<'_>,
+        event: &T,
+        (contract_id, entity): (&str, &str),
+        context: &Context<'_>,
+        then: impl FnOnce(Step<'_>) -> Result<Decision<Self>, Failure>,
+    ) -> Result<Decision<Self>, Failure> {
+        match order::opportunity_of(contract_id, entity) {
+            Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?),
+            None => {
+                let reason = format!("contract `{contract_id}` came of no deal: it is amended where it is kept");
+                Err(Failure::contract("CONTRACT_UNKNOWN", reason).at_field("contract_id"))
+            }
         }
     }
 
@@ -123,14 +209,15 @@ impl OrderFlow {
     fn answer<T: Payload>(
         &self,
         known: Known<'_>,
+        court: Court<'_>,
         event: &T,
         opportunity_id: Option<&str>,
         context: &Context<'_>,
-        then: impl FnOnce(Step<'_>) -> Result<Decision<Self>, Failure>,
+        then: impl FnOnce(Step<'_>, &Course<'_>) -> Result<Decision<Self>, Failure>,
     ) -> Result<Decision<Self>, Failure> {
-        let ours = opportunity_id.filter(|id| event.subject() == order::order_id(id, event.legal_entity_id()));
-        match ours {
-            Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?),
+        let entity = event.legal_entity_id();
+        match opportunity_id.filter(|id| event.subject() == order::order_id(id, entity)) {
+            Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?, &court.of(entity)),
             None => Ok(Decision::skip("the order came of no deal of ours")),
         }
     }
@@ -139,40 +226,106 @@ impl OrderFlow {
     fn outcome<T: Payload>(
         &self,
         known: Known<'_>,
+        court: Court<'_>,
         event: &T,
-        (contract_id, entity): (&str, &str),
+        contract_id: &str,
         context: &Context<'_>,
-        then: impl FnOnce(Step<'_>) -> Result<Decision<Self>, Failure>,
+        then: impl FnOnce(Step<'_>, &Course<'_>) -> Result<Decision<Self>, Failure>,
     ) -> Result<Decision<Self>, Failure> {
+        let entity = event.legal_entity_id();
         match order::opportunity_of(contract_id, entity).filter(|id| known.deal(id).is_some()) {
-            Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?),
+            Some(opportunity_id) => then(self.known(known, opportunity_id, event, context)?, &court.of(entity)),
             None => Ok(Decision::skip("the contract came of no deal of ours")),
         }
     }
 
-    fn timer(&self, known: Known<'_>, payload: &Value) -> Result<Decision<Self>, Failure> {
-        let text = |name: &str| payload[name].as_str().unwrap_or_default();
-        let Some(deal) = known.deal(text("opportunity_id")) else {
+    fn timer(&self, known: Known<'_>, court: Court<'_>, payload: &Value) -> Result<Decision<Self>, Failure> {
+        let Some(step) = self.step_of_timer(known, payload) else {
             return Ok(Decision::skip("a timer of a deal that is not there"));
         };
-        let at = |name: &str| text(name).parse().unwrap_or_default();
+        let course = court.of(text(payload, "legal_entity_id"));
+        match text(payload, "what") {
+            WORK => work::due(step, &course),
+            GIVE_UP => reply::waited_in_vain(step, &course),
+            process::RECHECK => process::judge(step, known, court, None, events::common::FalloutEnd::Mended),
+            CANCEL => match known.contract(text(payload, "contract_id")) {
+                Some(contract) => {
+                    let (id, reason) = (text(payload, "contract_id"), text(payload, "reason"));
+                    process::cancel_contract(step, &court.of(&contract.legal_entity_id), id, contract, reason)
+                }
+                None => Ok(Decision::skip("a timer of a contract that is not there")),
+            },
+            change::CHANGE => match step.deal.changes.get(text(payload, "change")).cloned() {
+                Some(found) => {
+                    let end = (FalloutEnd::Mended, None);
+                    change::go_on(step, known, court.policies, (text(payload, "change"), found), end)
+                }
+                None => Ok(Decision::skip("a timer of a change that is not there")),
+            },
+            contract::RENEWAL_DUE => renew::due(step, known, payload),
+            protect::EXCEPT => match known.contract(text(payload, "contract_id")) {
+                Some(found) => protect::except(step, court.policies, found, text(payload, "contract_id")),
+                None => Ok(Decision::skip("a timer of a contract that is not there")),
+            },
+            _ => Ok(Decision::skip("a timer of another version")),
+        }
+    }
+
+    /// The deal that a timer names, with the times of what set it.
+    fn step_of_timer<'a>(&'a self, known: Known<'_>, payload: &Value) -> Option<Step<'a>> {
+        let deal = known.deal(text(payload, "opportunity_id"))?;
+        let at = |name: &str| text(payload, name).parse().unwrap_or_default();
         let times = Times { effective_at: at("effective_at"), recorded_at: at("recorded_at") };
         let cause = Cause {
             event_id: payload["event_id"].as_str().map(str::to_owned),
             time_ms: times.recorded_at.as_millisecond(),
             ..Cause::default()
         };
-        let step = Step::new(&self.writer, cause, times, deal.clone());
-        match text("what") {
-            process::RECHECK => {
-                process::judge(step, known, &self.policies.current(), None, events::common::FalloutEnd::Mended)
+        Some(Step::new(&self.writer, cause, times, deal.clone()))
+    }
+
+    /// The step of the deal that effects were decided for.
+    fn begun<'a>(&'a self, known: Known<'_>, of: &Origin<'_, FlowEvent>, context: &Context<'_>) -> Option<Step<'a>> {
+        match of {
+            Origin::Timer { payload, .. } => self.step_of_timer(known, payload),
+            Origin::Event(event) => {
+                let deals = reads(event).into_iter().find(|key| key.kind == kind::DEAL);
+                let deal = known.deal(&deals?.key)?.clone();
+                let cause = context.envelope.map(Cause::of).unwrap_or_default();
+                Some(Step::new(&self.writer, cause, event.times(), deal))
             }
-            process::CANCEL => match known.contract(text("contract_id")) {
-                Some(contract) => process::cancel_contract(step, text("contract_id"), contract, text("reason")),
-                None => Ok(Decision::skip("a timer of a contract that is not there")),
-            },
-            _ => Ok(Decision::skip("a timer of another version")),
         }
+    }
+
+    /// The deal as a decision would have left it that was refused: nothing of it took hold, so it is made again, with timers in place of
+    /// effects.
+    fn as_decided<'a>(
+        &'a self,
+        known: Known<'_>,
+        court: Court<'_>,
+        of: &Origin<'_, FlowEvent>,
+        context: &Context<'_>,
+    ) -> Result<Step<'a>, Failure> {
+        let gone = || Failure::bug("INVARIANT_BROKEN", "a refusal of a deal that is not there");
+        let mut decision = match of {
+            Origin::Event(event) => self.event(known, court, event, context)?,
+            Origin::Timer { payload, .. } => self.timer(known, court, payload)?,
+        };
+        let decided = decision.documents.iter().rposition(|change| change.key.kind == kind::DEAL);
+        let deal = match decided.map(|at| decision.documents.remove(at).document) {
+            Some(Some(FlowDocument::Deal(deal))) => Some(*deal),
+            _ => None,
+        };
+        let empty =
+            BTreeMap::from_iter(deal.map(|deal| {
+                (key(kind::DEAL, &deal.opportunity_id.clone()), Arc::new(FlowDocument::Deal(Box::new(deal))))
+            }));
+        let decided = Documents::new(&empty);
+        let step =
+            if empty.is_empty() { self.begun(known, of, context) } else { self.begun(Known(&decided), of, context) };
+        let mut step = step.ok_or_else(gone)?;
+        step.decision = Decision { effects: Vec::new(), skipped: None, ..decision };
+        Ok(step)
     }
 
     /// A step of a deal that may be new.
@@ -208,24 +361,54 @@ impl OrderFlow {
     }
 }
 
+fn text<'a>(payload: &'a Value, name: &str) -> &'a str {
+    payload[name].as_str().unwrap_or_default()
+}
+
 fn reads(event: &FlowEvent) -> Vec<DocumentKey> {
     let deal = |id: &str| key(kind::DEAL, id);
     let account = |id: &str| key(kind::ACCOUNT, id);
     match event {
         FlowEvent::Deal(Deal::OpportunityClosedWon(event)) => {
-            vec![deal(&event.opportunity_id), account(&event.account_id)]
+            vec![deal(&event.opportunity_id), account(&event.account_id), key(kind::QUOTES, &event.opportunity_id)]
+        }
+        FlowEvent::Deal(Deal::QuoteAccepted(event)) => {
+            vec![deal(&event.opportunity_id), account(&event.account_id), key(kind::QUOTES, &event.opportunity_id)]
+        }
+        FlowEvent::Deal(Deal::ContractAmendmentRequested(event)) => {
+            of_outcome(&event.contract_id, &event.legal_entity_id)
         }
         FlowEvent::Deal(Deal::OpportunityReopened(event)) => vec![deal(&event.opportunity_id)],
-        FlowEvent::Deal(Deal::FalloutDecided(event)) => vec![deal(&event.opportunity_id), account(&event.account_id)],
+        FlowEvent::Deal(Deal::FalloutDecided(event)) => {
+            let contract = order::order_id(&event.opportunity_id, &event.legal_entity_id);
+            let quotes = key(kind::QUOTES, &event.opportunity_id);
+            vec![deal(&event.opportunity_id), account(&event.account_id), quotes, key(kind::CONTRACT, &contract)]
+        }
         FlowEvent::Deal(Deal::CustomerCreditHoldChanged(event)) => vec![account(&event.account_id)],
-        FlowEvent::Reply(Reply::OrderAccepted(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
-        FlowEvent::Reply(Reply::OrderRejected(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
+        FlowEvent::Reply(Reply::OrderAccepted(event)) => {
+            of_answer(&**event, event.opportunity_id.as_deref(), event.contract_id.as_deref())
+        }
+        FlowEvent::Reply(Reply::OrderRejected(event)) => {
+            of_answer(&**event, event.opportunity_id.as_deref(), event.contract_id.as_deref())
+        }
         FlowEvent::Reply(Reply::OrderCancelled(event)) => of_order(event.opportunity_id.as_deref(), event.subject()),
         FlowEvent::Reply(Reply::ProvisioningFailed(event)) => of_outcome(&event.failed_subject, &event.legal_entity_id),
         FlowEvent::Reply(Reply::EntitlementGranted(event)) => of_outcome(&event.contract_id, &event.legal_entity_id),
         // Also what services to come will answer.
         FlowEvent::Reply(_) => Vec::new(),
-        FlowEvent::Contract(event) => vec![key(kind::CONTRACT, of_contract(event))],
+        FlowEvent::Contract(event) => of_outcome(of_contract(event), event.legal_entity_id()),
+        FlowEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
+            of_outcome(&event.contract_id, &event.legal_entity_id)
+        }
+        FlowEvent::Notice(_) => Vec::new(),
+    }
+}
+
+/// An answer is about an order of a deal, or about the renewal of a contract.
+fn of_answer(event: &impl Payload, opportunity_id: Option<&str>, contract_id: Option<&str>) -> Vec<DocumentKey> {
+    match renew::of_order(event.subject(), contract_id) {
+        Some(_) => of_outcome(contract_id.unwrap_or_default(), event.legal_entity_id()),
+        None => of_order(opportunity_id, event.subject()),
     }
 }
 
@@ -234,7 +417,8 @@ fn of_order(opportunity_id: Option<&str>, order_id: &str) -> Vec<DocumentKey> {
 }
 
 fn of_outcome(contract_id: &str, entity: &str) -> Vec<DocumentKey> {
-    order::opportunity_of(contract_id, entity).map(|id| key(kind::DEAL, id)).into_iter().collect()
+    let of = |id: &str| vec![key(kind::DEAL, id), key(kind::CONTRACT, contract_id)];
+    order::opportunity_of(contract_id, entity).map(of).unwrap_or_default()
 }
 
 fn of_contract(event: &Event) -> &str {
@@ -246,7 +430,19 @@ fn of_contract(event: &Event) -> &str {
     }
 }
 
+fn reads_of(of: &Origin<'_, FlowEvent>) -> Vec<DocumentKey> {
+    match of {
+        Origin::Event(event) => reads(event),
+        Origin::Timer { payload, .. } => reads_of_timer(payload),
+    }
+}
+
 fn reads_of_timer(payload: &Value) -> Vec<DocumentKey> {
-    let named = [(kind::DEAL, "opportunity_id"), (kind::ACCOUNT, "account_id"), (kind::CONTRACT, "contract_id")];
+    let named = [
+        (kind::DEAL, "opportunity_id"),
+        (kind::QUOTES, "opportunity_id"),
+        (kind::ACCOUNT, "account_id"),
+        (kind::CONTRACT, "contract_id"),
+    ];
     named.into_iter().filter_map(|(kind, field)| payload[field].as_str().map(|id| key(kind, id))).collect()
 }

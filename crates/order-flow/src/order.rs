@@ -1,9 +1,15 @@
 //! What an order asks the ERP for, and the contract that comes of it.
 
-use crate::{document::Order, split::Part};
+use crate::{
+    document::{AcceptedAt, DealState, Order, OrderStage},
+    saga,
+    split::Part,
+    step::About,
+    tax,
+};
 use events::{
-    ContractActivated, OpportunityClosedWon, OrderAccepted, OrderRequested,
-    common::{BillingSchedule, ContractLine, EntitlementRequest, RecognitionMethod, RevenueObligation},
+    ContractActivated, OpportunityClosedWon, OrderRequested,
+    common::{ContractLine, EntitlementRequest, RecognitionMethod, RevenueObligation},
 };
 use rules::{Treatment, Verdict, policy::revenue::Method};
 
@@ -36,16 +42,30 @@ pub(crate) fn requested(deal: &OpportunityClosedWon, part: Part, policy_version:
         exchange_rate: part.rate,
         po_number: deal.po_number.clone(),
         policy_version: policy_version.to_owned(),
+        ..OrderRequested::default()
+    }
+}
+
+/// The request with the tax that was determined for it.
+pub(crate) fn with_tax(request: &OrderRequested, order: &Order) -> OrderRequested {
+    let Some(found) = &order.outside.tax else { return request.clone() };
+    OrderRequested {
+        taxes: tax::told(found, request.customer.tax_exemption),
+        total_tax_minor: Some(found.total_tax_minor),
+        tax_document_id: Some(found.document.document_id.clone()),
+        ..request.clone()
     }
 }
 
 /// The contract of an order that the ERP has taken.
 pub(crate) fn activated(
     request: &OrderRequested,
-    verdict: &Verdict,
-    schedule: Option<&BillingSchedule>,
-    accepted: &OrderAccepted,
+    deal: &DealState,
+    order: &Order,
+    accepted: &AcceptedAt,
 ) -> ContractActivated {
+    let verdict = &deal.verdict;
+    let found = order.outside.tax.as_ref();
     ContractActivated {
         account_id: request.account_id.clone(),
         entity_version: 1,
@@ -58,13 +78,16 @@ pub(crate) fn activated(
         customer: request.customer.clone(),
         currency: request.currency.clone(),
         term: request.term.clone(),
-        billing_schedule: schedule.cloned(),
+        billing_schedule: deal.schedule.clone(),
         lines: request.lines.iter().map(with_obligation).collect(),
         total_contract_value_minor: Some(request.total_net_minor),
         revenue_plan: request.lines.iter().filter_map(|line| obligation(request, verdict, line)).collect(),
         entitlements: request.lines.iter().flat_map(|line| entitlements(verdict, line)).collect(),
         po_number: request.po_number.clone(),
         activation_source: Some("order_accepted".to_owned()),
+        taxes: found.map(|found| tax::told(found, request.customer.tax_exemption)).unwrap_or_default(),
+        total_tax_minor: found.map(|found| found.total_tax_minor),
+        external_ids: saga::documents(order),
         ..ContractActivated::default()
     }
 }
@@ -115,13 +138,27 @@ fn entitlements(verdict: &Verdict, line: &ContractLine) -> Vec<EntitlementReques
     features.unwrap_or_default().iter().map(grant).collect()
 }
 
-/// An order as it is remembered when it is asked for.
-pub(crate) fn remembered(request: OrderRequested) -> Order {
+/// An order as it is remembered from the start.
+pub(crate) fn remembered(request: OrderRequested, deal: &OpportunityClosedWon) -> Order {
+    let usage = deal.lines.iter().filter_map(|of| Some((of.line.contract_line_id.clone(), of.usage.clone()?)));
+    let ours = |(id, _): &(String, _)| request.lines.iter().any(|line| line.contract_line_id == *id);
     Order {
+        stage: OrderStage::Pricing,
+        usage: usage.filter(ours).collect(),
         order_id: request.order_id.clone(),
         currency: request.currency.clone(),
         total_minor: request.total_net_minor,
         request: Some(Box::new(request)),
         ..Order::default()
+    }
+}
+
+/// What a case of an order is about.
+pub(crate) fn case_about(order: &Order, entity: &str) -> About {
+    About {
+        legal_entity_id: entity.to_owned(),
+        order_id: Some(order.order_id.clone()),
+        currency: order.currency.clone(),
+        amount_minor: order.total_minor,
     }
 }

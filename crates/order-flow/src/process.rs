@@ -1,23 +1,28 @@
 //! A deal on its way to orders: judged by the policies, split by seller, asked for; or a case, until somebody mends what is wrong.
 
 use crate::{
-    document::{ContractState, DealStage, DealState, FlowDocument, Known, OrderStage, kind},
+    contract::ContractState,
+    course::{Course, Court, NOT_PROVISIONED},
+    document::{DealStage, DealState, FlowDocument, Known, OrderStage, kind},
     facts,
     handler::OrderFlow,
-    order, split,
+    order, protect,
+    quote::{self, Quotes},
+    saga::{Fact, by_others},
+    split,
     step::{About, Step},
 };
 use consumer::Decision;
 use events::{
     ContractCancelled, CustomerCreditHoldChanged, FalloutDecided, OpportunityClosedWon, OpportunityReopened,
-    OrderCancelRequested,
-    common::{CancellationMode, FalloutAction, FalloutEnd, FalloutReason, Reason},
+    common::{CancellationMode, FalloutAction, FalloutEnd, FalloutReason, Reason, SagaKind},
     version,
 };
 use failure::Failure;
-use jiff::{Timestamp, tz::TimeZone};
-use rules::{Policies, Verdict};
+use jiff::tz::TimeZone;
+use rules::Verdict;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 type Decided = Result<Decision<OrderFlow>, Failure>;
 
@@ -25,12 +30,12 @@ pub(crate) const CREDIT_HOLD: &str = "CREDIT_HOLD";
 const APPROVAL: &str = "APPROVAL_REQUIRED";
 
 /// A deal was won, or corrected.
-pub(crate) fn won(mut step: Step<'_>, known: Known<'_>, policies: &Policies, event: &OpportunityClosedWon) -> Decided {
+pub(crate) fn won(mut step: Step<'_>, known: Known<'_>, court: Court<'_>, event: &OpportunityClosedWon) -> Decided {
     let before = known.deal(&event.opportunity_id).map(|deal| deal.entity_version);
     version::next(&event.opportunity_id, before, event.entity_version)?;
     step.deal.entity_version = event.entity_version;
     if step.deal.stage == DealStage::Ordered {
-        return Ok(too_late(step, policies, event));
+        return Ok(protect::tried(step, court.policies, event));
     }
     step.deal = DealState {
         account_id: event.account_id.clone(),
@@ -39,48 +44,39 @@ pub(crate) fn won(mut step: Step<'_>, known: Known<'_>, policies: &Policies, eve
         stage: DealStage::Waiting,
         currency: event.currency.clone(),
         total_minor: event.total_contract_value_minor,
+        won_at: Some(event.effective_at),
         schedule: event.billing_schedule.clone(),
         opportunity: Some(Box::new(event.clone())),
         ..step.deal
     };
-    judge(step, known, policies, None, FalloutEnd::Mended)
-}
-
-/// Its orders were asked for: from then on the fields are not the CRM's any more.
-fn too_late(mut step: Step<'_>, policies: &Policies, event: &OpportunityClosedWon) -> Decision<OrderFlow> {
-    let owner = policies.ownership.system_of_record("order", "lines");
-    let (system, queue) = owner.map_or(("erp", "finance"), |owner| (&*owner.system, &*owner.queue));
-    let reason = FalloutReason {
-        code: "FIELD_PROTECTED".to_owned(),
-        path: Some(format!("version {}", event.entity_version)),
-        message: format!("the opportunity was changed after its orders were asked for; they are owned by {system}"),
-        fix_hint: Some("change the contract by an amendment, or reopen the opportunity".to_owned()),
-        owner_queue: queue.to_owned(),
-    };
-    let before = step.deal.case.take();
-    let about = whole(&step.deal, &event.legal_entity_id);
-    step.deal.case = step.open(before, about, vec![reason]);
-    step.done()
+    judge(step, known, court, None, FalloutEnd::Mended)
 }
 
 /// Asks the policies; orders, or a case.
-pub(crate) fn judge(
+pub(crate) fn judge(step: Step<'_>, known: Known<'_>, court: Court<'_>, by: Option<&str>, end: FalloutEnd) -> Decided {
+    let quotes = known.quotes(&step.deal.opportunity_id);
+    judge_with(step, known, court, quotes, (end, by))
+}
+
+/// The same with the quotes as they are now.
+pub(crate) fn judge_with(
     mut step: Step<'_>,
     known: Known<'_>,
-    policies: &Policies,
-    by: Option<&str>,
-    end: FalloutEnd,
+    court: Court<'_>,
+    quotes: Option<&Quotes>,
+    (end, by): (FalloutEnd, Option<&str>),
 ) -> Decided {
     let Some(deal) = step.deal.opportunity.clone() else { return Ok(step.done()) };
     let account = known.account(&step.deal.account_id);
     let on_hold = account.is_some_and(|account| account.on_hold);
-    let verdict = policies.judge(&facts::of(&deal, on_hold, &step.deal.approved));
-    let reasons = open_reasons(&verdict, &step.deal);
+    let seen = facts::of(&deal, on_hold, &step.deal.approved, quote::seen(&deal, quotes));
+    let verdict = court.policies.judge(&seen);
+    let reasons = open_reasons(&verdict, &step.deal.waived);
     step.deal.verdict = verdict;
     let before = step.deal.case.take();
     if reasons.is_empty() {
         step.close(before, end, by);
-        return ask_for_orders(step, policies, &deal);
+        return ask_for_orders(step, court, &deal, quotes);
     }
     if let Some(account) = account.filter(|_| reasons.iter().any(|reason| reason.code == CREDIT_HOLD)) {
         let mut account = account.clone();
@@ -95,8 +91,8 @@ pub(crate) fn judge(
 }
 
 /// Findings that nobody waived, and approvals that nobody gave.
-fn open_reasons(verdict: &Verdict, deal: &DealState) -> Vec<FalloutReason> {
-    let findings = verdict.findings.iter().filter(|finding| !deal.waived.contains_key(&finding.code));
+pub(crate) fn open_reasons(verdict: &Verdict, waived: &BTreeMap<String, String>) -> Vec<FalloutReason> {
+    let findings = verdict.findings.iter().filter(|finding| !waived.contains_key(&finding.code));
     let findings = findings.map(|finding| FalloutReason {
         code: finding.code.clone(),
         path: Some(finding.path.clone()).filter(|path| !path.is_empty()),
@@ -124,29 +120,39 @@ fn whole(deal: &DealState, legal_entity_id: &str) -> About {
 }
 
 /// The customer's data goes with the requests; the deal itself is not needed any more.
-fn ask_for_orders(mut step: Step<'_>, policies: &Policies, deal: &OpportunityClosedWon) -> Decided {
-    let parts = split::split(deal, &facts::sellers(deal), &policies.entities)?;
+fn ask_for_orders(
+    mut step: Step<'_>,
+    court: Court<'_>,
+    deal: &OpportunityClosedWon,
+    quotes: Option<&Quotes>,
+) -> Decided {
+    let parts = split::split(deal, &facts::sellers(deal), &court.policies.entities)?;
+    step.deal.stage = DealStage::Ordered;
+    step.deal.agreed = protect::fields(deal);
+    step.deal.opportunity = None;
     for part in parts {
         let entity = part.legal_entity_id.clone();
-        let request = order::requested(deal, part, &step.deal.verdict.version);
-        step.ask(request.clone());
-        step.deal.orders.insert(entity, order::remembered(request));
+        let mut request = order::requested(deal, part, &step.deal.verdict.version);
+        quote::sign(&mut request, deal, quotes);
+        let mut order = order::remembered(request, deal);
+        order.parts = court.parts;
+        step.fact(&mut order, &entity, Fact::of_all(SagaKind::Started));
+        court.of(&entity).go_on(&mut step, &mut order);
+        step.deal.orders.insert(entity, order);
     }
-    step.deal.stage = DealStage::Ordered;
-    step.deal.opportunity = None;
     Ok(step.done())
 }
 
 /// Somebody decided about the case of a deal.
-pub(crate) fn decided(
-    mut step: Step<'_>,
-    known: Known<'_>,
-    policies: &Policies,
-    event: &FalloutDecided,
-    now_ms: i64,
-) -> Decided {
-    if step.deal.stage == DealStage::Ordered && event.action == FalloutAction::Reject {
-        return Ok(give_up(step, event, now_ms));
+pub(crate) fn decided(mut step: Step<'_>, known: Known<'_>, court: Court<'_>, event: &FalloutDecided) -> Decided {
+    let decides = matches!(event.action, FalloutAction::Approve | FalloutAction::Reject);
+    if step.deal.stage == DealStage::Ordered && decides && protect::is_about(&step.deal, event.case_id.as_deref()) {
+        return Ok(protect::decided(step, event, event.action == FalloutAction::Approve));
+    }
+    match (step.deal.stage, event.action) {
+        (DealStage::Ordered | DealStage::Withdrawn, FalloutAction::Retry) => return Ok(try_again(step, court)),
+        (DealStage::Ordered, FalloutAction::Reject) => return Ok(give_up(step, court, event)),
+        _ => {}
     }
     if step.deal.stage != DealStage::Waiting {
         return Ok(Decision::skip("no case of this deal waits for a decision"));
@@ -172,32 +178,34 @@ pub(crate) fn decided(
         }
         FalloutAction::Retry | FalloutAction::Unknown => FalloutEnd::Mended,
     };
-    judge(step, known, policies, Some(&by), end)
+    judge(step, known, court, Some(&by), end)
 }
 
-/// Somebody gives up contracts that the product could not carry out: each is cancelled, which closes its order in the ERP, takes its access
-/// back and tells the CRM.
-fn give_up(mut step: Step<'_>, event: &FalloutDecided, now_ms: i64) -> Decision<OrderFlow> {
+/// Somebody gives up orders that cannot go on: what was begun for each is taken back.
+fn give_up(mut step: Step<'_>, court: Court<'_>, event: &FalloutDecided) -> Decision<OrderFlow> {
     let mut orders = std::mem::take(&mut step.deal.orders);
-    for order in orders.values_mut().filter(|order| order.stage == OrderStage::Active && !order.provisioned) {
-        let Some(case) = order.case.take() else { continue };
-        step.close(Some(case), FalloutEnd::Rejected, Some(&event.decided_by));
-        order.stage = OrderStage::Cancelling;
-        let times = (event.effective_at, event.recorded_at);
-        cancel_later(&mut step, &order.order_id, NOT_PROVISIONED, times, now_ms);
+    for (entity, order) in orders.iter_mut().filter(|(_, order)| order.case.is_some()) {
+        let reason = Reason { code: "rejected".to_owned(), text: Some("somebody gave the order up".to_owned()) };
+        court.of(entity).take_back(&mut step, order, reason, (FalloutEnd::Rejected, Some(&event.decided_by)));
     }
     step.deal.orders = orders;
     step.done()
 }
 
-/// The contract's newest version is read when its turn comes.
-fn cancel_later(step: &mut Step<'_>, contract_id: &str, reason: &str, times: (Timestamp, Timestamp), now_ms: i64) {
-    let payload = json!({
-        "what": CANCEL, "account_id": step.deal.account_id, "opportunity_id": step.deal.opportunity_id,
-        "contract_id": contract_id, "event_id": step.cause.event_id, "reason": reason,
-        "effective_at": times.0, "recorded_at": times.1,
-    });
-    step.timer(format!("{CANCEL}:{contract_id}"), now_ms, payload);
+/// Somebody mended the cause: steps that were refused are tried again at once. Their cases end when they succeed.
+fn try_again(mut step: Step<'_>, court: Court<'_>) -> Decision<OrderFlow> {
+    let mut orders = std::mem::take(&mut step.deal.orders);
+    let mut is_any = false;
+    for (entity, order) in orders.iter_mut().filter(|(_, order)| order.failed.is_some()) {
+        is_any = true;
+        if let Some(failed) = &mut order.failed {
+            failed.attempts = 0;
+            failed.is_retried = true;
+        }
+        court.of(entity).begin_at(&mut step, order, court.now_ms);
+    }
+    step.deal.orders = orders;
+    if is_any { step.done() } else { Decision::skip("no step of this deal waits to be tried again") }
 }
 
 /// Credit control holds or releases: deals that wait for the release are looked at again by timers of their own.
@@ -226,12 +234,9 @@ pub(crate) fn credit(known: Known<'_>, event: &CustomerCreditHoldChanged, now_ms
 }
 
 pub(crate) const RECHECK: &str = "recheck";
-pub(crate) const CANCEL: &str = "cancel";
-/// Why a contract is cancelled that was given up.
-const NOT_PROVISIONED: &str = "activation_failed";
 
 /// A deal is open again: what was begun for it is taken back, each order by itself.
-pub(crate) fn reopened(mut step: Step<'_>, known: Known<'_>, event: &OpportunityReopened, now_ms: i64) -> Decided {
+pub(crate) fn reopened(mut step: Step<'_>, known: Known<'_>, court: Court<'_>, event: &OpportunityReopened) -> Decided {
     let before = known.deal(&event.opportunity_id).map(|deal| deal.entity_version);
     version::next(&event.opportunity_id, before, event.entity_version)?;
     step.deal.entity_version = event.entity_version;
@@ -243,49 +248,25 @@ pub(crate) fn reopened(mut step: Step<'_>, known: Known<'_>, event: &Opportunity
     step.deal.opportunity = None;
     let mut orders = std::mem::take(&mut step.deal.orders);
     for (entity, order) in &mut orders {
-        match order.stage {
-            OrderStage::Requested => {
-                order.stage = OrderStage::Cancelling;
-                let request = take_back(&step, entity, &order.order_id, event.reason.clone());
-                step.ask(request);
-            }
-            OrderStage::Active => {
-                order.stage = OrderStage::Cancelling;
-                let times = (event.effective_at, event.recorded_at);
-                cancel_later(&mut step, &order.order_id, &event.reason.code, times, now_ms);
-            }
-            // It may still be taken after somebody has mended the cause; then it is taken back.
-            OrderStage::Rejected | OrderStage::Cancelling | OrderStage::Cancelled => {}
-        }
+        court.of(entity).take_back(&mut step, order, event.reason.clone(), (FalloutEnd::Withdrawn, None));
     }
     step.deal.orders = orders;
     Ok(step.done())
 }
 
-/// Asks the ERP to close an order that no contract came of.
-pub(crate) fn take_back(step: &Step<'_>, entity: &str, order_id: &str, reason: Reason) -> OrderCancelRequested {
-    OrderCancelRequested {
-        account_id: step.deal.account_id.clone(),
-        entity_version: 2,
-        effective_at: step.times.effective_at,
-        recorded_at: step.times.recorded_at,
-        legal_entity_id: entity.to_owned(),
-        order_id: order_id.to_owned(),
-        contract_id: order_id.to_owned(),
-        opportunity_id: step.deal.opportunity_id.clone(),
-        reason,
-    }
-}
-
 /// The contract of a deal that is reopened or given up is cancelled, with the version that follows its newest one.
 pub(crate) fn cancel_contract(
     mut step: Step<'_>,
+    course: &Course<'_>,
     contract_id: &str,
     contract: &ContractState,
     reason: &str,
 ) -> Decided {
-    if let Some(order) = step.deal.orders.get_mut(&contract.legal_entity_id) {
+    if let Some(mut order) = step.deal.orders.remove(course.entity) {
         order.stage = OrderStage::Cancelled;
+        step.fact(&mut order, course.entity, Fact::succeeded(by_others::CANCEL_CONTRACT, 1));
+        course.go_on(&mut step, &mut order);
+        step.deal.orders.insert(course.entity.to_owned(), order);
     }
     if contract.is_cancelled {
         return Ok(step.done());
@@ -309,6 +290,6 @@ pub(crate) fn cancel_contract(
     };
     let ended = ContractState { entity_version: contract.entity_version + 1, is_cancelled: true, ..contract.clone() };
     step.tell(cancelled);
-    step.put(kind::CONTRACT, contract_id, FlowDocument::Contract(ended));
+    step.keep(contract_id, ended);
     Ok(step.done())
 }

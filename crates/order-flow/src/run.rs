@@ -1,10 +1,7 @@
 //! Puts the service together: configuration, policies, schemas, runtime.
 
-use crate::{FlowConfig, OrderFlow, Writer};
-use consumer::{
-    Nobody,
-    runtime::{self, Observer, RuntimeConfig, Service},
-};
+use crate::{FlowConfig, OrderFlow, OutsideTarget, Writer};
+use consumer::runtime::{self, Observer, RuntimeConfig, Service};
 use rules::{Refresh, Store};
 use service::{
     Context, Stop,
@@ -41,9 +38,9 @@ pub async fn run(context: Context<ServiceConfig>) -> Result<(), Stop> {
     let watched = watch(policies.clone(), config.flow.look_every, metrics.clone());
     let service = Service {
         handler: OrderFlow::new(policies, writer),
-        target: Nobody,
+        target: OutsideTarget::new(None, None, Duration::ZERO),
         config: config.runtime,
-        observer: Observer::new(metrics, health, "none"),
+        observer: Observer::new(metrics, health, runtime::NOBODY),
         shutdown,
     };
     tokio::select! {

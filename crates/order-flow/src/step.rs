@@ -1,13 +1,14 @@
 //! One step of a deal under construction: its new state, and what it tells.
 
 use crate::{
-    document::{DealState, FlowDocument, OpenCase, kind},
+    document::{DealState, FlowDocument, OpenCase, Order, kind},
     handler::OrderFlow,
-    writer::{Cause, Writer},
+    saga::Fact,
+    writer::{Cause, SOURCE, Writer},
 };
 use consumer::{Decision, TimerChange};
 use events::{
-    Case, Event, FalloutClosed, FalloutOpened, Request,
+    Case, Event, FalloutClosed, FalloutOpened, Notice, Reply, Request, Saga,
     common::{FalloutEnd, FalloutReason},
 };
 use jiff::Timestamp;
@@ -46,6 +47,19 @@ impl<'a> Step<'a> {
         self.decision.publish.push(self.writer.contract(&contract.into(), &self.cause));
     }
 
+    pub(crate) fn answer(&mut self, reply: impl Into<Reply>) {
+        self.decision.publish.push(self.writer.reply(&reply.into(), &self.cause));
+    }
+
+    pub(crate) fn notice(&mut self, notice: impl Into<Notice>) {
+        self.decision.publish.push(self.writer.notice(&notice.into(), &self.cause));
+    }
+
+    /// Whether it follows from an event that we told ourselves.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.cause.source.as_deref() == Some(SOURCE)
+    }
+
     pub(crate) fn put(&mut self, kind: &str, key: &str, document: FlowDocument) {
         self.decision
             .documents
@@ -56,12 +70,35 @@ impl<'a> Step<'a> {
         self.decision.timers.push(TimerChange::Set { id, due_ms, payload });
     }
 
+    pub(crate) fn no_timer(&mut self, id: String) {
+        self.decision.timers.push(TimerChange::Clear { id });
+    }
+
+    /// Tells what happened to the process of an order, with the step.
+    pub(crate) fn fact(&mut self, order: &mut Order, entity: &str, fact: Fact<'_>) {
+        order.facts += 1;
+        let told = fact.of(self, order, entity);
+        self.decision.publish.push(self.writer.saga(&Saga::from(told), &self.cause));
+    }
+
     /// Opens a case with these reasons, unless it is open with the same. A case with other reasons ends first.
     pub(crate) fn open(
         &mut self,
         before: Option<OpenCase>,
         about: About,
         reasons: Vec<FalloutReason>,
+    ) -> Option<OpenCase> {
+        let policies = self.deal.verdict.version.clone();
+        self.open_by(before, about, reasons, &policies)
+    }
+
+    /// The same for what was decided by this version of the policies.
+    pub(crate) fn open_by(
+        &mut self,
+        before: Option<OpenCase>,
+        about: About,
+        reasons: Vec<FalloutReason>,
+        policies: &str,
     ) -> Option<OpenCase> {
         let named: BTreeSet<String> = reasons
             .iter()
@@ -85,7 +122,7 @@ impl<'a> Step<'a> {
             reasons,
             currency: about.currency,
             amount_at_risk_minor: about.amount_minor,
-            policy_version: self.deal.verdict.version.clone(),
+            policy_version: policies.to_owned(),
         };
         self.decision.publish.push(self.writer.case(&Case::from(opened), &self.cause));
         Some(OpenCase { case_id, reasons: named })
@@ -109,6 +146,7 @@ impl<'a> Step<'a> {
 
     /// The decision, with the deal as it is now.
     pub(crate) fn done(mut self) -> Decision<OrderFlow> {
+        self.wake();
         let id = self.deal.opportunity_id.clone();
         let deal = FlowDocument::Deal(Box::new(std::mem::take(&mut self.deal)));
         self.put(kind::DEAL, &id, deal);

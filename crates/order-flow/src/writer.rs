@@ -3,10 +3,11 @@
 
 use consumer::Publish;
 use events::{
-    Case, Envelope, Event, EventSet, Request,
+    Case, Envelope, Event, EventSet, Notice, Reply, Request, Saga,
     topics::{
-        self, CONTRACT_ACTIVATED, CONTRACT_CANCELLED, FALLOUT_CLOSED, FALLOUT_OPENED, ORDER_CANCEL_REQUESTED,
-        ORDER_REQUESTED,
+        self, CONTRACT_ACTIVATED, CONTRACT_AMENDED, CONTRACT_AMENDMENT_DECLINED, CONTRACT_CANCELLED, FALLOUT_CLOSED,
+        FALLOUT_OPENED, NOTIFICATION_REQUESTED, ORDER_CANCEL_REQUESTED, ORDER_REQUESTED, SAGA_STEP,
+        SUBSCRIPTION_RENEWAL_DUE,
     },
 };
 use sha2::{Digest, Sha256};
@@ -24,6 +25,8 @@ pub struct Writer {
 /// What a record follows from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cause {
+    /// Who told the event that it follows from.
+    pub(crate) source: Option<String>,
     pub(crate) event_id: Option<String>,
     pub(crate) correlation_id: Option<String>,
     pub(crate) time_ms: i64,
@@ -33,6 +36,7 @@ pub(crate) struct Cause {
 impl Cause {
     pub(crate) fn of(envelope: &Envelope) -> Self {
         Self {
+            source: Some(envelope.source.clone()),
             event_id: Some(envelope.id.clone()),
             correlation_id: envelope.correlation_id.clone().or_else(|| Some(envelope.id.clone())),
             time_ms: envelope.time_ms,
@@ -42,13 +46,18 @@ impl Cause {
 }
 
 impl Writer {
-    pub const TOPICS: [&'static str; 6] = [
+    pub const TOPICS: [&'static str; 11] = [
         ORDER_REQUESTED,
         ORDER_CANCEL_REQUESTED,
         CONTRACT_ACTIVATED,
+        CONTRACT_AMENDED,
+        CONTRACT_AMENDMENT_DECLINED,
         CONTRACT_CANCELLED,
         FALLOUT_OPENED,
         FALLOUT_CLOSED,
+        SAGA_STEP,
+        SUBSCRIPTION_RENEWAL_DUE,
+        NOTIFICATION_REQUESTED,
     ];
 
     /// What records are written with.
@@ -71,6 +80,18 @@ impl Writer {
     }
 
     pub(crate) fn case(&self, event: &Case, cause: &Cause) -> Publish {
+        self.record(event.topic(), &event.encode_avro(), event, cause)
+    }
+
+    pub(crate) fn saga(&self, event: &Saga, cause: &Cause) -> Publish {
+        self.record(event.topic(), &event.encode_avro(), event, cause)
+    }
+
+    pub(crate) fn reply(&self, event: &Reply, cause: &Cause) -> Publish {
+        self.record(event.topic(), &event.encode_avro(), event, cause)
+    }
+
+    pub(crate) fn notice(&self, event: &Notice, cause: &Cause) -> Publish {
         self.record(event.topic(), &event.encode_avro(), event, cause)
     }
 

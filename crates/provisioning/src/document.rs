@@ -56,6 +56,9 @@ pub struct Contract {
     pub entity_version: i64,
     /// First instant of the term.
     pub valid_from_ms: Millis,
+    /// It was cancelled before it could be carried out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_given_up: bool,
     pub changes: Vec<Dated>,
 }
 

@@ -64,11 +64,22 @@ impl Handler for Provisioning {
         Replies::TOPICS.to_vec()
     }
 
+    /// A cancellation of what could not be carried out ends its activation, which may lie parked in front of it.
+    fn provides(&self, event: &Event) -> Vec<String> {
+        let mut brought = vec![event.subject().to_owned()];
+        if let Event::ContractCancelled(event) = event
+            && contract::gives_up(event)
+        {
+            brought.push(contract::end_of(&event.contract_id));
+        }
+        brought
+    }
+
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(event) => reads(event),
             Input::Timer { payload, .. } => due(payload).map_or_else(Vec::new, |(account, _)| contract::reads(account)),
-            Input::Outcome { .. } => Vec::new(),
+            Input::Outcome { .. } | Input::Refused { .. } => Vec::new(),
         }
     }
 
@@ -84,7 +95,7 @@ impl Handler for Provisioning {
                 Some((account_id, at_ms)) => contract::due(self, Known(documents), account_id, at_ms),
                 None => Decision::skip("the timer is of a form that this version does not know"),
             }),
-            Input::Outcome { .. } => Ok(Decision::new()),
+            Input::Outcome { .. } | Input::Refused { .. } => Ok(Decision::new()),
         }
     }
 

@@ -80,7 +80,7 @@ impl Service {
 
     async fn decide(&mut self, input: &Input<'_, Provisioning>) -> Result<Vec<AccessEffect>, Failure> {
         let reads = self.handler.reads(input);
-        let context = Context { now_ms: self.now_ms, envelope: None, key: "a-1", refusals: 0 };
+        let context = Context { now_ms: self.now_ms, record_ms: self.now_ms, envelope: None, key: "a-1", refusals: 0 };
         let decision = self.handler.decide(&Documents::new(&self.documents), input, &context)?;
         assert!(decision.documents.iter().all(|change| reads.contains(&change.key)), "only what is read may change");
         for effect in &decision.effects {
@@ -375,7 +375,7 @@ async fn bad_input_is_refused_with_all_its_reasons_and_changes_nothing() {
         traceparent: None,
     };
     let event = Event::from(unknown);
-    let context = Context { now_ms: 0, envelope: Some(&envelope), key: event.account_id(), refusals: 0 };
+    let context = Context { now_ms: 0, record_ms: 0, envelope: Some(&envelope), key: event.account_id(), refusals: 0 };
     let told = service.handler.refused(&event, &failure, &context);
     assert_eq!(told.iter().map(|told| told.topic.as_str()).collect::<Vec<_>>(), ["provisioning.failed.v1"]);
 }

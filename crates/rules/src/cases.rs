@@ -1,6 +1,12 @@
-//! `cases.yaml`: deals and what the policies must say of them; the tests of the policies, kept beside them.
+//! `cases.yaml`: deals, amendments and renewals, and what the policies must say of them; the tests of the policies, kept beside them.
 
-use crate::{facts::Deal, load::Policies, reader::Reader, verdict::Verdict};
+use crate::{
+    change::{Amendment, Renewal},
+    facts::Deal,
+    load::Policies,
+    reader::Reader,
+    verdict::Verdict,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -8,8 +14,27 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     pub name: String,
-    pub deal: Deal,
+    pub subject: Subject,
     pub expect: Expected,
+}
+
+/// What is judged.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    Deal(Box<Deal>),
+    Amendment(Box<Amendment>),
+    Renewal(Box<Renewal>),
+}
+
+impl Subject {
+    #[must_use]
+    pub fn judge(&self, policies: &Policies) -> Verdict {
+        match self {
+            Self::Deal(deal) => policies.judge(deal),
+            Self::Amendment(amendment) => policies.judge_amendment(amendment),
+            Self::Renewal(renewal) => policies.judge_renewal(renewal),
+        }
+    }
 }
 
 /// What must come out: exactly these findings and approvals.
@@ -42,20 +67,33 @@ impl Case {
                 Ok(Written { name, .. }) if cases.iter().any(|case| case.name == name) => {
                     reader.problem(format!("{path}.name"), format!("`{name}` is there twice"), "give it another name");
                 }
-                Ok(Written { name, deal, expect }) => cases.push(Self { name, deal, expect }),
-                Err(error) => {
-                    reader.problem(path, error.to_string(), "name, deal and expect; see docs/operate/rules.md")
-                }
+                Ok(Written { name, deal, amendment, renewal, expect }) => match (deal, amendment, renewal) {
+                    (Some(deal), None, None) => cases.push(Self { name, subject: Subject::Deal(deal), expect }),
+                    (None, Some(amendment), None) => {
+                        cases.push(Self { name, subject: Subject::Amendment(amendment), expect });
+                    }
+                    (None, None, Some(renewal)) => {
+                        cases.push(Self { name, subject: Subject::Renewal(renewal), expect });
+                    }
+                    _ => {
+                        reader.problem(path, "is about nothing, or about several", "a deal, an amendment or a renewal")
+                    }
+                },
+                Err(error) => reader.problem(
+                    path,
+                    error.to_string(),
+                    "name, expect, and a deal, an amendment or a renewal; see docs/operate/rules.md",
+                ),
             }
         }
         reader.end(root);
         cases
     }
 
-    /// Judges the deal by `policies` and compares.
+    /// Judges by `policies` and compares.
     #[must_use]
     pub fn run(&self, policies: &Policies) -> CaseResult {
-        let differences = self.expect.differences(&policies.judge(&self.deal));
+        let differences = self.expect.differences(&self.subject.judge(policies));
         CaseResult { name: self.name.clone(), ok: differences.is_empty(), differences }
     }
 }
@@ -64,7 +102,9 @@ impl Case {
 #[serde(deny_unknown_fields)]
 struct Written {
     name: String,
-    deal: Deal,
+    deal: Option<Box<Deal>>,
+    amendment: Option<Box<Amendment>>,
+    renewal: Option<Box<Renewal>>,
     #[serde(default)]
     expect: Expected,
 }

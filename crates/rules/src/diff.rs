@@ -22,7 +22,7 @@ pub fn diff(before: &Policies, after: &Policies) -> (usize, Vec<Change>) {
     let older = before.cases.iter().filter(|case| !newer.contains(case.name.as_str()));
     let cases: Vec<_> = after.cases.iter().chain(older).collect();
     let changes = cases.iter().filter_map(|case| {
-        let (was, is) = (decided(&before.judge(&case.deal)), decided(&after.judge(&case.deal)));
+        let (was, is) = (decided(&case.subject.judge(before)), decided(&case.subject.judge(after)));
         let parts: Vec<String> = ["findings", "approvals", "lines"]
             .into_iter()
             .filter(|part| was[part] != is[part])

@@ -28,6 +28,10 @@ pub struct Deal {
     /// `none`, `exempt` or `reverse_charge`.
     pub tax_exemption: String,
     pub has_po_number: bool,
+    /// Whether the account is named as its own parent company.
+    pub is_own_parent: bool,
+    /// The quote that the deal names or that was signed for it; absent where there is none.
+    pub quote: Option<Quote>,
     /// Whether credit control holds the customer.
     pub on_hold: bool,
     /// Entities that sell, each with its order's currency.
@@ -37,6 +41,19 @@ pub struct Deal {
     pub lines: Vec<Line>,
     /// Rules of `approvals.yaml` whose approval is given.
     pub approvals: Vec<String>,
+}
+
+/// What is known of a deal's quote.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quote {
+    pub id: String,
+    /// Whether the customer signed it.
+    pub is_signed: bool,
+    /// Whether it was signed after it had expired.
+    pub is_expired: bool,
+    /// Where it says something else than the deal, such as `lines.L1.quantity: 10 there, 12 here`.
+    pub differs: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -82,7 +99,7 @@ pub struct Line {
 }
 
 /// CEL compares numbers, not texts.
-fn number<S: Serializer>(value: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn number<S: Serializer>(value: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(value.to_f64().unwrap_or_default())
 }
 
@@ -102,6 +119,7 @@ impl Deal {
             country: Some("DE".into()),
             terms: Some("NET30".into()),
             tax_exemption: "none".into(),
+            quote: Some(Quote::default()),
             sellers: vec![Seller::default()],
             exposure: vec![Exposure { region: Some(String::new()), ..Exposure::default() }],
             lines: vec![Line { entity: Some(String::new()), ..Line::default() }],

@@ -3,6 +3,7 @@
 use crate::{
     facts::{Deal, Line},
     load::Policies,
+    policy::approvals::Rule,
     verdict::{Approval, Finding, Treatment, Verdict},
 };
 use rust_decimal::Decimal;
@@ -13,25 +14,31 @@ impl Policies {
     /// Judges a deal.
     #[must_use]
     pub fn judge(&self, deal: &Deal) -> Verdict {
-        let mut court = Court { policies: self, deal, seen: deal.seen(), findings: Vec::new() };
+        let mut court = Court::new(self, deal);
         court.shape();
         court.sellers();
         court.customer();
+        court.quote();
         court.exposure();
         let lines = court.lines();
-        let approvals = court.approvals();
+        let approvals =
+            court.missing(&self.approvals.rules, &deal.seen(), &deal.approvals, crate::policy::approvals::FILE);
         Verdict { version: self.version.clone(), findings: court.findings, approvals, lines }
     }
 }
 
-struct Court<'a> {
+pub(crate) struct Court<'a> {
     policies: &'a Policies,
     deal: &'a Deal,
     seen: Value,
-    findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
 }
 
-impl Court<'_> {
+impl<'a> Court<'a> {
+    pub(crate) fn new(policies: &'a Policies, deal: &'a Deal) -> Self {
+        Self { policies, deal, seen: deal.seen(), findings: Vec::new() }
+    }
+
     fn find(&mut self, code: &str, path: impl Into<String>, message: impl Into<String>, hint: &str) {
         let owner = self.policies.routing.queue(code, &self.seen).to_owned();
         let (path, message) = (path.into(), message.into());
@@ -199,6 +206,20 @@ impl Court<'_> {
         }
     }
 
+    /// What was signed must be what is sold. Whether a deal needs a signed quote is for `checks.yaml`.
+    fn quote(&mut self) {
+        let Some(quote) = self.deal.quote.as_ref().filter(|quote| quote.is_signed) else { return };
+        if quote.is_expired {
+            let message = format!("quote `{}` was signed after it had expired", quote.id);
+            self.find("QUOTE_EXPIRED", "quote_id", message, "the deal desk lets it pass, or a new quote is signed");
+        }
+        for difference in &quote.differs {
+            let message = format!("quote `{}` says something else than the deal: {difference}", quote.id);
+            let path = difference.split(':').next().unwrap_or_default();
+            self.find("QUOTE_DIFFERS", path, message, "mend the opportunity, or have a new quote signed");
+        }
+    }
+
     /// Every seller must know where it stands wherever tax may be due.
     fn exposure(&mut self) {
         let deal = self.deal;
@@ -230,7 +251,7 @@ impl Court<'_> {
         }
     }
 
-    fn lines(&mut self) -> BTreeMap<String, Treatment> {
+    pub(crate) fn lines(&mut self) -> BTreeMap<String, Treatment> {
         let deal = self.deal;
         let mut treated = BTreeMap::new();
         for (index, line) in deal.lines.iter().enumerate() {
@@ -325,12 +346,12 @@ impl Court<'_> {
         None
     }
 
-    fn approvals(&mut self) -> Vec<Approval> {
+    /// Approvals that these rules ask for and that nobody gave.
+    pub(crate) fn missing(&mut self, rules: &[Rule], seen: &Value, given: &[String], file: &str) -> Vec<Approval> {
         let mut missing = Vec::new();
-        let policies = self.policies;
-        for rule in &policies.approvals.rules {
-            match rule.when.holds(&self.seen) {
-                Ok(true) if !self.deal.approvals.contains(&rule.rule) => {
+        for rule in rules {
+            match rule.when.holds(seen) {
+                Ok(true) if !given.contains(&rule.rule) => {
                     missing.push(Approval {
                         rule: rule.rule.clone(),
                         reason: rule.reason.clone(),
@@ -338,7 +359,7 @@ impl Court<'_> {
                     });
                 }
                 Ok(_) => {}
-                Err(reason) => self.broken(crate::policy::approvals::FILE, &rule.rule, &reason),
+                Err(reason) => self.broken(file, &rule.rule, &reason),
             }
         }
         missing

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod cases;
+mod change;
 mod diff;
 mod expression;
 mod facts;
 mod judge;
+mod judge_change;
 mod load;
 pub mod policy;
 mod problem;
@@ -12,10 +14,12 @@ mod reader;
 mod store;
 mod verdict;
 
-pub use cases::{Case, CaseResult};
+pub use cases::{Case, CaseResult, Subject};
+pub use change::{Amendment, Changed, Renewal, Repriced};
 pub use diff::{Change, diff};
 pub use expression::{Expression, compile};
-pub use facts::{Deal, Exposure, Line, Seller};
+pub use facts::{Deal, Exposure, Line, Quote, Seller};
+pub use judge_change::PRICE_UPLIFT;
 pub use load::Policies;
 pub use problem::{Problem, Problems};
 pub use store::{Refresh, Store};

@@ -2,11 +2,12 @@
 
 use crate::{
     cases::Case,
+    change::Amendment,
     facts::{Deal, Line},
     policy::{
-        approvals, approvals::Approvals, checks, checks::Checks, entities, entities::Entities, nexus, nexus::Nexus,
-        ownership, ownership::Ownership, prices, prices::Prices, products, products::Products, revenue,
-        revenue::Revenue, routing, routing::Routing,
+        approvals, approvals::Approvals, checks, checks::Checks, compensation, compensation::Compensation, entities,
+        entities::Entities, nexus, nexus::Nexus, ownership, ownership::Ownership, prices, prices::Prices, products,
+        products::Products, revenue, revenue::Revenue, routing, routing::Routing,
     },
     problem::{Problem, Problems},
     reader::Reader,
@@ -19,9 +20,10 @@ use std::{collections::BTreeMap, path::Path};
 pub(crate) const CASES: &str = "cases.yaml";
 
 /// Files that decide.
-pub(crate) const FILES: [&str; 9] = [
+pub(crate) const FILES: [&str; 10] = [
     approvals::FILE,
     checks::FILE,
+    compensation::FILE,
     entities::FILE,
     nexus::FILE,
     ownership::FILE,
@@ -43,6 +45,7 @@ pub struct Policies {
     pub revenue: Revenue,
     pub approvals: Approvals,
     pub checks: Checks,
+    pub compensation: Compensation,
     pub routing: Routing,
     pub ownership: Ownership,
     pub cases: Vec<Case>,
@@ -77,12 +80,12 @@ impl Policies {
     }
 
     fn read(texts: &BTreeMap<&'static str, String>, problems: &mut Vec<Problem>) -> Self {
-        let (deal, line) = samples();
+        let (deal, line, amendment) = samples();
         let text = |file: &str| texts.get(file).map(String::as_str);
         macro_rules! part {
-            ($type:ident, $module:ident $(, $sample:expr)?) => {
+            ($type:ident, $module:ident $(, $sample:expr)*) => {
                 text($module::FILE)
-                    .map(|text| $type::read(&mut Reader::new($module::FILE, problems), text $(, $sample)?))
+                    .map(|text| $type::read(&mut Reader::new($module::FILE, problems), text $(, $sample)*))
                     .unwrap_or_default()
             };
         }
@@ -93,8 +96,9 @@ impl Policies {
             prices: part!(Prices, prices),
             nexus: part!(Nexus, nexus),
             revenue: part!(Revenue, revenue, &line),
-            approvals: part!(Approvals, approvals, &deal),
+            approvals: part!(Approvals, approvals, &deal, &amendment),
             checks: part!(Checks, checks, &deal),
+            compensation: part!(Compensation, compensation),
             routing: part!(Routing, routing, &deal),
             ownership: part!(Ownership, ownership),
             cases: text(CASES).map(|text| Case::read(&mut Reader::new(CASES, problems), text)).unwrap_or_default(),
@@ -124,11 +128,11 @@ impl Policies {
     }
 }
 
-/// What conditions are tried on: over a deal, and over a line of it.
-fn samples() -> (Value, Value) {
+/// What conditions are tried on: over a deal, over a line of it, and over an amendment.
+fn samples() -> (Value, Value, Value) {
     let deal = Deal::sample();
     let line = deal.lines.first().cloned().unwrap_or_else(Line::default);
-    (deal.seen(), json!({ "deal": deal, "line": line }))
+    (deal.seen(), json!({ "deal": deal, "line": line }), Amendment::sample().seen())
 }
 
 fn version(texts: &BTreeMap<&'static str, String>) -> String {

@@ -1,6 +1,6 @@
 //! The policies of the repository, and what happens to files that are wrong or change.
 
-use rules::{Policies, Refresh, Store, diff};
+use rules::{Policies, Refresh, Store, Subject, diff};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -108,7 +108,7 @@ fn a_difference_names_the_cases_that_are_decided_differently() {
 fn a_new_entity_is_a_line_of_configuration() {
     let folder = copy();
     let case = Policies::load(folder.path()).expect("good").cases[0].clone();
-    let mut deal = case.deal;
+    let Subject::Deal(mut deal) = case.subject else { panic!("a deal") };
     deal.sellers[0].entity = "AU".into();
     assert!(!Policies::load(folder.path()).expect("good").judge(&deal).findings.is_empty());
     change(

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod avatax;
 mod books;
 pub mod entitlement;
 mod rest;
 pub mod salesforce;
 pub mod scim;
+pub mod stripe;
 mod suitetalk;
 
 mod admin;

@@ -7,13 +7,14 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Parser;
-use sandbox::{Certificate, Config, Seed, entitlement, salesforce, scim};
+use sandbox::{Certificate, Config, Seed, avatax, entitlement, salesforce, scim, stripe};
 
 /// A stateful stand-in for the API of a vendor, for development and tests.
 #[derive(Parser)]
 #[command(name = "throughline-sandbox", version)]
 struct Arguments {
-    /// Whose API: NetSuite's SuiteTalk REST, Salesforce's REST API, the product platform's entitlements, or an identity platform's SCIM.
+    /// Whose API: NetSuite's SuiteTalk REST, Salesforce's REST API, the product platform's entitlements, an identity platform's
+    /// SCIM, Stripe Billing, or the tax engine AvaTax.
     #[arg(long, value_enum, default_value = "netsuite")]
     vendor: Vendor,
     /// Address to listen on; port 0 picks a free one.
@@ -54,6 +55,8 @@ enum Vendor {
     Salesforce,
     Product,
     Identity,
+    Stripe,
+    Tax,
 }
 
 #[tokio::main]
@@ -74,14 +77,15 @@ async fn main() -> anyhow::Result<()> {
             asked_to_stop().await?;
             sandbox.stop().await.context("stop")
         }
-        Vendor::Product => {
-            let sandbox = entitlement::start(rest_config(arguments)?).await?;
-            tell(&sandbox.url(), ready_file.as_deref())?;
-            asked_to_stop().await?;
-            sandbox.stop().await.context("stop")
-        }
-        Vendor::Identity => {
-            let sandbox = scim::start(rest_config(arguments)?).await?;
+        vendor @ (Vendor::Product | Vendor::Identity | Vendor::Stripe | Vendor::Tax) => {
+            let sandbox = match vendor {
+                Vendor::Identity => scim::start(rest_config(arguments, scim::Settings::default())?).await?,
+                Vendor::Stripe => stripe::start(rest_config(arguments, stripe::settings())?).await?,
+                Vendor::Tax => avatax::start(rest_config(arguments, avatax::Settings::default())?).await?,
+                Vendor::Netsuite | Vendor::Salesforce | Vendor::Product => {
+                    entitlement::start(rest_config(arguments, entitlement::Settings::default())?).await?
+                }
+            };
             tell(&sandbox.url(), ready_file.as_deref())?;
             asked_to_stop().await?;
             sandbox.stop().await.context("stop")
@@ -117,13 +121,12 @@ fn salesforce_config(arguments: Arguments) -> anyhow::Result<salesforce::Config>
     Ok(config)
 }
 
-/// The same for the platforms whose API is plain JSON.
-fn rest_config(arguments: Arguments) -> anyhow::Result<entitlement::Config> {
+/// The same for the vendors whose stand-ins share their parts.
+fn rest_config(arguments: Arguments, settings: entitlement::Settings) -> anyhow::Result<entitlement::Config> {
     anyhow::ensure!(
         arguments.seed.is_none() && arguments.public_key.is_none(),
         "--seed and --public-key are for --vendor netsuite"
     );
-    let settings = entitlement::Settings::default();
     let concurrency_limit = arguments.concurrency_limit.unwrap_or(settings.concurrency_limit);
     let settings = entitlement::Settings { latency_ms: arguments.latency_ms, concurrency_limit, ..settings };
     let mut config =

@@ -53,24 +53,32 @@ fn event_module(event: &Event) -> Result<String> {
         "impl Payload for {name} {{
             const TOPIC: &'static str = \"{topic}\";
             const OWNER: &'static str = \"{owner}\";
-            const SUBJECT_FIELD: &'static str = \"{subject}\";
-            fn account_id(&self) -> &str {{ &self.account_id }}
+            const SUBJECT_FIELD: &'static str = \"{subject}\";{about}
+            fn account_id(&self) -> &str {{ {account} }}
             fn subject(&self) -> &str {{ &self.{subject} }}
             fn entity_version(&self) -> i64 {{ self.entity_version }}
             fn effective_at(&self) -> jiff::Timestamp {{ self.{time} }}
             fn recorded_at(&self) -> jiff::Timestamp {{ self.recorded_at }}
-            fn legal_entity_id(&self) -> &str {{ &self.legal_entity_id }}
+            fn legal_entity_id(&self) -> &str {{ {entity} }}
         }}\n",
         name = event.record.name,
         topic = event.topic(),
         owner = event.owner,
         subject = event.subject_field,
+        about = if event.is_about_work { "\nconst IS_ABOUT_WORK: bool = true;" } else { "" },
         time = event.family.time_field(),
+        account = text_or_none(event, "account_id"),
+        entity = text_or_none(event, "legal_entity_id"),
     )?;
     let minor = event.newest().minor;
     writeln!(code, "/// The schema of version {}.{minor} as it is registered, shared types inlined.", event.major)?;
     writeln!(code, "pub const SCHEMA: &str = r##\"{}\"##;", event.newest_text())?;
     Ok(code)
+}
+
+/// What is about the work of the services belongs to no account and no entity.
+fn text_or_none(event: &Event, field: &str) -> String {
+    if event.has(field) { format!("&self.{field}") } else { "\"\"".to_owned() }
 }
 
 fn structure(record: &Record) -> Result<String> {
@@ -277,9 +285,11 @@ fn enumeration(library: &Library, family: Family, code: &mut String) {
         Family::Commercial => ("Event", "Any event of the business: what services read."),
         Family::Reply => ("Reply", "Any answer of a service: what it did in an outside system."),
         Family::Analytics => ("Dataset", "Any record of the analytics topics."),
-        Family::Deal => ("Deal", "Anything that happens to a deal before there is a contract."),
+        Family::Deal => ("Deal", "Anything that happens to a deal, or is asked of a contract that came of one."),
         Family::Request => ("Request", "Anything that a process asks another service for."),
         Family::Case => ("Case", "Any case that people have to decide."),
+        Family::Saga => ("Saga", "Anything that happens to a process."),
+        Family::Notice => ("Notice", "Anything that is coming up, and what customers are to be told of it."),
     };
     let events: Vec<&Event> = library.events.iter().filter(|event| event.family == family).collect();
     if events.is_empty() {

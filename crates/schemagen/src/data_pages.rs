@@ -35,7 +35,7 @@ fn page(event: &Event, guide: &Guide) -> String {
         ("Key", format!("`{}`, plain UTF-8, partitioned by murmur2 like Java's clients do", event.key_field())),
         ("Value", format!("Avro in Confluent framing, subject `{topic}-value`, {}", event.kind.compatibility())),
         ("`ce_subject`", format!("`{}`", event.subject_field)),
-        ("Freshness", format!("as soon as its source is processed: lag of `{}`, see below", event.owner)),
+        ("Freshness", freshness(event)),
         ("Published by", event.owner.clone()),
     ];
     page.push_str("| | |\n|---|---|\n");
@@ -49,7 +49,8 @@ fn page(event: &Event, guide: &Guide) -> String {
     page.push_str("\n## Fields\n\n");
     pages::table(&event.record.fields, "../schemas/", &mut page);
     let _ = write!(page, "\n## Example\n\n```json\n{:#}\n```\n\n## Read it\n\n", guide.example);
-    page.push_str(&reading(&topic, &event.owner));
+    page.push_str(&reading(&topic));
+    page.push_str(&checking(event));
     page.push_str("\n## Three questions it answers\n\n");
     let table = event.name.trim_start_matches("analytics.");
     let _ = writeln!(page, "With the records as rows of a table `{table}`{}.", when_state(event.kind));
@@ -66,8 +67,27 @@ fn when_state(kind: Kind) -> &'static str {
     }
 }
 
+fn freshness(event: &Event) -> String {
+    if event.is_about_work {
+        return "with the transaction that ends what it tells of".to_owned();
+    }
+    format!("as soon as its source is processed: lag of `{}`, see below", event.owner)
+}
+
+/// How far behind it is, and whether it is right.
+fn checking(event: &Event) -> String {
+    let owner = &event.owner;
+    if event.is_about_work {
+        return "Each service publishes its own rows; how far behind it is: `throughline status <service>`.\n"
+            .to_owned();
+    }
+    format!(
+        "How far behind the topic is: `throughline status {owner}`. Whether it adds up: `throughline verify {owner}`.\n"
+    )
+}
+
 /// How a client that knows nothing of us reads it.
-fn reading(topic: &str, owner: &str) -> String {
+fn reading(topic: &str) -> String {
     format!(
         "Any Kafka client with a schema registry reads it. In Python, with Confluent's client:\n\n\
          ```python\n\
@@ -87,8 +107,7 @@ fn reading(topic: &str, owner: &str) -> String {
                  print(message.key(), message.value())  # the value is None where a state was deleted\n\
          ```\n\n\
          `endpoints.json` in the folder of a dev stack has both addresses. Records may come again after a crash of the \
-         service: `event_id` tells. How far behind the topic is: `throughline status {owner}`. Whether it adds up: \
-         `throughline verify {owner}`.\n"
+         service: `event_id` tells. "
     )
 }
 

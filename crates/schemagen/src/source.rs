@@ -37,6 +37,8 @@ pub struct Event {
     pub owner: String,
     /// The field that names the thing the event is about.
     pub subject_field: String,
+    /// Whether it is about the work of the services and not about a customer: then it need name neither account nor entity.
+    pub is_about_work: bool,
     /// Every shared type it uses, directly or not.
     pub uses: BTreeSet<String>,
     /// Of an analytics topic.
@@ -101,16 +103,29 @@ pub enum Family {
     Reply,
     /// What data teams read.
     Analytics,
-    /// What happened to deals before there is a contract.
+    /// What happens to deals, and what is asked of the contracts that came of them.
     Deal,
     /// What a process asks another service for.
     Request,
     /// Cases that people have to decide.
     Case,
+    /// What happens to processes.
+    Saga,
+    /// What is coming up, and what customers are to be told of it.
+    Notice,
 }
 
 impl Family {
-    pub const ALL: [Self; 6] = [Self::Commercial, Self::Reply, Self::Analytics, Self::Deal, Self::Request, Self::Case];
+    pub const ALL: [Self; 8] = [
+        Self::Commercial,
+        Self::Reply,
+        Self::Analytics,
+        Self::Deal,
+        Self::Request,
+        Self::Case,
+        Self::Saga,
+        Self::Notice,
+    ];
 
     fn parse(json: &Value) -> Result<Self> {
         match json.get("family").and_then(Value::as_str) {
@@ -120,14 +135,20 @@ impl Family {
             Some("deal") => Ok(Self::Deal),
             Some("request") => Ok(Self::Request),
             Some("case") => Ok(Self::Case),
-            Some(other) => bail!("`family` is reply, analytics, deal, request, case or absent, not {other}"),
+            Some("saga") => Ok(Self::Saga),
+            Some("notice") => Ok(Self::Notice),
+            Some(other) => {
+                bail!("`family` is reply, analytics, deal, request, case, saga, notice or absent, not {other}")
+            }
         }
     }
 
     /// The field that says when it holds for the business.
     pub const fn time_field(self) -> &'static str {
         match self {
-            Self::Commercial | Self::Reply | Self::Deal | Self::Request | Self::Case => "effective_at",
+            Self::Commercial | Self::Reply | Self::Deal | Self::Request | Self::Case | Self::Saga | Self::Notice => {
+                "effective_at"
+            }
             Self::Analytics => "occurred_at",
         }
     }
@@ -138,8 +159,13 @@ impl Event {
     pub fn key_field(&self) -> &str {
         match (self.family, self.kind) {
             (Family::Analytics, Kind::State) => &self.subject_field,
+            _ if !self.has("account_id") => &self.subject_field,
             _ => "account_id",
         }
+    }
+
+    pub fn has(&self, field: &str) -> bool {
+        self.record.fields.iter().any(|known| known.name == field)
     }
 
     pub fn topic(&self) -> String {
@@ -243,8 +269,10 @@ fn build(name: &str, major: u32, minors: BTreeMap<u32, String>, common: &BTreeMa
     let record = Record::parse(&json)?;
     let subject_field = text(&json, "subject_field")?;
     let family = Family::parse(&json)?;
-    let required = ["account_id", "entity_version", family.time_field(), "recorded_at", "legal_entity_id"];
-    for required in required.into_iter().chain([subject_field.as_str()]) {
+    let is_about_work = is_about_work(&json, family)?;
+    let of_a_customer = ["account_id", "legal_entity_id"].into_iter().filter(|_| !is_about_work);
+    let required = ["entity_version", family.time_field(), "recorded_at", subject_field.as_str()];
+    for required in required.into_iter().chain(of_a_customer) {
         ensure!(record.fields.iter().any(|field| field.name == required), "the field `{required}` is missing");
     }
     let kind = match text(&json, "kind")?.as_str() {
@@ -261,11 +289,20 @@ fn build(name: &str, major: u32, minors: BTreeMap<u32, String>, common: &BTreeMa
         family,
         owner: text(&json, "owner")?,
         subject_field,
+        is_about_work,
         uses,
         versions,
         record,
         guide: None,
     })
+}
+
+fn is_about_work(json: &Value, family: Family) -> Result<bool> {
+    match (json.get("about").and_then(Value::as_str), family) {
+        (None, _) => Ok(false),
+        (Some("work"), Family::Analytics) => Ok(true),
+        (Some(other), _) => bail!("`about` is work or absent, and only of analytics topics, not {other}"),
+    }
 }
 
 fn parse(source: &str) -> Result<Value> {

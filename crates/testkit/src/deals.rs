@@ -4,7 +4,8 @@
 use events::{
     CustomerCreditHoldChanged, Deal, Envelope, EventSet as _, OpportunityClosedWon,
     common::{
-        Address, ChargeType, ContractLine, Customer, DealLine, DealType, PaymentTerms, SellerShare, TaxExposure, Term,
+        Address, BillingFrequency, BillingSchedule, ChargeType, ContractLine, Customer, DealLine, DealType,
+        PaymentTerms, SellerShare, TaxExposure, Term,
     },
     topics,
 };
@@ -91,6 +92,27 @@ pub fn with_services(account: &str, id: &str) -> OpportunityClosedWon {
     };
     deal.lines.push(DealLine { line, ..DealLine::default() });
     deal.total_contract_value_minor += 20_000;
+    deal
+}
+
+/// Invoices are made each month, from its first day.
+#[must_use]
+pub fn billed(deal: OpportunityClosedWon) -> OpportunityClosedWon {
+    let schedule = BillingSchedule {
+        frequency: BillingFrequency::Monthly,
+        anchor_day: 1,
+        timezone: "America/New_York".into(),
+        in_advance: true,
+        next_invoice_on: None,
+    };
+    OpportunityClosedWon { billing_schedule: Some(schedule), ..deal }
+}
+
+/// Its schedule makes no plan: what was begun when that comes out has to be taken back.
+#[must_use]
+pub fn without_plan(account: &str, id: &str) -> OpportunityClosedWon {
+    let mut deal = billed(deal(account, id));
+    deal.billing_schedule.iter_mut().for_each(|schedule| schedule.anchor_day = 15);
     deal
 }
 

@@ -6,6 +6,7 @@ pub mod business;
 pub mod cloudevent;
 pub mod deals;
 mod eventually;
+pub mod lifecycle;
 pub mod retail;
 pub mod scratch;
 

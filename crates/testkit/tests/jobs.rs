@@ -28,7 +28,7 @@ fn what_fails_again_is_told_and_those_behind_it_do_not_have_their_turn() {
     assert_eq!((job.counts.refailed, job.counts.blocked), (1, 1));
     let item = &rig.items(&job.id)[0];
     assert_eq!(item.result.code.as_deref(), Some("FIELD_INVALID"));
-    assert!(item.result.fingerprint.as_deref().is_some_and(|of| of.starts_with("v1:")));
+    assert!(item.result.fingerprint.as_deref().is_some_and(|of| of.starts_with("v2:")));
     let lonely = rig.job(Verb::Retry, &["a2"], |_| {});
     assert_eq!(lonely.counts.blocked, 1, "its head is not part of the job");
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use testkit::simulation::{
     Case, Options, World, assert_replay_safe,
     cases::{
+        answers,
         books::{Books, business, crowd, honest_key, refused_twice},
         burst,
         dunning::{Dunning, debts},
@@ -92,6 +93,24 @@ fn jobs_retry_and_give_up_the_same_in_every_schedule_of_crashes_pauses_and_cance
     assert_eq!(observed.cases, [], "what was refused for good was given up, and what lay behind it went on");
     assert!(observed.fates.values().any(|fate| *fate == "discarded"));
     assert_replay_safe(&case, 120);
+}
+
+/// What is decided about a refusal takes the place of what was refused, once, whatever crashes: the event is done, what was done before it is
+/// taken back, and nobody has to look at a parked record.
+#[test]
+fn a_refusal_that_is_an_answer_is_decided_about_once_in_every_schedule() {
+    let case = answers::orders();
+    let (observed, _) = World::new(&case, Options::calm(), 0).run().expect("a run without faults");
+    assert_eq!(observed.cases, [], "nothing is parked");
+    assert!(observed.fates.values().all(|fate| *fate == "applied"));
+    let of = |key: &str| observed.effects.iter().filter(|effect| effect.key.contains(key)).count();
+    assert_eq!((of("hold"), of("book"), of("release")), (36, 24, 12));
+    for body in observed.documents.values() {
+        let account: Account = serde_json::from_str(body).expect("a document");
+        assert_eq!((account.orders, account.invoiced, account.reminded), (2, 3, true), "{account:?}");
+        assert_eq!(account.receipts, 2 * 2 + 1 + 1, "of two bookings, one hold that was taken back, and its release");
+    }
+    assert_replay_safe(&case, 150);
 }
 
 #[test]
@@ -182,7 +201,7 @@ impl Handler for Forgetful {
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(fact) => vec![DocumentKey::new("account", &fact.account)],
-            Input::Timer { .. } | Input::Outcome { .. } => Vec::new(),
+            Input::Timer { .. } | Input::Outcome { .. } | Input::Refused { .. } => Vec::new(),
         }
     }
     fn decide(

@@ -7,7 +7,8 @@ use consumer::upkeep::{Auto, Policy, Upkeep};
 use failure::Class;
 use futures::executor::block_on;
 use ledger::{
-    ItemFilter, JobFilter, JobState, Ledger, LetterRule, NewAudit, Outlook, ParkedState, RuleAction, Verb, verify_audit,
+    Destination, ItemFilter, JobFilter, JobState, Ledger, LetterRule, NewAudit, Outlook, ParkedState, RuleAction, Verb,
+    verify_audit,
 };
 use rig::{Rig, fact, poison};
 use std::collections::BTreeMap;
@@ -218,4 +219,38 @@ fn a_rule_gives_up_what_it_selects_with_its_reason_and_nothing_else() {
     assert_eq!(rig.row("c1").fate.state, ParkedState::Discarded, "also what came later");
     let items = block_on(rig.ledger().job_items(&job.id, &ItemFilter { limit: 9, ..ItemFilter::default() }));
     assert_eq!(items.expect("memory").len(), 1);
+}
+
+#[test]
+fn a_rule_redirects_each_letter_once_in_the_commit_that_ends_it() {
+    let mut rig = Rig::new(vec![fact("a", "a1", 666), fact("a", "a2", 1), fact("b", "b1", 666)]);
+    let to = Destination { topic: "elsewhere".into(), partitions: 4 };
+    add(&rig, &rule("east", RuleAction::Redirect(to), rig.now()));
+    rig.wait(60_000);
+    for build in ["build-1", "build-2"] {
+        let mut upkeep = Upkeep::new(policy(Auto::Off), 0, build, rig.now());
+        look(&mut rig, &mut upkeep);
+    }
+    assert_eq!(rig.fates(), ["a1 moved", "a2 applied", "b1 moved"], "what was behind goes on");
+    let copies = rig.put_on("elsewhere");
+    let source = rig.row("a1");
+    let copy = copies.iter().find(|copy| copy.key == source.key).expect("a copy");
+    assert_eq!((copies.len(), &copy.value), (2, &source.value), "each once, whoever owns the slice");
+    assert_eq!(copy.partition, events::partition::partition_for_key(b"a", 4), "where Java's clients put its key");
+    assert_eq!(copy.headers.0[..source.headers.0.len()], source.headers.0[..], "I9");
+    assert_eq!(copy.headers.text("dlq.moved.by"), Some("rule:east"));
+    assert_eq!(copy.headers.text("dlq.moved.reason"), Some("known and harmless (rule of billing)"));
+}
+
+#[test]
+fn a_rule_that_leads_back_to_where_letters_came_from_moves_none() {
+    let mut rig = Rig::new(vec![fact("a", "a1", 666)]);
+    let to = Destination { topic: rig.row("a1").topic, partitions: 1 };
+    add(&rig, &rule("back", RuleAction::Redirect(to.clone()), rig.now()));
+    rig.wait(60_000);
+    let mut upkeep = upkeep(&rig, Auto::Off);
+    look(&mut rig, &mut upkeep);
+    assert_eq!((rig.fates(), rig.put_on(&to.topic).len()), (vec!["a1 letter".to_owned()], 0));
+    let job = jobs_by(&rig, "rule:back").remove(0);
+    assert_eq!((job.counts.refused, job.counts.done), (1, 0));
 }

@@ -16,8 +16,9 @@ mod waiting;
 
 use events::Generation;
 use events::topics::{
-    CONTRACT_AMENDED, CONTRACT_CANCELLED, ENTITLEMENT_GRANTED, Family, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED,
-    PROVISIONING_FAILED, SUBSCRIPTION_RENEWAL_ACCEPTED, of_family,
+    CONTRACT_AMENDED, CONTRACT_CANCELLED, ENTITLEMENT_GRANTED, Family, OPPORTUNITY_CLOSED_WON, OPPORTUNITY_REOPENED,
+    ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED, PROVISIONING_FAILED, SUBSCRIPTION_RENEWAL_ACCEPTED,
+    SUBSCRIPTION_RENEWAL_DECLINED, SUBSCRIPTION_RENEWAL_DUE, of_family,
 };
 use journal::JournalView;
 use kafka::{Admin, ClientConfig, RegistryConfig};
@@ -97,8 +98,12 @@ pub fn inputs_of(service: &str) -> Vec<&'static str> {
         "erp-sync" => of(Family::Commercial).chain(of(Family::Request)).collect(),
         "order-flow" => of(Family::Deal)
             .chain([ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED, ENTITLEMENT_GRANTED, PROVISIONING_FAILED])
-            .chain([CONTRACT_AMENDED, CONTRACT_CANCELLED, SUBSCRIPTION_RENEWAL_ACCEPTED])
+            .chain([CONTRACT_AMENDED, CONTRACT_CANCELLED, SUBSCRIPTION_RENEWAL_ACCEPTED, SUBSCRIPTION_RENEWAL_DECLINED])
             .collect(),
+        "analytics-feed" => of(Family::Commercial)
+            .chain([OPPORTUNITY_CLOSED_WON, OPPORTUNITY_REOPENED, ORDER_ACCEPTED, ENTITLEMENT_GRANTED])
+            .collect(),
+        "crm-sync" => of(Family::Commercial).chain([SUBSCRIPTION_RENEWAL_DECLINED, SUBSCRIPTION_RENEWAL_DUE]).collect(),
         _ => of(Family::Commercial).collect(),
     }
 }

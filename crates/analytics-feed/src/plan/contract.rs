@@ -1,7 +1,7 @@
 //! What each event does to a contract and its recurring lines.
 
 use super::{
-    Plan, Source, add, begin, day,
+    Plan, Source, add, begin, day, journey,
     state::{Why, over, publish},
     version,
 };
@@ -54,7 +54,9 @@ pub fn activated(masks: &Pseudonyms, known: Known<'_>, source: Source<'_, Contra
     set_term(&mut after, &event.term);
     event.lines.iter().for_each(|line| set_line(&mut after, line));
     let why = Why { on: event.term.start_on, ..Why::default() };
-    publish(None, after, source, &why)
+    let mut plan = publish(None, after, source, &why)?;
+    journey::activated(&mut plan, known, source);
+    Ok(plan)
 }
 
 /// # Errors

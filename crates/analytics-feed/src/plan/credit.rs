@@ -1,7 +1,7 @@
 //! Credit notes: the rows of an invoice with the other sign.
 
 use super::{
-    Plan, Source,
+    Plan, Source, accuracy,
     balance::{Change, book},
     rows::{Sign, rows},
     version,
@@ -13,7 +13,9 @@ use ledger::DocumentKey;
 
 #[must_use]
 pub fn reads(event: &CreditNoteIssued) -> Vec<DocumentKey> {
-    vec![key(kind::CREDIT_NOTE, &event.credit_note_id), super::balance::read(event, &event.currency)]
+    let mut keys = vec![key(kind::CREDIT_NOTE, &event.credit_note_id), super::balance::read(event, &event.currency)];
+    keys.extend(event.preceding_invoice.as_ref().map(|invoice| accuracy::read(&invoice.invoice_id)));
+    keys
 }
 
 /// The whole credit lowers what is owed; the part of it that is paid out comes back with its `payment.refunded`.
@@ -50,5 +52,6 @@ pub fn plan(known: Known<'_>, source: Source<'_, CreditNoteIssued>) -> Result<Pl
     book(&mut plan, known, source, (&event.currency, event.issue_on), change)?;
     let seen = Seen { account_id: source.account(), entity_version: event.entity_version };
     plan.put(kind::CREDIT_NOTE, &event.credit_note_id, FeedDocument::CreditNote(seen));
+    accuracy::credited(&mut plan, known, source)?;
     Ok(plan)
 }

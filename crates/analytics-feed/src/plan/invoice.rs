@@ -1,7 +1,7 @@
 //! Invoices, and what ends them: voids and write-offs.
 
 use super::{
-    Plan, Source,
+    Plan, Source, accuracy,
     balance::{Change, book},
     negated,
     rows::{Sign, rows},
@@ -17,7 +17,7 @@ use ledger::DocumentKey;
 
 #[must_use]
 pub fn reads(event: &impl events::Payload, currency: &str) -> Vec<DocumentKey> {
-    vec![key(kind::INVOICE, event.subject()), super::balance::read(event, currency)]
+    vec![key(kind::INVOICE, event.subject()), super::balance::read(event, currency), accuracy::read(event.subject())]
 }
 
 /// # Errors
@@ -60,6 +60,7 @@ pub fn posted(known: Known<'_>, source: Source<'_, InvoicePosted>) -> Result<Pla
         voided: false,
     };
     plan.put(kind::INVOICE, &event.invoice_id, FeedDocument::Invoice(invoice));
+    accuracy::posted(&mut plan, known, source)?;
     Ok(plan)
 }
 
@@ -128,6 +129,7 @@ pub fn voided(known: Known<'_>, source: Source<'_, InvoiceVoided>) -> Result<Pla
     let change = Change { invoiced: negated(invoice.payable_minor)?, ..Change::default() };
     book(&mut plan, known, source, (&event.currency, event.voided_on), change)?;
     plan.put(kind::INVOICE, &event.invoice_id, FeedDocument::Invoice(Invoice { voided: true, ..invoice }));
+    accuracy::voided(&mut plan, known, source)?;
     Ok(plan)
 }
 
@@ -181,5 +183,6 @@ pub fn uncollectible(known: Known<'_>, source: Source<'_, InvoiceMarkedUncollect
     let change = Change { written_off: event.write_off_minor, ..Change::default() };
     book(&mut plan, known, source, (&event.currency, event.marked_on), change)?;
     plan.put(kind::INVOICE, &event.invoice_id, FeedDocument::Invoice(invoice));
+    accuracy::written_off(&mut plan, known, source)?;
     Ok(plan)
 }

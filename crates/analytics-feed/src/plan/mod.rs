@@ -2,10 +2,12 @@
 //!
 //! Every row is a fact or the whole state of its key, so that a reader never has to know what was there before.
 
+pub mod accuracy;
 pub mod balance;
 pub mod contract;
 pub mod credit;
 pub mod invoice;
+pub mod journey;
 pub mod mrr;
 pub mod payment;
 mod rows;
@@ -17,7 +19,7 @@ use consumer::TimerChange;
 use events::{Dataset, Payload, version};
 use failure::Failure;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use ledger::DocumentKey;
+use ledger::{DocumentKey, Millis};
 
 /// What is published, before it has an id.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,8 @@ pub struct Source<'a, T> {
     pub event: &'a T,
     /// `ce_id`.
     pub id: &'a str,
+    /// Timestamp of its record.
+    pub record_ms: Millis,
 }
 
 impl<T> Clone for Source<'_, T> {

@@ -3,9 +3,12 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use analytics_feed::{AnalyticsFeed, Pseudonyms, Writer, document::FeedDocument};
+use analytics_feed::{AnalyticsFeed, Pseudonyms, Writer, document::FeedDocument, event::FeedEvent};
 use consumer::{Context, Decision, Documents, Handler as _, Input, TimerChange};
-use events::{Dataset, Envelope, Event, EventSet as _, WriterSchema, topics};
+use events::{
+    ContractActivated, Dataset, Deal, EntitlementGranted, Envelope, Event, EventSet as _, OpportunityClosedWon,
+    OpportunityReopened, OrderAccepted, Reply, WriterSchema, common::DealType, topics,
+};
 use failure::Failure;
 use ledger::DocumentKey;
 use std::{collections::BTreeMap, sync::Arc};
@@ -45,13 +48,18 @@ impl Service {
     /// Takes an event; an error is the verdict on it, and nothing of it took hold.
     pub fn take(&mut self, envelope: &Envelope, event: &Event) -> Result<(), Failure> {
         event.check()?;
-        self.decide(envelope, event)
+        self.decide(envelope, &event.clone().into())
     }
 
     /// The same, whatever the event's amounts are.
-    pub fn decide(&mut self, envelope: &Envelope, event: &Event) -> Result<(), Failure> {
-        let context =
-            Context { now_ms: envelope.time_ms, envelope: Some(envelope), key: event.account_id(), refusals: 0 };
+    pub fn decide(&mut self, envelope: &Envelope, event: &FeedEvent) -> Result<(), Failure> {
+        let context = Context {
+            now_ms: envelope.time_ms,
+            record_ms: envelope.time_ms,
+            envelope: Some(envelope),
+            key: event.account_id(),
+            refusals: 0,
+        };
         let input = Input::Event(event);
         let decision = self.handler.decide(&Documents::new(&self.documents), &input, &context)?;
         let reads = self.handler.reads(&input);
@@ -67,6 +75,12 @@ impl Service {
         let id = format!("{}/{}/{version}", event.topic(), event.subject());
         let envelope = Envelope { id, source: "urn:test".into(), ..Envelope::default() };
         self.take(&envelope, &event)
+    }
+
+    /// Takes a step of a deal, whose record has a timestamp.
+    pub fn happens(&mut self, step: &Step) {
+        let envelope = Envelope { time_ms: step.at_ms, ..step.envelope() };
+        self.decide(&envelope, &step.event).unwrap_or_else(|failure| panic!("{failure}: {step:?}"));
     }
 
     /// Takes events in any order: what has to wait is tried again when everything else is done.
@@ -86,7 +100,7 @@ impl Service {
     /// All days of cancellations come.
     pub fn let_time_pass(&mut self) {
         for (id, payload) in std::mem::take(&mut self.timers) {
-            let context = Context { now_ms: i64::MAX, envelope: None, key: "A-1", refusals: 0 };
+            let context = Context { now_ms: i64::MAX, record_ms: i64::MAX, envelope: None, key: "A-1", refusals: 0 };
             let input = Input::Timer { id: &id, payload: &payload };
             let decision = self.handler.decide(&Documents::new(&self.documents), &input, &context).expect("a timer");
             self.keep(decision);
@@ -150,4 +164,94 @@ pub fn business(seed: u64, accounts: u32, months: u32, faults: Faults) -> Vec<(E
 /// The topic of an event as a fixed text.
 pub fn topic_of(event: &Event) -> &'static str {
     topics::find(event.topic()).expect("a topic of ours").topic
+}
+
+/// Something that happens to a deal or its contracts, and when its record was published.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub at_ms: i64,
+    pub topic: &'static str,
+    pub event: FeedEvent,
+}
+
+impl Step {
+    pub fn envelope(&self) -> Envelope {
+        let (topic, subject) = (self.topic, self.event.subject());
+        let id = format!("{topic}/{subject}/{}", self.event.entity_version().unwrap_or(0));
+        Envelope { id, source: "urn:test".into(), ..Envelope::default() }
+    }
+}
+
+pub fn won(at_ms: i64, version: i64, deal_type: DealType) -> Step {
+    let event = OpportunityClosedWon {
+        account_id: "A-1".into(),
+        entity_version: version,
+        recorded_at: jiff::Timestamp::from_millisecond(at_ms - 500).expect("a time"),
+        opportunity_id: "D-1".into(),
+        deal_type,
+        ..OpportunityClosedWon::default()
+    };
+    Step { at_ms, topic: topics::OPPORTUNITY_CLOSED_WON, event: Deal::from(event).into() }
+}
+
+pub fn reopened(at_ms: i64, version: i64) -> Step {
+    let event = OpportunityReopened {
+        account_id: "A-1".into(),
+        entity_version: version,
+        opportunity_id: "D-1".into(),
+        ..OpportunityReopened::default()
+    };
+    Step { at_ms, topic: topics::OPPORTUNITY_REOPENED, event: Deal::from(event).into() }
+}
+
+pub fn accepted(at_ms: i64, entity: &str) -> Step {
+    let id = format!("D-1-{entity}");
+    let event = OrderAccepted {
+        account_id: "A-1".into(),
+        entity_version: 1,
+        order_id: id.clone(),
+        contract_id: Some(id),
+        opportunity_id: Some("D-1".into()),
+        ..OrderAccepted::default()
+    };
+    Step { at_ms, topic: topics::ORDER_ACCEPTED, event: Reply::from(event).into() }
+}
+
+pub fn activated(at_ms: i64, entity: &str) -> Step {
+    let event = ContractActivated {
+        account_id: "A-1".into(),
+        entity_version: 1,
+        legal_entity_id: entity.into(),
+        contract_id: format!("D-1-{entity}"),
+        order_id: Some(format!("D-1-{entity}")),
+        opportunity_id: Some("D-1".into()),
+        currency: "USD".into(),
+        ..ContractActivated::default()
+    };
+    Step { at_ms, topic: topics::CONTRACT_ACTIVATED, event: Event::from(event).into() }
+}
+
+pub fn entitled(at_ms: i64, entity: &str, feature: &str) -> Step {
+    let event = EntitlementGranted {
+        account_id: "A-1".into(),
+        entity_version: 1,
+        entitlement_id: format!("D-1-{entity}/{feature}"),
+        contract_id: format!("D-1-{entity}"),
+        feature_key: feature.into(),
+        ..EntitlementGranted::default()
+    };
+    Step { at_ms, topic: topics::ENTITLEMENT_GRANTED, event: Reply::from(event).into() }
+}
+
+/// A deal of two entities: the first goes all the way, the second cannot be used yet.
+pub fn deal_of_two() -> Vec<Step> {
+    vec![
+        won(1_000, 1, DealType::New),
+        accepted(4_000, "US"),
+        activated(5_250, "US"),
+        accepted(5_500, "DE"),
+        activated(9_000, "DE"),
+        entitled(10_500, "US", "seats"),
+        entitled(20_000, "US", "support"),
+    ]
 }

@@ -13,7 +13,10 @@ use crate::{
 use clap::{Args, Subcommand};
 use events::{Deal, FalloutDecided, common::FalloutAction};
 use ledger::DocumentFilter;
-use order_flow::document::{DealStage, DealState, OrderStage, kind};
+use order_flow::{
+    change::Change,
+    document::{DealStage, DealState, OpenCase, OrderStage, kind},
+};
 use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
@@ -94,7 +97,7 @@ async fn list(args: &ListArgs, output: &Output) -> Result<Exit> {
         output.note(format!("more match; --limit shows more than {}", args.limit));
     }
     let mut rows: Vec<Value> = letters.iter().map(of_letter).collect();
-    rows.extend(deals(&args.stack.resolve()?, None, args.limit as usize).await?.iter().filter_map(of_deal));
+    rows.extend(deals(&args.stack.resolve()?, None, args.limit as usize).await?.iter().flat_map(of_deal));
     let wanted = |row: &Value| args.owner.as_ref().is_none_or(|owner| owners(row).any(|found| found == owner));
     rows.retain(wanted);
     if rows.is_empty() {
@@ -127,13 +130,24 @@ async fn deals(stack: &Stack, opportunity: Option<&str>, limit: usize) -> Result
     Ok(rows.iter().filter_map(|row| Some((order::deal(row)?, row.updated_ms))).collect())
 }
 
-fn of_deal((deal, changed_ms): &Waiting) -> Option<Value> {
-    let case = deal.case.as_ref()?;
-    let codes = case.reasons.iter().map(|reason| reason.split(' ').next().unwrap_or_default());
+/// The case of a deal, and those of its amendments and renewals.
+fn of_deal((deal, changed_ms): &Waiting) -> Vec<Value> {
     let since = jiff::Timestamp::from_millisecond(*changed_ms).map(|at| at.to_string()).ok();
-    Some(json!({ "id": case.case_id, "service": "order-flow", "code": codes.collect::<Vec<_>>().join(", "),
-        "owner": order::owners(deal), "account": deal.account_id, "subject": deal.opportunity_id, "since": since,
-        "at_risk": { (deal.currency.as_str()): deal.total_minor }, "reason": order::why(deal) }))
+    let row = |case: &OpenCase, subject: &str, owner: String, (currency, amount): (&str, i64), reason: String| {
+        let codes = case.reasons.iter().map(|reason| reason.split(' ').next().unwrap_or_default());
+        json!({ "id": case.case_id, "service": "order-flow", "code": codes.collect::<Vec<_>>().join(", "), "owner": owner,
+            "account": deal.account_id, "subject": subject, "since": since, "at_risk": { currency: amount }, "reason": reason })
+    };
+    let own = deal.case.as_ref().map(|case| {
+        let money = (deal.currency.as_str(), deal.total_minor);
+        row(case, &deal.opportunity_id, order::owners(deal), money, order::why(deal))
+    });
+    let of_change = |(id, change): (&String, &Change)| {
+        let case = change.case.as_ref()?;
+        let money = (change.currency.as_str(), change.amount_minor);
+        Some(row(case, id, order::owners_of(change), money, order::why_of(id, change)?))
+    };
+    own.into_iter().chain(deal.changes.iter().filter_map(of_change)).collect()
 }
 
 /// A parked event is named by service, slice, sequence and number; a case by its deal and number.
@@ -147,10 +161,14 @@ async fn show(args: &ShowArgs, output: &Output) -> Result<Exit> {
         answer["letter"].clone()
     } else {
         let found = case(&args.stack.resolve()?, &args.id).await?;
-        let mut shown = of_deal(&found).unwrap_or_default();
-        shown["findings"] = json!(found.0.verdict.findings);
-        shown["approvals"] = json!(found.0.verdict.approvals);
-        shown["policies"] = json!(found.0.verdict.version);
+        let verdict = of_change(&found.0, &args.id).map_or(&found.0.verdict, |(_, change)| &change.verdict);
+        let mut shown = of_deal(&found).into_iter().find(|row| row["id"] == *args.id).unwrap_or_default();
+        shown["findings"] = json!(verdict.findings);
+        shown["approvals"] = json!(verdict.approvals);
+        shown["policies"] = json!(verdict.version);
+        if found.0.case.as_ref().is_some_and(|case| case.case_id == args.id) {
+            shown["conflicts"] = json!(found.0.conflicts);
+        }
         shown
     };
     output.answer(&Answer::fields(shown));
@@ -163,12 +181,28 @@ async fn case(stack: &Stack, id: &str) -> Result<Waiting> {
     let found = deals(stack, Some(opportunity), 1).await?.into_iter().next();
     let is_open = |deal: &DealState| {
         let of_orders = deal.orders.values().filter_map(|order| order.case.as_ref());
-        of_orders.chain(&deal.case).any(|case| case.case_id == id)
+        let of_changes = deal.changes.values().filter_map(|change| change.case.as_ref());
+        of_orders.chain(of_changes).chain(&deal.case).any(|case| case.case_id == id)
     };
     found.filter(|(deal, _)| is_open(deal)).ok_or_else(|| {
         Trouble::failed("CASE_UNKNOWN", format!("no exception `{id}` is open"))
             .hint("`throughline fallout ls` lists those that are")
     })
+}
+
+/// The amendment or renewal whose case it is.
+fn of_change<'a>(deal: &'a DealState, case_id: &str) -> Option<(&'a String, &'a Change)> {
+    deal.changes.iter().find(|(_, change)| change.case.as_ref().is_some_and(|case| case.case_id == case_id))
+}
+
+/// Whether a decision of this kind means something for the case.
+fn may_be_decided(deal: &DealState, id: &str, action: FalloutAction) -> bool {
+    let is_edit = deal.proposal.is_some() && deal.case.as_ref().is_some_and(|case| case.case_id == id);
+    deal.stage == DealStage::Waiting
+        || of_change(deal, id).is_some()
+        || (is_edit && action == FalloutAction::Approve)
+        || (action == FalloutAction::Reject
+            && (gives_up(deal, id) || deal.case.as_ref().is_some_and(|case| case.case_id == id)))
 }
 
 /// What is decided of a deal, and what of a parked event, if that can be.
@@ -184,7 +218,7 @@ async fn decide(args: &DecideArgs, (action, of_letters): Decision, output: &Outp
     }
     let stack = args.stack.resolve()?;
     let (deal, _) = case(&stack, &args.id).await?;
-    if deal.stage != DealStage::Waiting && !(action == FalloutAction::Reject && gives_up(&deal, &args.id)) {
+    if !may_be_decided(&deal, &args.id, action) {
         let hint = "the owner of the field puts the change back in the system it came from, or reopens the opportunity";
         return Err(Trouble::failed("CASE_NOT_DECIDED", "its orders were asked for").hint(hint));
     }
@@ -210,9 +244,15 @@ fn gives_up(deal: &DealState, case_id: &str) -> bool {
 }
 
 fn decided(args: &DecideArgs, action: FalloutAction, deal: &DealState, now: jiff::Timestamp) -> FalloutDecided {
-    let open = || deal.verdict.findings.iter().map(|finding| finding.code.clone()).collect();
+    let change = of_change(deal, &args.id).map(|(_, change)| change);
+    let findings = &change.map_or(&deal.verdict, |change| &change.verdict).findings;
+    let refused = change.map(|change| change.refused.as_slice()).unwrap_or_default();
+    let open = || {
+        findings.iter().map(|finding| &finding.code).chain(refused.iter().map(|reason| &reason.code)).cloned().collect()
+    };
     // Once its orders were asked for, the deal itself is not kept; its orders say who sells.
-    let seller = deal.opportunity.as_ref().map(|won| &won.legal_entity_id).or_else(|| deal.orders.keys().next());
+    let won = deal.opportunity.as_ref().map(|won| &won.legal_entity_id).or_else(|| deal.orders.keys().next());
+    let seller = change.map(|change| &change.legal_entity_id).or(won);
     FalloutDecided {
         account_id: deal.account_id.clone(),
         entity_version: 1,
@@ -224,6 +264,7 @@ fn decided(args: &DecideArgs, action: FalloutAction, deal: &DealState, now: jiff
         action,
         codes: if action == FalloutAction::Waive && args.code.is_empty() { open() } else { args.code.clone() },
         decided_by: args.by.clone(),
+        case_id: Some(args.id.clone()),
         note: Some(args.reason.clone()),
     }
 }
@@ -231,7 +272,6 @@ fn decided(args: &DecideArgs, action: FalloutAction, deal: &DealState, now: jiff
 #[cfg(test)]
 mod tests {
     use super::*;
-    use order_flow::document::OpenCase;
     use rules::{Finding, Verdict};
 
     fn waiting() -> DealState {
@@ -258,13 +298,43 @@ mod tests {
 
     #[test]
     fn a_deal_with_a_case_is_an_exception_with_owners_and_money_and_one_without_is_none() {
-        let row = of_deal(&(waiting(), 0)).expect("an exception");
+        let [row] = &of_deal(&(waiting(), 0))[..] else { panic!("one exception") };
         assert_eq!(
             (&row["id"], &row["code"], &row["at_risk"]["USD"]),
             (&"O-1/1".into(), &"CREDIT_HOLD".into(), &700.into())
         );
-        assert_eq!(owners(&row).collect::<Vec<_>>(), ["credit-control", "tax"]);
-        assert!(of_deal(&(DealState { case: None, ..waiting() }, 0)).is_none());
+        assert_eq!(owners(row).collect::<Vec<_>>(), ["credit-control", "tax"]);
+        assert!(of_deal(&(DealState { case: None, ..waiting() }, 0)).is_empty());
+    }
+
+    #[test]
+    fn an_amendment_that_waits_is_an_exception_of_its_own_with_its_own_owner_and_money() {
+        let approval =
+            rules::Approval { rule: "LARGE-REDUCTION".into(), reason: "too much".into(), owner: "finance".into() };
+        let change = Change {
+            contract_id: "O-1-US".into(),
+            legal_entity_id: "US".into(),
+            stage: order_flow::change::ChangeStage::Waiting,
+            currency: "USD".into(),
+            amount_minor: 900,
+            verdict: Verdict { approvals: vec![approval], ..Verdict::default() },
+            case: Some(OpenCase {
+                case_id: "O-1/2".into(),
+                reasons: ["APPROVAL_REQUIRED at LARGE-REDUCTION".to_owned()].into(),
+            }),
+            ..Change::default()
+        };
+        let deal =
+            DealState { stage: DealStage::Ordered, case: None, changes: [("M-1".into(), change)].into(), ..waiting() };
+        let [row] = &of_deal(&(deal.clone(), 0))[..] else { panic!("one exception") };
+        assert_eq!(
+            (&row["subject"], &row["owner"], &row["at_risk"]["USD"]),
+            (&"M-1".into(), &"finance".into(), &900.into())
+        );
+        assert!(
+            may_be_decided(&deal, "O-1/2", FalloutAction::Approve)
+                && !may_be_decided(&deal, "O-1/1", FalloutAction::Approve)
+        );
     }
 
     #[test]

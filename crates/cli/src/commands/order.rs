@@ -7,7 +7,11 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use ledger::{DocumentFilter, DocumentRow};
-use order_flow::document::{DealStage, DealState, FlowDocument, Order, OrderStage, kind};
+use order_flow::{
+    change::{Change, ChangeStage},
+    document::{DealStage, DealState, FlowDocument, Order, OrderStage, StepState, TakenBack, kind},
+};
+use rules::Verdict;
 use serde::Serialize;
 use serde_json::json;
 
@@ -50,6 +54,8 @@ struct Row {
     stage: String,
     currency: String,
     amount_minor: i64,
+    /// Steps of the order: `+` done, `>` under way, `!` refused, `.` still to come.
+    steps: String,
     erp_order_no: Option<String>,
     case: Option<String>,
     policies: String,
@@ -72,6 +78,7 @@ pub(crate) async fn run(command: &OrderCommand, output: &Output) -> Result<Exit>
                 "stage",
                 "currency",
                 "amount_minor",
+                "steps",
                 "erp_order_no",
                 "case",
                 "policies",
@@ -87,7 +94,7 @@ pub(crate) async fn run(command: &OrderCommand, output: &Output) -> Result<Exit>
                 "stage": state["stage"], "why": state["why"], "currency": why.currency, "amount_minor": why.total_minor,
                 "policies": why.verdict.version, "findings": why.verdict.findings, "approvals": why.verdict.approvals,
                 "waived": why.waived, "approved": why.approved, "case": why.case,
-                "orders": orders(why),
+                "orders": orders(why), "changes": changes(why), "conflicts": why.conflicts,
             });
             output.answer(&Answer::fields(shown));
         }
@@ -120,7 +127,7 @@ async fn one(args: &OneArgs) -> Result<DealState> {
 pub(super) fn deal(row: &DocumentRow) -> Option<DealState> {
     match serde_json::from_str(&row.body) {
         Ok(FlowDocument::Deal(deal)) => Some(*deal),
-        Ok(FlowDocument::Account(_) | FlowDocument::Contract(_)) | Err(_) => None,
+        Ok(FlowDocument::Account(_) | FlowDocument::Contract(_) | FlowDocument::Quotes(_)) | Err(_) => None,
     }
 }
 
@@ -128,10 +135,33 @@ pub(super) fn deal(row: &DocumentRow) -> Option<DealState> {
 fn orders(deal: &DealState) -> serde_json::Value {
     let shown = |(entity, order): (&String, &Order)| {
         let ids = (&order.erp_order_id, &order.erp_order_no);
-        json!({ "order": order.order_id, "entity": entity, "stage": order.stage, "currency": order.currency,
-            "amount_minor": order.total_minor, "erp_order_id": ids.0, "erp_order_no": ids.1, "case": order.case })
+        let outside = &order.outside;
+        let steps: Vec<_> = order
+            .steps(deal.schedule.is_some())
+            .into_iter()
+            .map(|(step, state)| json!({ "step": step, "state": state }))
+            .collect();
+        json!({ "order": order.order_id, "entity": entity, "stage": order.stage, "steps": steps,
+            "currency": order.currency, "amount_minor": order.total_minor,
+            "tax_minor": outside.tax.as_ref().map(|tax| tax.total_tax_minor),
+            "erp_order_id": ids.0, "erp_order_no": ids.1,
+            "tax_document": outside.tax.as_ref().map(|tax| json!({ "id": tax.id, "document": tax.document.document_id,
+                "state": tax.state })),
+            "billing_customer": outside.customer, "billing_schedule": outside.schedule,
+            "failed": order.failed, "taken_back": order.taken_back, "case": order.case })
     };
     deal.orders.iter().map(shown).collect()
+}
+
+/// Amendments and renewals; what was asked for stays in the ledger.
+fn changes(deal: &DealState) -> serde_json::Value {
+    let shown = |(id, change): (&String, &Change)| {
+        json!({ "change": id, "contract": change.contract_id, "stage": change.stage, "currency": change.currency,
+            "amount_minor": change.amount_minor, "approved": change.approved, "case": change.case,
+            "policies": change.verdict.version, "contract_version": change.contract_version,
+            "erp_order_id": change.erp_order_id, "erp_order_no": change.erp_order_no })
+    };
+    deal.changes.iter().map(shown).collect()
 }
 
 fn rows(deal: &DealState, age_s: i64) -> Vec<Row> {
@@ -142,6 +172,7 @@ fn rows(deal: &DealState, age_s: i64) -> Vec<Row> {
         stage: word(&deal.stage),
         currency: deal.currency.clone(),
         amount_minor: deal.total_minor,
+        steps: String::new(),
         erp_order_no: None,
         case: deal.case.as_ref().map(|case| case.case_id.clone()),
         policies: deal.verdict.version.clone(),
@@ -155,6 +186,7 @@ fn rows(deal: &DealState, age_s: i64) -> Vec<Row> {
         stage: word(&order.stage),
         currency: order.currency.clone(),
         amount_minor: order.total_minor,
+        steps: chips(order, deal.schedule.is_some()),
         erp_order_no: order.erp_order_no.clone(),
         case: order.case.as_ref().or(deal.case.as_ref()).map(|case| case.case_id.clone()),
         opportunity: whole.opportunity.clone(),
@@ -165,24 +197,70 @@ fn rows(deal: &DealState, age_s: i64) -> Vec<Row> {
     deal.orders.values().map(of).collect()
 }
 
+fn chips(order: &Order, bills: bool) -> String {
+    let chip = |(step, state): (&str, StepState)| {
+        let sign = match state {
+            StepState::Done => '+',
+            StepState::Now => '>',
+            StepState::Failed => '!',
+            StepState::ToCome => '.',
+        };
+        format!("{sign}{step}")
+    };
+    order.steps(bills).into_iter().map(chip).collect::<Vec<_>>().join(" ")
+}
+
 fn word(stage: &impl Serialize) -> String {
     serde_json::to_value(stage).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn is_waiting(deal: &DealState) -> bool {
     deal.case.is_some()
+        || deal.changes.iter().any(|(id, change)| why_of(id, change).is_some())
         || deal
             .orders
             .values()
             .any(|order| order.case.is_some() || !matches!(order.stage, OrderStage::Active | OrderStage::Cancelled))
+        // Something is still to be taken back.
+        || deal.orders.values().any(|order| order.taken_back == TakenBack::Begun)
 }
 
-/// Who has to act on what the policies found.
+/// Who has to act on what the policies found, or on an edit of protected fields.
 pub(super) fn owners(deal: &DealState) -> String {
-    let findings = deal.verdict.findings.iter().map(|finding| finding.owner.as_str());
-    let approvals = deal.verdict.approvals.iter().map(|approval| approval.owner.as_str());
-    let all: std::collections::BTreeSet<&str> = findings.chain(approvals).collect();
+    let edited = deal.conflicts.last().filter(|_| deal.stage == DealStage::Ordered);
+    match edited.filter(|_| deal.case.is_some()) {
+        Some(conflict) => joined(conflict.fields.iter().map(|field| field.queue.as_str())),
+        None => owners_by(&deal.verdict, std::iter::empty()),
+    }
+}
+
+/// The same for an amendment or a renewal.
+pub(super) fn owners_of(change: &Change) -> String {
+    owners_by(&change.verdict, change.refused.iter().map(|reason| reason.owner_queue.as_str()))
+}
+
+fn owners_by<'a>(verdict: &'a Verdict, others: impl Iterator<Item = &'a str>) -> String {
+    let findings = verdict.findings.iter().map(|finding| finding.owner.as_str());
+    let approvals = verdict.approvals.iter().map(|approval| approval.owner.as_str());
+    joined(findings.chain(approvals).chain(others))
+}
+
+fn joined<'a>(queues: impl Iterator<Item = &'a str>) -> String {
+    let all: std::collections::BTreeSet<&str> = queues.collect();
     all.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// What an amendment or a renewal waits for.
+pub(super) fn why_of(id: &str, change: &Change) -> Option<String> {
+    match (change.stage, &change.case) {
+        (ChangeStage::Early, _) => Some(format!("change {id} waits until contract {} is active", change.contract_id)),
+        (ChangeStage::Waiting, Some(case)) => {
+            let reasons = case.reasons.iter().cloned().collect::<Vec<_>>().join(", ");
+            Some(format!("change {id} waits for {} (case {}: {reasons})", owners_of(change), case.case_id))
+        }
+        (ChangeStage::Asked, _) => Some(format!("renewal {id} waits for the ERP's answer")),
+        (ChangeStage::Waiting, None) | (ChangeStage::Done | ChangeStage::Declined, _) => None,
+    }
 }
 
 /// What it waits for, in one sentence.
@@ -197,6 +275,14 @@ pub(super) fn why(deal: &DealState) -> String {
         (DealStage::Ordered | DealStage::Withdrawn, _) => {}
     }
     let of = |order: &Order| match (order.stage, &order.case) {
+        _ if order.failed.is_some() => order.failed.as_ref().map(|failed| {
+            let then = if failed.is_retried { "is tried again by itself" } else { "waits for its owner" };
+            let case = order.case.as_ref().map(|case| format!(" (case {}: {})", case.case_id, reasons(case)));
+            let step = failed.step.as_str();
+            format!("step {step} of order {} was refused and {then}{}", order.order_id, case.unwrap_or_default())
+        }),
+        (OrderStage::Pricing, _) => Some(format!("order {} waits for the tax engine", order.order_id)),
+        (OrderStage::Accepted, _) => Some(format!("order {} waits for tax engine and billing system", order.order_id)),
         (OrderStage::Requested, _) => Some(format!("order {} waits for the ERP's answer", order.order_id)),
         (OrderStage::Rejected, Some(case)) => {
             Some(format!("order {} lies parked in erp-sync (case {}: {})", order.order_id, case.case_id, reasons(case)))
@@ -211,7 +297,8 @@ pub(super) fn why(deal: &DealState) -> String {
         )),
         (OrderStage::Active, None) | (OrderStage::Cancelled, _) => None,
     };
-    let waits: Vec<String> = deal.orders.values().filter_map(of).collect();
+    let of_changes = deal.changes.iter().filter_map(|(id, change)| why_of(id, change));
+    let waits: Vec<String> = deal.orders.values().filter_map(of).chain(of_changes).collect();
     match (waits.is_empty(), &deal.case) {
         (false, _) => format!("It is on its way: {}.", waits.join("; ")),
         (true, Some(case)) => format!("Case {} is open: {}.", case.case_id, reasons(case)),
@@ -223,7 +310,7 @@ pub(super) fn why(deal: &DealState) -> String {
 mod tests {
     use super::*;
     use order_flow::document::OpenCase;
-    use rules::{Finding, Verdict};
+    use rules::Finding;
 
     fn waiting() -> DealState {
         let finding = Finding {
@@ -257,6 +344,7 @@ mod tests {
         let deal = DealState { stage: DealStage::Ordered, case: None, orders: orders.into(), ..waiting() };
         assert_eq!(why(&deal), "It is on its way: order O-1-US waits for the ERP's answer.");
         assert_eq!(rows(&deal, 0).iter().map(|row| &*row.stage).collect::<Vec<_>>(), ["active", "requested"]);
+        assert_eq!(rows(&deal, 0)[1].steps, ">erp_order .activation .provisioning");
         let done = DealState { orders: [order("DE", OrderStage::Active)].into(), ..deal };
         assert_eq!((why(&done), is_waiting(&done)), ("Nothing is waited for.".to_owned(), false));
     }

@@ -5,7 +5,7 @@ use crate::{
     output::{Answer, Output},
 };
 use clap::{Args, Subcommand};
-use rules::{Policies, diff};
+use rules::{Policies, diff, policy::ownership::Owner};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,16 @@ pub(crate) enum RulesCommand {
     Test(FolderArgs),
     /// Show which cases two versions decide differently
     Diff(DiffArgs),
+    /// Say which system owns a field, why, and who may allow an exception
+    Owner(OwnerArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OwnerArgs {
+    /// Such as customer.payment_terms; all rules if none is named
+    field: Option<String>,
+    #[arg(long, default_value = "deploy/policies")]
+    folder: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +64,7 @@ pub(crate) fn run(command: &RulesCommand, output: &Output) -> Result<Exit> {
         RulesCommand::Check(args) => check(&args.folder, output),
         RulesCommand::Test(args) => test(&args.folder, output),
         RulesCommand::Diff(args) => compare(args, output),
+        RulesCommand::Owner(args) => owner(args, output),
     }
 }
 
@@ -105,6 +116,33 @@ fn compare(args: &DiffArgs, output: &Output) -> Result<Exit> {
     let answer = Answer::list("changes", rows, &["case", "parts", "before", "after"]);
     output.answer(&answer.with("before", before.version).with("after", after.version).with("cases", cases));
     Ok(if is_same || !args.exit_code { Exit::Done } else { Exit::Failed })
+}
+
+fn owner(args: &OwnerArgs, output: &Output) -> Result<Exit> {
+    let policies = load(&args.folder)?;
+    let columns = &["field", "system", "queue", "spread", "why"];
+    let Some(field) = &args.field else {
+        let rows: Vec<_> = policies.ownership.rules().map(|(field, owner)| owned(field, field, owner)).collect();
+        output.answer(&Answer::list("fields", rows, columns));
+        return Ok(Exit::Done);
+    };
+    let Some((object, name)) = field.split_once('.') else {
+        let hint = "object.field, such as customer.payment_terms";
+        return Err(Trouble::usage(format!("{field} is no field")).hint(hint));
+    };
+    // Fields of fields belong to the field.
+    let name = name.split('.').next().unwrap_or(name);
+    let Some((rule, owner)) = policies.ownership.rule_of(object, name) else {
+        let message = format!("no rule of ownership.yaml is about {field}");
+        return Err(Trouble::failed("OWNER_UNKNOWN", message).hint("`throughline rules owner` lists the rules"));
+    };
+    output.answer(&Answer::fields(owned(field, rule, owner)));
+    Ok(Exit::Done)
+}
+
+fn owned(field: &str, rule: &str, owner: &Owner) -> serde_json::Value {
+    serde_json::json!({ "field": field, "rule": rule, "system": owner.system, "queue": owner.queue,
+        "spread": owner.spread, "why": owner.why })
 }
 
 fn load(folder: &Path) -> Result<Policies> {

@@ -1,5 +1,5 @@
 //! `throughline trace`: every step of one thing, in order: records, what became of them, effects with the ids outside, outputs.
-//! Records are read from the topics, steps from the ledger's journal, effects a second time from the outside system's own log.
+//! Records are read from the topics, steps from the ledgers' journals, effects a second time from the outside systems' own logs.
 
 mod journal;
 mod records;
@@ -74,14 +74,16 @@ pub(crate) async fn run(args: &TraceArgs, output: &Output) -> Result<Exit> {
 }
 
 async fn follow(stack: &Stack, found: Vec<Found>) -> Result<Vec<Traced>> {
-    let mut outside = stack.outside_effects().await?.unwrap_or_default();
+    let mut outside = stack.outside_effects().await?;
     let ids: BTreeSet<&str> = found.iter().filter_map(|record| record.id.as_deref()).collect();
     outside.retain(|effect| effect["event_id"].as_str().is_some_and(|id| ids.contains(id)));
     let mut journeys: Vec<Vec<Journey>> = found.iter().map(|_| Vec::new()).collect();
     for service in super::services(&[], stack)? {
         let ledger = stack.ledger(service).await?;
         let steps = journal::of(&*ledger, service, &found).await.map_err(|error| ledger_trouble(&error))?;
-        journeys.iter_mut().zip(steps).for_each(|(journey, steps)| journey.push(steps));
+        let all = found.iter().zip(&mut journeys).zip(steps);
+        all.filter(|((record, _), _)| reads(service, &record.topic))
+            .for_each(|((_, journey), steps)| journey.push(steps));
     }
     let mut told = BTreeSet::new();
     let traced = found.into_iter().zip(journeys).map(|(record, services)| {
@@ -93,6 +95,11 @@ async fn follow(stack: &Stack, found: Vec<Found>) -> Result<Vec<Traced>> {
         Traced { record, services, outside }
     });
     Ok(traced.collect())
+}
+
+/// Whether a service takes records of this topic.
+fn reads(service: &str, topic: &str) -> bool {
+    topic.strip_prefix("replay.").is_some_and(|of| of == service) || verify::inputs_of(service).contains(&topic)
 }
 
 /// What the services remember of the accounts.

@@ -70,7 +70,8 @@ mod tests {
     fn class(is_write: bool, status: u16, code: &str) -> (Class, String) {
         let body = serde_json::json!({ "code": code, "detail": "why" }).to_string().into_bytes();
         let status = StatusCode::from_u16(status).expect("a status");
-        let answer = Answer { status, location: None, retry_after: None, limit: None, body, is_whole: true };
+        let answer =
+            Answer { status, location: None, retry_after: None, headers: Default::default(), body, is_whole: true };
         let failure = Failure::from(failure(is_write, &answer));
         assert_eq!(explain(&failure.code).map(|entry| entry.class), Some(failure.class), "{failure}");
         (failure.class, failure.code.into_owned())

@@ -223,7 +223,14 @@ mod tests {
 
     fn plain(status: u16, body: &[u8]) -> Answer {
         let status = StatusCode::from_u16(status).expect("a status");
-        Answer { status, location: None, retry_after: None, limit: None, body: body.to_vec(), is_whole: true }
+        Answer {
+            status,
+            location: None,
+            retry_after: None,
+            headers: Default::default(),
+            body: body.to_vec(),
+            is_whole: true,
+        }
     }
 
     fn class(verdict: Verdict) -> (Class, String) {

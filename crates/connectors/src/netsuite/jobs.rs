@@ -130,7 +130,14 @@ impl NetSuite {
         let wanted = Wanted { object, ours: member.ours, number: None };
         let status = StatusCode::from_u16(result.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&result.error).unwrap_or_default();
-        let answer = Answer { status, location: result.location, retry_after: None, limit: None, body, is_whole: true };
+        let answer = Answer {
+            status,
+            location: result.location,
+            retry_after: None,
+            headers: Default::default(),
+            body,
+            is_whole: true,
+        };
         if status.is_success() {
             return self.recorded(member.cause, wanted, &answer).await;
         }

@@ -162,7 +162,14 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let status = StatusCode::from_u16(status).expect("a status");
-        Answer { status, location: None, retry_after: None, limit: None, body: body.into(), is_whole: true }
+        Answer {
+            status,
+            location: None,
+            retry_after: None,
+            headers: Default::default(),
+            body: body.into(),
+            is_whole: true,
+        }
     }
 
     fn says(status: u16, code: &str, message: &str) -> Answer {

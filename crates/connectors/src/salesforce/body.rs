@@ -3,7 +3,8 @@
 use super::external_id::external_id;
 use crate::Cause;
 use crate::crm::{
-    AccountShown, CollectionTask, ContractShown, ContractShownStatus, ReceivableShown, RenewalShown, UsageShown,
+    AccountShown, CollectionTask, ContractShown, ContractShownStatus, ReceivableShown, RenewalShown, RenewalStage,
+    UsageShown,
 };
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -160,10 +161,15 @@ pub(super) fn task(cause: &Cause, task: &CollectionTask) -> Body {
 }
 
 pub(super) fn renewal(cause: &Cause, renewal: &RenewalShown) -> Body {
+    let stage = match renewal.stage {
+        RenewalStage::Due => "Prospecting",
+        RenewalStage::Won => "Closed Won",
+        RenewalStage::Lost => "Closed Lost",
+    };
     Body::new(cause)
         .account("Account", &renewal.account_id)
         .put("Name", &cut(&format!("Renewal of {}", renewal.contract_id), 120))
-        .put("StageName", &"Closed Won")
+        .put("StageName", &stage)
         .put("CloseDate", &renewal.accepted_on)
         .put("Type", &"Renewal")
         .number("Amount", renewal.value_minor.map(|minor| renewal.currency.amount(minor)))

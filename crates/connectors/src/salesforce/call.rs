@@ -61,7 +61,8 @@ impl Salesforce {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body.clone());
         }
         let answer = self.http.send(request).await.map_err(|error| Verdict::Failed(lost(call.access, error)))?;
-        if let Some(limit) = &answer.limit {
+        // How much of the account's quota is used.
+        if let Some(limit) = answer.header("sforce-limit-info") {
             self.quota.note(limit);
         }
         if matches!(answer.status.as_u16(), 200 | 201 | 204) {

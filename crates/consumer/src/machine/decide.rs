@@ -4,10 +4,11 @@ use super::{
     Arrived, Machine,
     batch::partition_of,
     lane::{Item, Lane, Work},
+    reports::Origin,
 };
 use crate::handler::{Change, Context, Decision, Document, Documents, Effect, Handler, Input, Publish, TimerChange};
 use crate::replay;
-use failure::Failure;
+use failure::{Failure, Stage};
 use ledger::{Disposition, DocumentChange, DocumentKey, Millis, NewOutgoing, ParkedState, Staged, TimerRow};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,7 +41,7 @@ impl<H: Handler> Group<H> {
     fn takes(&self, decision: &Decision<H>) -> bool {
         let entities: BTreeSet<_> = decision.effects.iter().map(Effect::entity).collect();
         !decision.effects.is_empty()
-            && decision.effects.iter().all(Effect::coalesces)
+            && decision.effects.iter().all(|effect| effect.coalesces() && !effect.answers())
             && self.effects.iter().all(|effect| entities.contains(&effect.entity()))
     }
 }
@@ -77,7 +78,7 @@ impl<H: Handler> Machine<H> {
                     self.make_runnable(&sequence);
                 }
                 Err(failure) => {
-                    let failure = failure.clone();
+                    let failure = failure.clone().at_stage(Stage::Read);
                     self.letter_alone(item, failure, now);
                 }
             }
@@ -143,7 +144,7 @@ impl<H: Handler> Machine<H> {
                     self.add_to_group(name, &mut single, item, decision);
                     self.open_step(name, &mut lane, single, now);
                 }
-                Err(failure) => self.failed(name, &mut lane, item, failure, now),
+                Err(failure) => self.failed(name, &mut lane, item, failure.at_stage(Stage::Decide), now),
             }
         }
         if !group.items.is_empty() {
@@ -184,6 +185,7 @@ impl<H: Handler> Machine<H> {
         let arrived = item.work.arrived();
         let context = Context {
             now_ms: now,
+            record_ms: item.work.record_ms(),
             envelope: arrived.and_then(|arrived| arrived.envelope.as_ref()),
             key: arrived.map_or("", Arrived::key),
             refusals: item.work.refusals(),
@@ -260,7 +262,7 @@ impl<H: Handler> Machine<H> {
                 self.remember_edited(&arrived, &fate);
                 let state =
                     if disposition == Disposition::Skipped { ParkedState::Skipped } else { ParkedState::Applied };
-                self.end_parked(name, lane, no, fate, state, now);
+                self.end_parked(name, lane, no, fate, &Origin::from(&arrived.record), state, now);
             }
             Work::Timer { .. } => {}
         }

@@ -1,18 +1,17 @@
 //! Effects: the intent is durable before its call, one call of a sequence at a time, and never a second call while the outcome of
 //! the first is unknown. What the decision changes takes hold with the last outcome; if one is refused, nothing does and the
-//! events are parked, with the receipts of what is done already.
+//! events are parked, with the receipts of what is done already, unless the handler decides what takes its place.
 
 use super::{
     Call, CallId, CallKind, CallResult, Machine, Output, Returned, Wake,
     decide::Group,
     io::millis,
     lane::{Item, Lane, OpenStep, Planned, StepState, Work},
+    reports::Origin,
 };
-use crate::handler::{Context, Effect, Handler, Input, Intent, Receipt};
-use failure::{Class, Failure};
-use ledger::{
-    Cause, Disposition, DocumentKey, EffectResult, IntentRow, Millis, ParkedState, SourceRecord, Staged, Step, StepId,
-};
+use crate::handler::{Effect, Handler, Intent, Receipt};
+use failure::{Class, Failure, Stage};
+use ledger::{Cause, Disposition, EffectResult, IntentRow, Millis, ParkedState, SourceRecord, Staged, Step, StepId};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Failed calls after which people see a row of the intent.
@@ -32,9 +31,25 @@ impl<H: Handler> Machine<H> {
                 return;
             }
         };
-        let id = self.open(name, &items, &effects, &staged);
-        let last = items.len().saturating_sub(1);
-        for (index, item) in items.iter().enumerate() {
+        let mut step = OpenStep {
+            id: StepId { entry: self.batch.entry, index: -1 },
+            items,
+            effects,
+            next: 0,
+            staged,
+            state: StepState::Committing,
+            answer: None,
+            attempts: 0,
+            absences: 0,
+            shown: false,
+            since: now,
+        };
+        let nothing_to_send = self.is_done(&step);
+        if !nothing_to_send {
+            step.id = self.open(name, &step.items, &step.effects, &step.staged);
+        }
+        let last = step.items.len().saturating_sub(1);
+        for (index, item) in step.items.iter().enumerate() {
             match &item.work {
                 Work::Live(arrived) => {
                     let disposition = if index == last { Disposition::Applied } else { Disposition::Superseded };
@@ -44,18 +59,9 @@ impl<H: Handler> Machine<H> {
                 Work::Timer { row, .. } => self.batch.timer(ledger::TimerChange::Clear { id: row.id.clone() }),
             }
         }
-        let step = OpenStep {
-            id,
-            items,
-            effects,
-            next: 0,
-            staged,
-            state: StepState::Committing,
-            attempts: 0,
-            absences: 0,
-            shown: false,
-            since: now,
-        };
+        if nothing_to_send {
+            return self.conclude(name, lane, step, now);
+        }
         self.step_bytes += step.weight();
         lane.set_step(step);
     }
@@ -95,7 +101,7 @@ impl<H: Handler> Machine<H> {
         });
     }
 
-    fn with_step(
+    pub(super) fn with_step(
         &mut self,
         id: StepId,
         name: &Arc<str>,
@@ -152,12 +158,12 @@ impl<H: Handler> Machine<H> {
                 .as_ref()
                 .is_some_and(|step| step.next == returned.call.effect && step.state == StepState::Calling);
             if expected {
-                machine.outcome(lane, returned, now);
+                machine.answered(lane, returned, now);
             }
         });
     }
 
-    fn outcome(&mut self, lane: &mut Lane<H>, returned: Returned, now: Millis) {
+    pub(super) fn outcome(&mut self, lane: &mut Lane<H>, returned: Returned, now: Millis) {
         match returned.result {
             CallResult::Applied(Ok(receipt)) | CallResult::LookedUp(Ok(Some(receipt))) => self.done(lane, receipt, now),
             CallResult::LookedUp(Ok(None)) => self.absent(lane, now),
@@ -256,45 +262,74 @@ impl<H: Handler> Machine<H> {
         self.rest(lane, now + millis(self.settings.parked_retry.max));
     }
 
-    /// The step ends without taking hold: its events are parked in order, with what is already done or unknown.
+    /// The step ends without taking hold: the handler decides what takes its place, or its events are parked in order, with what is
+    /// already done or unknown.
     fn refused(&mut self, lane: &mut Lane<H>, failure: Failure, now: Millis) {
         if self.must_stay(lane) {
             return self.stay(lane, &failure, now);
         }
+        let answer = lane.step.as_deref().and_then(|step| self.decide_refusal(step, &failure, now));
         let Some(step) = lane.step.take() else { return };
         let Some(name) = self.end_step(&step) else { return };
         self.batch.outcome(step.id, step.next, EffectResult::Refused { code: failure.code.to_string() });
         if let Some(planned) = step.effects.get(step.next) {
             self.show_row(&step, planned.row.key.clone(), planned.row.entity.clone(), "refused", &failure, &name);
         }
+        let failure = match answer {
+            Some(Ok(decision)) => {
+                let staged = self.staged(&name, decision.documents, decision.publish, decision.timers);
+                return self.take_hold_of(&name, lane, step.items, staged, now);
+            }
+            Some(Err(broken)) => broken,
+            None => failure,
+        };
         let receipts = step.stored_receipts();
         let unknown = step.effects.iter().filter(|planned| planned.look_up && planned.receipt.is_none());
         let unknown: Vec<String> = unknown.map(|planned| planned.row.key.clone()).collect();
-        self.park_step(&name, lane, *step, failure, receipts, unknown, now);
+        self.park_step(&name, lane, *step, failure.at_stage(Stage::Send), receipts, unknown, now);
     }
 
     /// All effects are done: what was decided takes hold.
     fn finish(&mut self, lane: &mut Lane<H>, now: Millis) {
-        let Some(mut step) = lane.step.take() else { return };
+        let Some(step) = lane.step.take() else { return };
         let Some(name) = self.end_step(&step) else { return };
+        self.conclude(&name, lane, *step, now);
+    }
+
+    fn conclude(&mut self, name: &Arc<str>, lane: &mut Lane<H>, mut step: OpenStep<H>, now: Millis) {
         if step.effects.iter().any(|planned| planned.effect.reports()) {
-            match self.report(&name, &mut step, now) {
+            match self.report(name, &mut step, now) {
                 Ok(None) => {}
-                Ok(Some(next)) => return self.follow_up(&name, lane, *step, next),
+                Ok(Some(next)) => return self.follow_up(name, lane, step, next, now),
                 Err(failure) => {
                     let receipts = step.stored_receipts();
-                    return self.park_step(&name, lane, *step, failure, receipts, Vec::new(), now);
+                    let failure = failure.at_stage(Stage::Decide);
+                    return self.park_step(name, lane, step, failure, receipts, Vec::new(), now);
                 }
             }
         }
-        self.apply_staged(std::mem::take(&mut step.staged));
-        self.took_effect(&name, step.items.len(), now);
-        let last = step.items.len().saturating_sub(1);
-        for (index, item) in step.items.into_iter().enumerate() {
+        let staged = std::mem::take(&mut step.staged);
+        self.take_hold_of(name, lane, step.items, staged, now);
+    }
+
+    /// What was decided of these takes hold; the last one is what it was decided for.
+    fn take_hold_of(
+        &mut self,
+        name: &Arc<str>,
+        lane: &mut Lane<H>,
+        items: Vec<Item<H::Event>>,
+        staged: Staged,
+        now: Millis,
+    ) {
+        self.apply_staged(staged);
+        self.took_effect(name, items.len(), now);
+        self.report_in_step(&items, now);
+        let last = items.len().saturating_sub(1);
+        for (index, item) in items.into_iter().enumerate() {
             if let Work::Parked { no, fate, arrived } = item.work {
                 self.remember_edited(&arrived, &fate);
                 let state = if index == last { ParkedState::Applied } else { ParkedState::Superseded };
-                self.end_parked(&name, lane, no, fate, state, now);
+                self.end_parked(name, lane, no, fate, &Origin::from(&arrived.record), state, now);
             }
         }
     }
@@ -309,55 +344,22 @@ impl<H: Handler> Machine<H> {
         Some(name)
     }
 
-    /// Shows the handler the receipts; what it adds takes hold with the rest, further effects make a follow-up step.
-    fn report(
+    /// The same events go on with further effects; those that are done stay in front with their receipts. An earlier attempt may have come
+    /// as far: what it left of them counts, as for the first effects.
+    fn follow_up(
         &mut self,
         name: &Arc<str>,
-        step: &mut OpenStep<H>,
+        lane: &mut Lane<H>,
+        mut step: OpenStep<H>,
+        fresh: Vec<H::Effect>,
         now: Millis,
-    ) -> Result<Option<Vec<H::Effect>>, Failure> {
-        let receipts = step.receipts();
-        let arrived = step.items.last().and_then(|item| item.work.arrived());
-        let input = Input::Outcome { of: arrived.and_then(|arrived| arrived.event.as_ref().ok()), receipts: &receipts };
-        let reads = self.handler.reads(&input);
-        let mut found: BTreeMap<DocumentKey, Arc<H::Document>> = BTreeMap::new();
-        for key in &reads {
-            if let Some(document) = self.cache.get(key) {
-                found.insert(key.clone(), document);
-            }
+    ) {
+        match plan(fresh, &step.items) {
+            Ok(planned) => step.effects.extend(planned),
+            Err(error) => self.stop("INVARIANT_BROKEN", format!("an effect does not serialise: {error}")),
         }
-        for change in &step.staged.documents {
-            match change.body.as_deref().map(serde_json::from_str::<H::Document>).transpose() {
-                Ok(Some(document)) => {
-                    found.insert(change.key.clone(), Arc::new(document));
-                }
-                Ok(None) => {
-                    found.remove(&change.key);
-                }
-                Err(error) => {
-                    return Err(Failure::bug("INVARIANT_BROKEN", format!("a document does not read back: {error}")));
-                }
-            }
-        }
-        let envelope = arrived.and_then(|arrived| arrived.envelope.as_ref());
-        let refusals = step.items.last().map_or(0, |item| item.work.refusals());
-        let context = Context { now_ms: now, envelope, key: arrived.map_or("", super::Arrived::key), refusals };
-        let decision = self.ask(&found, &input, &context)?;
-        self.check(&decision, &reads)?;
-        let staged = self.staged(name, decision.documents, decision.publish, decision.timers);
-        step.staged.extend(staged);
-        let done: Vec<String> = step.effects.iter().map(|planned| planned.row.key.clone()).collect();
-        let fresh: Vec<_> = decision.effects.into_iter().filter(|effect| !done.contains(&effect.key())).collect();
-        Ok((!fresh.is_empty()).then_some(fresh))
-    }
-
-    /// The same events go on with further effects; those that are done stay in front with their receipts.
-    fn follow_up(&mut self, name: &Arc<str>, lane: &mut Lane<H>, mut step: OpenStep<H>, fresh: Vec<H::Effect>) {
-        for effect in fresh {
-            match Planned::new(effect, &BTreeMap::new(), &[]) {
-                Ok(planned) => step.effects.push(planned),
-                Err(error) => self.stop("INVARIANT_BROKEN", format!("an effect does not serialise: {error}")),
-            }
+        if self.is_done(&step) {
+            return self.conclude(name, lane, step, now);
         }
         step.id = self.open(name, &step.items, &step.effects, &step.staged);
         step.state = StepState::Committing;

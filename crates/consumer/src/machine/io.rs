@@ -1,6 +1,9 @@
 //! What goes into a slice's machine and what it asks for: the whole boundary between deciding and doing.
 
-use super::jobs::{LoadedRow, RowRequest};
+use super::{
+    Reports,
+    jobs::{LoadedRow, RowRequest},
+};
 use crate::handler::{Intent, Receipt};
 use events::{Envelope, PayloadHash, Record, Uid};
 use failure::{Failure, RetryPolicy};
@@ -225,6 +228,8 @@ pub struct Settings {
     pub redrive_backlog: usize,
     /// Between two items of a job while live traffic is behind.
     pub redrive_trickle: Duration,
+    /// What is told of the work itself.
+    pub reports: Reports,
     /// Put into dead letters; the version of the running binary.
     pub version: &'static str,
 }
@@ -278,6 +283,7 @@ impl Default for Settings {
             partitions: Arc::new(HashMap::new()),
             redrive_backlog: 500,
             redrive_trickle: Duration::from_secs(1),
+            reports: Reports::default(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -10,11 +10,13 @@
 
 mod act;
 mod edit;
+mod moved;
 mod pace;
 mod predict;
 mod restore;
 
 pub use edit::edited;
+pub use moved::moved_headers;
 
 use super::{Arrived, Decoder, Machine, Output, millis_of, parked_as_record};
 use crate::handler::Handler;
@@ -390,8 +392,8 @@ impl<H: Handler> Machine<H> {
     }
 
     /// A row was tried and failed: so has its item, and those behind it in the sequence cannot have their turn.
-    pub(super) fn item_failed(&mut self, name: &Arc<str>, no: i64, failure: &Failure, now: Millis) {
-        let fingerprint = failure::fingerprint(self.handler.name(), failure);
+    pub(super) fn item_failed(&mut self, name: &Arc<str>, no: i64, topic: &str, failure: &Failure, now: Millis) {
+        let fingerprint = failure::fingerprint(self.handler.name(), topic, failure);
         let result = ledger::ItemResult {
             code: Some(failure.code.to_string()),
             fingerprint: Some(fingerprint),

@@ -1,7 +1,7 @@
 //! A sequence that is being worked on, waits for its effects, or is parked. A sequence with nothing to remember has no lane.
 
-use super::io::Arrived;
-use crate::handler::{Effect, Handler, Receipt};
+use super::io::{Arrived, Returned};
+use crate::handler::{Effect, Handler, Origin, Receipt};
 use ledger::{DocumentKey, EffectRow, Millis, ParkedFate, ParkedSequence, Staged, StepId, TimerRow};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,6 +17,14 @@ impl<E> Work<E> {
         match self {
             Self::Live(arrived) | Self::Parked { arrived, .. } => Some(arrived),
             Self::Timer { .. } => None,
+        }
+    }
+
+    /// Timestamp of the record; 0 for a timer.
+    pub fn record_ms(&self) -> Millis {
+        match self {
+            Self::Live(arrived) | Self::Parked { arrived, .. } => arrived.record.timestamp_ms,
+            Self::Timer { .. } => 0,
         }
     }
 
@@ -50,6 +58,14 @@ impl<E> Work<E> {
 
     pub fn event(&self) -> Option<&E> {
         self.arrived().and_then(|arrived| arrived.event.as_ref().ok())
+    }
+
+    /// What the handler is told that its effects were for.
+    pub fn origin(&self) -> Option<Origin<'_, E>> {
+        match self {
+            Self::Live(_) | Self::Parked { .. } => self.event().map(Origin::Event),
+            Self::Timer { row, payload } => Some(Origin::Timer { id: &row.id, payload }),
+        }
     }
 }
 
@@ -188,6 +204,8 @@ pub struct OpenStep<H: Handler + ?Sized> {
     /// Takes hold when the last effect is done.
     pub staged: Staged,
     pub state: StepState,
+    /// The answer to the call that is out, until the documents are in memory that the handler looks at to decide about it.
+    pub answer: Option<Returned>,
     /// Failed calls of the current effect that count.
     pub attempts: u32,
     /// Look-ups in a row that found nothing.

@@ -75,8 +75,11 @@ impl Letter<'_> {
             format!("{}/{}/{}/{}", self.record.topic, self.record.partition, self.record.offset, self.service),
         );
         ours.push("dlq.class", failure.class.as_str());
+        if let Some(stage) = failure.stage {
+            ours.push("dlq.step", stage.as_str());
+        }
         ours.push("dlq.code", failure.code.as_bytes().to_vec());
-        ours.push("dlq.fingerprint", fingerprint(self.service, failure));
+        ours.push("dlq.fingerprint", fingerprint(self.service, &self.record.topic, failure));
         ours.push("dlq.reason", truncated(&failure.reason, 512).as_bytes().to_vec());
         if let Some(field) = &failure.field {
             ours.push("dlq.field", truncated(field, 128).as_bytes().to_vec());

@@ -4,8 +4,10 @@
 //! What must never happen, and where it is prevented: a position passes a record without a disposition (`frontier`); a call
 //! goes out before its intent is durable (`effects`, state `Committing`); a second call while the first one's outcome is unknown
 //! (`effects`, `look_up`); a live event overtakes a parked one of its sequence (`parking`); something undurable is forgotten
+//! (`effects`, `look_up`); a live event overtakes a parked one of its sequence (`parking`); something undurable is forgotten
 //! (`memory`). `tests/schedules.rs` runs all of it against a twin without faults.
 
+mod answers;
 mod batch;
 mod decide;
 mod effects;
@@ -14,18 +16,22 @@ mod inbox;
 mod io;
 mod jobs;
 mod lane;
+mod latency;
 mod letters;
 mod line;
 mod memory;
 mod pages;
 mod parking;
+mod reports;
 mod restore;
 mod verdict;
 
 pub(crate) use io::millis as millis_of;
 pub use io::*;
-pub use jobs::{LoadedRow, RowRequest, edited};
+pub use jobs::{LoadedRow, RowRequest, edited, moved_headers};
+pub use latency::KIND as LATENCY_KIND;
 pub use letters::CLAIM_CHECK;
+pub use reports::{REPORTS, Reports};
 pub use restore::{Decoder, InputTopic, Prepared, TopicExtent, impossible_position, parked_as_record};
 
 use crate::handler::Handler;
@@ -110,6 +116,8 @@ pub struct Machine<H: Handler> {
     runnable: VecDeque<Arc<str>>,
     is_runnable: Set<Arc<str>>,
     steps: Map<StepId, Arc<str>>,
+    /// Steps whose answers wait for documents.
+    unheard: Vec<StepId>,
     seen: Seen,
     cache: Cache<H::Document>,
     outbox: Outbox,
@@ -126,6 +134,7 @@ pub struct Machine<H: Handler> {
     letters: HashMap<(Arc<str>, i64), ParkedFate>,
     jobs: Jobs<H>,
     line: line::Line,
+    latency: latency::Minutes,
     /// Records taken from the inbox that have no disposition yet, and their bytes.
     held: usize,
     held_bytes: usize,
@@ -168,6 +177,7 @@ impl<H: Handler> Machine<H> {
         }
         if !self.halted {
             self.wake(now);
+            self.close_minutes(now);
             self.pump(now);
         }
         std::mem::take(&mut self.out)
@@ -180,7 +190,7 @@ impl<H: Handler> Machine<H> {
         let takes = self.may_decide() && self.pending.is_empty() && self.may_hold();
         let merge = if takes { self.inbox.wake_at() } else { None };
         let jobs = if self.may_decide() { self.jobs_wake() } else { None };
-        [wake, merge, self.marks_due, jobs].into_iter().flatten().min()
+        [wake, merge, self.marks_due, jobs, self.minutes_wake()].into_iter().flatten().min()
     }
 
     #[must_use]
@@ -312,6 +322,7 @@ impl<H: Handler> Machine<H> {
 
     fn pump(&mut self, now: Millis) {
         loop {
+            self.hear(now);
             self.decide_what_can_be(now);
             if !self.flush(now) {
                 break;

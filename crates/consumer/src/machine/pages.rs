@@ -3,7 +3,7 @@
 use super::{
     Arrived, Machine, Output,
     lane::{Item, Lane, Work},
-    verdict::AWAITED_TOO_LONG,
+    verdict::{AWAITED_TOO_LONG, is_refusal},
 };
 use crate::handler::Handler;
 use events::EventSet;
@@ -25,12 +25,13 @@ impl<H: Handler> Machine<H> {
         arrived: Box<Arrived<H::Event>>,
         failure: &Failure,
     ) -> Option<Box<Arrived<H::Event>>> {
-        let awaited = failure.awaits.as_deref().filter(|_| failure.class == Class::NotYet);
+        let is_waiting = failure.class == Class::NotYet;
+        let awaited = failure.awaits.as_deref().filter(|_| is_waiting || is_refusal(failure.class));
         let event = arrived.event.as_ref().ok();
         let Some(page) = lane.page.as_mut() else { return Some(arrived) };
         let helps = |item: &Item<H::Event>| {
             let is_new = item.work.row_no().is_some_and(|no| !lane.overtaken.contains(&no));
-            is_new && brings(&*self.handler, item, awaited) && !is_later(item.work.event(), event)
+            is_new && brings(&*self.handler, item, awaited) && !(is_waiting && is_later(item.work.event(), event))
         };
         let Some(awaited_at) = page.iter().position(helps) else { return Some(arrived) };
         let topic = page[awaited_at].work.topic();

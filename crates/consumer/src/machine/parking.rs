@@ -9,6 +9,7 @@ use super::{
     io::millis,
     lane::{Item, Lane, OpenStep, Work},
     pages::brings,
+    reports::Origin,
     verdict::{failed_once_more, untried},
 };
 use crate::handler::Handler;
@@ -54,6 +55,10 @@ impl<H: Handler> Machine<H> {
             }
             if is_awaited {
                 Self::try_soon(&mut self.due, name, lane, now);
+                // What is not tried by itself would not be tried by the next owner either.
+                if let Some(parked) = &lane.parked {
+                    self.batch.put_sequence(name, parked);
+                }
             }
         }
         lane.waiting = timers;
@@ -70,7 +75,7 @@ impl<H: Handler> Machine<H> {
     ) {
         match item.work {
             Work::Live(arrived) => {
-                let fate = failed_once_more(self.handler.name(), untried(now), &failure, now);
+                let fate = failed_once_more((self.handler.name(), &arrived.record.topic), untried(now), &failure, now);
                 let no = self.insert(name, lane, &arrived, Place::Front, fate.clone(), now);
                 self.dispose_first(&arrived, Disposition::Parked);
                 self.head_failed(name, lane, no, &arrived, failure, fate, now);
@@ -102,13 +107,13 @@ impl<H: Handler> Machine<H> {
             None => return,
         };
         let failure = self.deadline(lane, failure, now);
-        let fate = failed_once_more(self.handler.name(), old, &failure, now);
+        let fate = failed_once_more((self.handler.name(), &arrived.record.topic), old, &failure, now);
         self.batch.fate(name, no, fate.clone());
         // The next try must read what this one left: what is done of it, and how often it was refused.
         lane.last_insert = self.batch.entry;
         lane.page = None;
         lane.overtaken.clear();
-        self.item_failed(name, no, &failure, now);
+        self.item_failed(name, no, &arrived.record.topic, &failure, now);
         self.head_failed(name, lane, no, &arrived, failure, fate, now);
     }
 
@@ -124,20 +129,24 @@ impl<H: Handler> Machine<H> {
         unknown: Vec<String>,
         now: Millis,
     ) {
+        let planned: Vec<String> = step.effects.iter().map(|planned| planned.row.key.clone()).collect();
         let mut items = step.items;
         let Some(acting) = items.pop() else { return };
         match acting.work {
             Work::Live(arrived) => {
                 let tried = ParkedFate { receipts, unknown, ..untried(now) };
-                let fate = failed_once_more(self.handler.name(), tried, &failure, now);
+                let fate = failed_once_more((self.handler.name(), &arrived.record.topic), tried, &failure, now);
                 let no = self.insert(name, lane, &arrived, Place::Front, fate.clone(), now);
                 self.head_failed(name, lane, no, &arrived, failure, fate, now);
             }
             Work::Parked { no, fate, arrived } => {
+                let (receipts, unknown) = together((&fate.receipts, &fate.unknown), &planned, receipts, unknown);
                 let fate = ParkedFate { receipts, unknown, ..fate };
                 self.try_failed(name, lane, no, fate, arrived, failure, now);
             }
             Work::Timer { row, payload } => {
+                let (before, open) = attempted(&payload);
+                let (receipts, unknown) = together((&before, &open), &planned, receipts, unknown);
                 let work = attempted_timer(row, payload, receipts, unknown);
                 self.failed(name, lane, Item { work, ..acting }, failure, now);
             }
@@ -212,18 +221,22 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// A parked record ended: took effect, was superseded or skipped.
+    /// A parked record ended: took effect, was superseded or skipped, or people gave it up.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn end_parked(
         &mut self,
         name: &Arc<str>,
         lane: &mut Lane<H>,
         no: i64,
         fate: ParkedFate,
+        of: &Origin<'_>,
         state: ParkedState,
         now: Millis,
     ) {
         self.letters.remove(&(name.clone(), no));
-        self.batch.fate(name, no, ParkedFate { state, changed_ms: now, version: fate.version + 1, ..fate });
+        let fate = ParkedFate { state, changed_ms: now, version: fate.version + 1, ..fate };
+        self.report_recovery(name, no, &fate, of, now);
+        self.batch.fate(name, no, fate);
         self.item_ended(name, no, state, now);
         lane.ended.insert(no);
         lane.overtaken.clear();
@@ -245,6 +258,20 @@ impl<H: Handler> Machine<H> {
 enum Place {
     Front,
     Behind,
+}
+
+/// What is known of effects after an attempt that may not have come as far as the one before: what it did not plan is as it was.
+fn together(
+    (before, open): (&BTreeMap<String, String>, &[String]),
+    planned: &[String],
+    receipts: BTreeMap<String, String>,
+    unknown: Vec<String>,
+) -> (BTreeMap<String, String>, Vec<String>) {
+    let mut all = before.clone();
+    all.extend(receipts);
+    let mut still: Vec<String> = open.iter().filter(|key| !planned.contains(key)).cloned().collect();
+    still.extend(unknown);
+    (all, still)
 }
 
 /// Where a timer's payload keeps what earlier attempts left, as a parked record keeps it in its row.

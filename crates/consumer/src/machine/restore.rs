@@ -7,13 +7,14 @@ use super::{
     frontier::Frontier,
     io::millis,
     lane::{Item, Lane, OpenStep, Planned, StepState, Work},
+    latency::{KIND, Minutes},
 };
 use crate::handler::{Handler, Receipt};
 use async_trait::async_trait;
 use events::Record;
 use ledger::{
-    Cause, EffectResult, Error, Ledger, LoadRequest, Millis, Outgoing, ParkedFate, ParkedRecord, SourceRecord, Step,
-    StepId, Takeover,
+    Cause, DocumentKey, EffectResult, Error, Ledger, LoadRequest, Millis, Outgoing, ParkedFate, ParkedRecord,
+    SourceRecord, Step, StepId, Takeover,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -78,6 +79,7 @@ pub struct Prepared<E> {
     topics: Vec<InputTopic>,
     steps: Vec<(StepId, Step, Vec<Work<E>>)>,
     letters: HashMap<(Arc<str>, i64), ParkedFate>,
+    latency: Minutes,
 }
 
 impl<E> Prepared<E> {
@@ -105,7 +107,8 @@ impl<E> Prepared<E> {
                 }
             }
         }
-        Ok(Self { takeover, topics, steps, letters })
+        let latency = minutes(ledger, slice).await?;
+        Ok(Self { takeover, topics, steps, letters, latency })
     }
 
     /// Where each topic of the slice is to be read from.
@@ -192,6 +195,14 @@ async fn work<E>(
     }
 }
 
+/// The open minutes of the last owner.
+async fn minutes(ledger: &dyn Ledger, slice: i32) -> Result<Minutes, Error> {
+    let key = DocumentKey::new(KIND, slice.to_string());
+    let request = LoadRequest { slice, documents: vec![key.clone()], ..LoadRequest::default() };
+    let Some(row) = ledger.load(&request).await?.documents.remove(&key) else { return Ok(Minutes::default()) };
+    Minutes::read(&row.body).map_err(|error| Error::Corrupt(format!("document {KIND}/{slice}: {error}")))
+}
+
 async fn parked_row(ledger: &dyn Ledger, slice: i32, sequence: &str, no: i64) -> Result<Option<ParkedRecord>, Error> {
     let rows = ledger.parked_page(slice, sequence, no, 1).await?;
     Ok(rows.into_iter().find(|row| row.no == no))
@@ -253,6 +264,7 @@ impl<H: Handler> Machine<H> {
             runnable: VecDeque::new(),
             is_runnable: Set::default(),
             steps: Map::default(),
+            unheard: Vec::new(),
             seen: Seen::new(settings.recent_identities, takeover.next_entry <= 1),
             cache: Cache::new(settings.document_cache_bytes),
             outbox: Outbox::restore(takeover.published.clone()),
@@ -268,6 +280,7 @@ impl<H: Handler> Machine<H> {
             letters: HashMap::new(),
             jobs: super::jobs::Jobs::default(),
             line: super::line::Line::default(),
+            latency: Minutes::default(),
             held: 0,
             held_bytes: 0,
             step_bytes: 0,
@@ -287,8 +300,8 @@ impl<H: Handler> Machine<H> {
     }
 
     fn restore(&mut self, prepared: Prepared<H::Event>, now: Millis) {
-        let Prepared { takeover, steps, letters, .. } = prepared;
-        self.letters = letters;
+        let Prepared { takeover, steps, letters, latency, .. } = prepared;
+        (self.letters, self.latency) = (letters, latency);
         for sequence in takeover.sequences {
             let name: Arc<str> = sequence.sequence.as_str().into();
             if let Some(at) = sequence.next_attempt_ms {
@@ -346,8 +359,19 @@ impl<H: Handler> Machine<H> {
         let next = effects.iter().take_while(|planned| planned.receipt.is_some()).count();
         let staged = step.staged;
         // The last owner may have shown people a row of the intent: it has to go when the step ends.
-        let step =
-            OpenStep { id, items, effects, next, staged, state, attempts: 0, absences: 0, shown: true, since: now };
+        let step = OpenStep {
+            id,
+            items,
+            effects,
+            next,
+            staged,
+            state,
+            answer: None,
+            attempts: 0,
+            absences: 0,
+            shown: true,
+            since: now,
+        };
         self.step_bytes += step.weight();
         self.lanes.entry(name.clone()).or_default().step = Some(Box::new(step));
         self.steps.insert(id, name);

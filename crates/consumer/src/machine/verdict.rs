@@ -8,7 +8,7 @@ use super::{Arrived, Machine, Wake, io::millis, lane::Lane, letters::Letter};
 use crate::handler::{Context, Handler};
 use crate::replay;
 use failure::{Class, Failure};
-use ledger::{Millis, ParkedFate, ParkedState};
+use ledger::{FirstFailure, Millis, ParkedFate, ParkedState};
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -31,21 +31,35 @@ pub(super) const fn untried(now: Millis) -> ParkedFate {
         version: 0,
         fingerprint: None,
         edit: None,
+        first: None,
     }
 }
 
 /// The fate after one more try.
-pub(super) fn failed_once_more(service: &str, old: ParkedFate, failure: &Failure, now: Millis) -> ParkedFate {
+pub(super) fn failed_once_more(
+    (service, topic): (&str, &str),
+    old: ParkedFate,
+    failure: &Failure,
+    now: Millis,
+) -> ParkedFate {
+    let first = old.first.clone().or_else(|| Some(first_failure(&old, failure, now)));
     ParkedFate {
+        first,
         state: if is_quarantined(failure) { ParkedState::DeadLettered } else { state(failure.class) },
         failure: Some(failure.clone()),
         attempts: old.attempts + 1,
         refusals: old.refusals + i32::from(is_refusal(failure.class)),
         changed_ms: now,
         version: old.version + 1,
-        fingerprint: Some(failure::fingerprint(service, failure)),
+        fingerprint: Some(failure::fingerprint(service, topic, failure)),
         ..old
     }
+}
+
+/// A row of an older version does not say when it failed first, but when it was tried last.
+fn first_failure(old: &ParkedFate, failure: &Failure, now: Millis) -> FirstFailure {
+    let (at_ms, failure) = old.failure.as_ref().map_or((now, failure), |known| (old.changed_ms, known));
+    FirstFailure { at_ms, class: failure.class, code: failure.code.clone() }
 }
 
 /// What goes round gets no further letter: the one it came from is in its topic, and another would be copied like the last.
@@ -61,7 +75,7 @@ const fn state(class: Class) -> ParkedState {
 }
 
 /// Whether somebody said no for good. Not so where nobody could read the event, or where we are broken.
-const fn is_refusal(class: Class) -> bool {
+pub(super) const fn is_refusal(class: Class) -> bool {
     match class {
         Class::Business | Class::Contract => true,
         Class::Poison | Class::Bug | Class::Dependency | Class::Unknown | Class::NotYet => false,
@@ -124,7 +138,9 @@ impl<H: Handler> Machine<H> {
     fn tell_refusal(&mut self, arrived: &Arrived<H::Event>, failure: &Failure, before: i32, now: Millis) {
         let Ok(event) = &arrived.event else { return };
         let refusals = u32::try_from(before).unwrap_or(0);
-        let context = Context { now_ms: now, envelope: arrived.envelope.as_ref(), key: arrived.key(), refusals };
+        let record_ms = arrived.record.timestamp_ms;
+        let context =
+            Context { now_ms: now, record_ms, envelope: arrived.envelope.as_ref(), key: arrived.key(), refusals };
         let handler = self.handler.clone();
         let Ok(answers) = catch_unwind(AssertUnwindSafe(|| handler.refused(event, failure, &context))) else {
             return self.stop("INVARIANT_BROKEN", format!("`refused` panicked on {}", failure.code));

@@ -60,6 +60,8 @@ pub struct Runtime {
     pub parked_retry_max: Duration,
     /// How long identities and journal are kept; must be longer than any input topic keeps its records.
     pub identity_horizon: Duration,
+    /// Whether the service tells data teams of its own work.
+    pub reports: bool,
     /// Transactions at once.
     pub committers: usize,
 }
@@ -215,6 +217,11 @@ impl Config for Runtime {
                 "identity_horizon",
                 Duration::from_secs(120 * 24 * 3_600),
                 "how long identities are kept; longer than any input topic keeps its records",
+            ),
+            reports: s.or(
+                "reports",
+                true,
+                "whether recovered events and latencies are told in the analytics topics for them, if these topics exist",
             ),
             committers: s.or("committers", 2, "transactions at once"),
         };

@@ -8,16 +8,20 @@ use super::{
     decode::RegistryDecoder,
     observe::Observer,
     relay::{NUMBER_HEADER, Tail},
+    schemas::schema_ids_at_start,
     slice::{self, Delivery, Ended, Inbox, SliceHandle, SliceInput},
 };
 use crate::{
     handler::{Handler, Target},
-    machine::{Settings, millis_of},
+    machine::{REPORTS, Reports, Settings, millis_of},
     replay,
     upkeep::Policy,
 };
 use async_trait::async_trait;
-use events::EventSet;
+use events::{
+    EventSet,
+    topics::{self, ANALYTICS_EVENT_RECOVERY, ANALYTICS_SYNC_LATENCY},
+};
 use kafka::{
     Admin, Consumer, Producer, ProducerConfig, Registry, TopicPartition,
     consumer::{Done, Event},
@@ -109,13 +113,17 @@ pub async fn run_on<H: Handler, T: Target<H::Effect>>(
         checked = check_topics::<H>(&admin, &handler, &observer) => checked,
         () = shutdown.draining() => return Ok(()),
     };
-    let Checked { partitions, outputs, replays } = checked;
+    let Checked { partitions, outputs, replays, reports } = checked;
     let lane = replay::topic(handler.name());
     let names: Vec<&str> = H::Event::topics().into_iter().chain(replays.then_some(lane.as_str())).collect();
     let topics: Vec<Arc<str>> = names.iter().copied().map(Arc::from).collect();
     let (consumer, events) = Consumer::start(config.consumer(handler.name(), &names))?;
     let mut settings = config.settings(usize::try_from(partitions).unwrap_or(1));
-    settings.partitions = Arc::new(outputs);
+    settings.reports = tokio::select! {
+        made = reports_of(&config, &reports, &observer) => made?,
+        () = shutdown.draining() => return Ok(()),
+    };
+    settings.partitions = Arc::new(outputs.into_iter().chain(reports).collect());
     let limits = target.limits();
     settings.visibility = Duration::from_millis(u64::try_from(limits.visibility_ms).unwrap_or(0));
     settings.absences = if limits.visibility_ms > 0 { 2 } else { 1 };
@@ -210,6 +218,31 @@ struct Checked {
     outputs: HashMap<String, i32>,
     /// Whether the service has a replay topic: it need not have one.
     replays: bool,
+    /// Partitions of the topics in which it tells of its own work: it need not have these either.
+    reports: HashMap<String, i32>,
+}
+
+/// What the service tells of its own work, by the topics that are there and if it is to tell at all.
+async fn reports_of(
+    config: &RuntimeConfig,
+    present: &HashMap<String, i32>,
+    observer: &Observer,
+) -> Result<Reports, Error> {
+    if !config.runtime.reports {
+        return Ok(Reports::default());
+    }
+    let outside = observer.outside_system();
+    let mut subjects: Vec<&'static topics::Subject> = Vec::new();
+    for topic in REPORTS {
+        if present.contains_key(topic) && (topic != ANALYTICS_SYNC_LATENCY || outside.is_some()) {
+            subjects.extend(topics::find(topic));
+        }
+    }
+    let ids = schema_ids_at_start(&config.registry, subjects, observer.health()).await?;
+    Ok(Reports {
+        recovery: ids.get(ANALYTICS_EVENT_RECOVERY).copied(),
+        latency: ids.get(ANALYTICS_SYNC_LATENCY).copied().zip(outside),
+    })
 }
 
 enum TopicTrouble {
@@ -240,7 +273,10 @@ async fn try_check_topics<H: Handler>(admin: &Admin, handler: &H) -> Result<Chec
     for topic in handler.outputs().into_iter().chain([letters.as_str()]) {
         outputs.insert(topic.to_owned(), *present.get(topic).ok_or_else(|| missing(topic))?);
     }
-    Ok(Checked { partitions: partitions.into_keys().next().unwrap_or(0), outputs, replays: replays.is_some() })
+    let known = |topic: &str| Some((topic.to_owned(), *present.get(topic)?));
+    let reports = REPORTS.into_iter().filter_map(known).collect();
+    let partitions = partitions.into_keys().next().unwrap_or(0);
+    Ok(Checked { partitions, outputs, replays: replays.is_some(), reports })
 }
 
 struct Member<H: Handler> {

@@ -19,6 +19,6 @@ pub use decode::RegistryDecoder;
 pub use governor::{Governor, Signal, Start};
 pub use letters::Letters;
 pub use member::{Error, Service, run, run_on};
-pub use observe::Observer;
+pub use observe::{NOBODY, Observer};
 pub use relay::NUMBER_HEADER;
 pub use schemas::{schema_ids, schema_ids_at_start};

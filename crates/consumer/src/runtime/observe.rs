@@ -11,6 +11,9 @@ use std::{
 };
 use telemetry::{Metrics, labels};
 
+/// The outside system of a service that has none.
+pub const NOBODY: &str = "none";
+
 /// Cheap to clone; shared by all tasks of a member.
 #[derive(Clone)]
 pub struct Observer {
@@ -31,9 +34,14 @@ struct SliceView {
 }
 
 impl Observer {
-    /// `dependency`: the name of the outside system, such as `erp`.
+    /// `dependency`: the name of the outside system, such as `erp`; [`NOBODY`] for a service without.
     pub fn new(metrics: Arc<Metrics>, health: Health, dependency: &'static str) -> Self {
         Self { metrics, health, dependency, slices: Arc::default() }
+    }
+
+    /// The outside system, if there is one.
+    pub fn outside_system(&self) -> Option<&'static str> {
+        Some(self.dependency).filter(|name| *name != NOBODY)
     }
 
     pub const fn health(&self) -> &Health {

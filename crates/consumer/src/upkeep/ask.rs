@@ -58,7 +58,7 @@ impl Upkeep {
             return self.tell(ledger, Vec::new()).await;
         }
         let reason = "which letters would end now";
-        let start = Start { id: &asked.job, verb: Verb::Predict, who: "auto", reason };
+        let start = Start { id: &asked.job, verb: Verb::Predict, who: "auto", reason, to: None };
         if self.start(ledger, start, &rows, now).await? > 0 {
             self.asked = Some(asked);
         }
@@ -144,7 +144,7 @@ impl Upkeep {
         let filter = ParkedFilter { fingerprint: Some(outlook.fingerprint.clone()), limit: MOST, ..alive() };
         let letters = self.open_letters(ledger, filter).await?;
         let reason = format!("the cause is gone: {} of {} asked about would end now", said.would_end, said.sampled);
-        let start = Start { id: &id, verb: Verb::Retry, who: "auto", reason: &reason };
+        let start = Start { id: &id, verb: Verb::Retry, who: "auto", reason: &reason, to: None };
         if self.start(ledger, start, &letters, now).await? > 0 {
             self.retried.insert(outlook.fingerprint.clone(), id.clone());
             outlook.job = Some(id);

@@ -1,10 +1,10 @@
 //! Standing rules: each firing is a job of its own, named by rule, slice and number, so that two owners never fire twice.
 
 use super::{MOST, Start, Upkeep};
-use ledger::{Ledger, LetterRule, Millis, ParkedFilter, Result, RuleAction, Verb};
+use ledger::{Destination, Ledger, LetterRule, Millis, ParkedFilter, Result, RuleAction, Verb};
 
-/// A rule that discards looks for letters so often.
-const DISCARDS_EVERY_MS: Millis = 60_000;
+/// A rule that ends letters looks for them so often.
+const ENDS_EVERY_MS: Millis = 60_000;
 
 impl Upkeep {
     pub(super) async fn fire_rules(&mut self, ledger: &dyn Ledger, now: Millis) -> Result<()> {
@@ -35,7 +35,8 @@ impl Upkeep {
             let letters = self.open_letters(ledger, filter).await?;
             let who = format!("rule:{}", rule.id);
             let reason = format!("{} (rule of {})", rule.reason, rule.owner);
-            self.start(ledger, Start { id: &id, verb, who: &who, reason: &reason }, &letters, now).await?;
+            let to = destination(&rule.action);
+            self.start(ledger, Start { id: &id, verb, who: &who, reason: &reason, to }, &letters, now).await?;
         }
         self.fired.insert(rule.id.clone(), number);
         Ok(())
@@ -45,8 +46,16 @@ impl Upkeep {
 /// What a rule does now, and how many times it could have done so before.
 const fn firing(rule: &LetterRule, now: Millis) -> (Verb, i64) {
     let since = now - rule.created_ms;
-    match rule.action {
-        RuleAction::Retry { every_ms } => (Verb::Retry, since.div_euclid(if every_ms > 0 { every_ms } else { 1 })),
-        RuleAction::Discard => (Verb::Discard, since.div_euclid(DISCARDS_EVERY_MS)),
+    match &rule.action {
+        RuleAction::Retry { every_ms } => (Verb::Retry, since.div_euclid(if *every_ms > 0 { *every_ms } else { 1 })),
+        RuleAction::Discard => (Verb::Discard, since.div_euclid(ENDS_EVERY_MS)),
+        RuleAction::Redirect(_) => (Verb::Move, since.div_euclid(ENDS_EVERY_MS)),
+    }
+}
+
+const fn destination(action: &RuleAction) -> Option<&Destination> {
+    match action {
+        RuleAction::Redirect(to) => Some(to),
+        RuleAction::Retry { .. } | RuleAction::Discard => None,
     }
 }

@@ -76,7 +76,7 @@ pub fn seen(summary: &Value, headers: &events::Headers, body: Option<&Value>, ag
         let text = value.as_ref().and_then(|value| std::str::from_utf8(value).ok())?;
         Some((name.to_string(), json!(text)))
     });
-    let error: Value = ["class", "code", "reason", "owner", "field", "kind"]
+    let error: Value = ["class", "code", "step", "reason", "owner", "field", "kind"]
         .into_iter()
         .map(|name| (name.to_owned(), summary[name].clone()))
         .collect::<serde_json::Map<_, _>>()

@@ -2,13 +2,13 @@
 
 mod condition;
 mod decode;
-pub mod mask;
 mod money;
 mod select;
 mod walk;
 
 pub use condition::Condition;
 pub use decode::{Body, Decoder, record_of};
+pub use events::mask;
 pub use money::{Money, at_risk};
 pub use select::{Compiled, SELECTION, Seen, Selection};
 pub use walk::{Sample, Walk};
@@ -107,7 +107,7 @@ impl State {
 pub fn fingerprint(service: &str, record: &ParkedRecord) -> Option<String> {
     let kept = record.fate.fingerprint.clone();
     // Rows from before fingerprints were kept have none.
-    kept.or_else(|| record.fate.failure.as_ref().map(|failure| failure::fingerprint(service, failure)))
+    kept.or_else(|| record.fate.failure.as_ref().map(|failure| failure::fingerprint(service, &record.topic, failure)))
 }
 
 /// What a list shows of a letter: nothing of its body.
@@ -120,6 +120,7 @@ pub fn summary(service: &str, record: &ParkedRecord, state: State) -> Value {
         "state": state,
         "record_state": record.fate.state.as_str(),
         "class": failure.map(|failure| failure.class),
+        "step": failure.and_then(|failure| failure.stage),
         "kind": failure.map(|failure| kind(failure.class)),
         "code": failure.map(|failure| &failure.code),
         "reason": failure.map(|failure| &failure.reason),

@@ -24,10 +24,12 @@ pub const SELECTION: &[P] = &[
         "failures of this class",
     ),
     optional("code", WORD, "failures with this code"),
+    optional("step", Param::Word(&["read", "decide", "send"]), "failed here on its way"),
     optional("topic", WORD, "records of this topic"),
     optional("key", WORD, "records with this key"),
     optional("sequence", WORD, "records of this sequence"),
     optional("account", WORD, "records of this account: the record key"),
+    optional("order", WORD, "records about this order, contract or opportunity"),
     optional("since", Param::Time, "parked at or after"),
     optional("until", Param::Time, "parked before"),
     optional("attempts", Param::Text(16), "how often it was tried: 3, >=3, <3 …"),
@@ -51,6 +53,8 @@ pub struct Selection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<failure::Stage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -58,6 +62,8 @@ pub struct Selection {
     pub sequence: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,7 +190,7 @@ pub struct Compiled {
 
 impl Compiled {
     pub(super) fn matches(&self, service: &str, record: &ParkedRecord, state: State) -> bool {
-        let Selection { group, class, code, topic, key, sequence, account, .. } = &self.selection;
+        let Selection { group, class, code, step, topic, key, sequence, account, .. } = &self.selection;
         let failure = record.fate.failure.as_ref();
         let is = |wanted: &Option<String>, found: Option<&[u8]>| {
             wanted.as_ref().is_none_or(|wanted| found == Some(wanted.as_bytes()))
@@ -193,6 +199,7 @@ impl Compiled {
             && (self.ids.is_empty() || self.ids.contains(&LetterId::of(service, record)))
             && class.is_none_or(|class| failure.is_some_and(|failure| failure.class == class))
             && is(code, failure.map(|failure| failure.code.as_bytes()))
+            && step.is_none_or(|step| failure.is_some_and(|failure| failure.stage == Some(step)))
             && is(topic, Some(record.topic.as_bytes()))
             && is(sequence, Some(record.sequence.as_bytes()))
             && is(key, record.key.as_deref())
@@ -226,8 +233,17 @@ impl Compiled {
         }
     }
 
-    /// Whether the condition holds, if there is one.
+    /// Whether bodies must be read to tell what matches.
+    #[must_use]
+    pub fn reads_body(&self) -> bool {
+        self.selection.order.is_some() || self.condition.as_ref().is_some_and(|condition| condition.reads_body)
+    }
+
+    /// Whether what is asked of its content holds.
     pub(super) fn holds(&self, seen: &Seen) -> Result<bool> {
+        if self.selection.order.as_ref().is_some_and(|order| !is_about(seen, order)) {
+            return Ok(false);
+        }
         let Some(condition) = &self.condition else { return Ok(true) };
         let age = (self.now_ms - seen.record.parked_ms) / 1_000;
         let summary = summary(&seen.id.service, &seen.record, seen.state);
@@ -238,6 +254,12 @@ impl Compiled {
     pub(crate) fn sample(&self) -> Option<usize> {
         self.selection.sample.and_then(|sample| usize::try_from(sample).ok())
     }
+}
+
+/// Whether a record is about an order: by its subject, or by what its event names.
+fn is_about(seen: &Seen, order: &str) -> bool {
+    let names = |body: &Value| ["order_id", "contract_id", "opportunity_id"].iter().any(|name| body[name] == order);
+    seen.record.headers.text("ce_subject") == Some(order) || seen.body.as_ref().is_some_and(names)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Walk {
         let sequences = ledger.sequences(None).await?;
         let retried = sequences.into_iter().filter(|sequence| sequence.next_attempt_ms.is_some());
         let retried = retried.map(|sequence| (sequence.slice, sequence.sequence)).collect();
-        let with_bodies = with_bodies || selection.condition.as_ref().is_some_and(|condition| condition.reads_body);
+        let with_bodies = with_bodies || selection.reads_body();
         let filter = ParkedFilter { after, limit: PAGE, ..selection.filter() };
         let (service, page, begun) = (service.to_owned(), VecDeque::new(), Instant::now());
         let mut walk = Self {

@@ -10,6 +10,7 @@ use crate::{
     ops::letters,
     plan::{Item, Plan, Target},
 };
+use consumer::machine::moved_headers;
 use kafka::{Admin, Outgoing};
 use ledger::{Ledger, ParkedRecord, Verb};
 use serde_json::Value;
@@ -48,7 +49,7 @@ pub(super) async fn target(
     Ok(Target { to: to.to_owned(), ends, groups_are_known: readers.is_some(), groups: readers.unwrap_or_default() })
 }
 
-fn allowed(service: &str, to: &str, topics: &BTreeSet<String>) -> Result<()> {
+pub(super) fn allowed(service: &str, to: &str, topics: &BTreeSet<String>) -> Result<()> {
     let refused = |why: &str, hint: &str| Err(Error::invalid(format!("`{to}` {why}")).hint(hint.to_owned()));
     if topics.contains(to) {
         return refused("is where letters came from", "throughline dlq retry … --to original");
@@ -121,30 +122,11 @@ fn fits(item: &Item, record: &ParkedRecord) -> bool {
 
 /// Key, value and headers byte for byte. A moved letter says besides whence it came and why.
 fn copy(target: &Target, id: &LetterId, row: ParkedRecord, who: &str, reason: &str) -> Copy {
-    let is_original = target.to == ORIGINAL;
-    let topic = if is_original { row.topic.clone() } else { target.to.clone() };
-    let mut headers = row.headers;
-    if !is_original {
-        let failure = row.fate.failure.as_ref();
-        let said = [
-            ("dlq.id", Some(id.to_string())),
-            ("dlq.original.topic", Some(row.topic)),
-            ("dlq.original.partition", Some(row.partition.to_string())),
-            ("dlq.original.offset", Some(row.offset.to_string())),
-            ("dlq.original.timestamp", Some(row.timestamp_ms.to_string())),
-            ("dlq.consumer", Some(id.service.clone())),
-            ("dlq.class", failure.map(|failure| failure.class.to_string())),
-            ("dlq.code", failure.map(|failure| failure.code.to_string())),
-            ("dlq.reason", failure.map(|failure| failure.reason.clone())),
-            ("dlq.moved.by", Some(who.to_owned())),
-            ("dlq.moved.reason", Some(reason.to_owned())),
-        ];
-        for (name, value) in said {
-            if let Some(value) = value {
-                headers.push(name, value);
-            }
-        }
-    }
+    let (topic, headers) = if target.to == ORIGINAL {
+        (row.topic, row.headers)
+    } else {
+        (target.to.clone(), moved_headers(&id.service, &row, (who, reason)))
+    };
     let record =
         Outgoing { topic: topic.into(), partition: None, key: row.key, value: row.value, headers, timestamp_ms: None };
     Copy { of: id.to_string(), record }

@@ -96,6 +96,7 @@ fn state(known: Option<&LetterGroup>, last_ms: i64, now_ms: i64) -> &'static str
 struct Group {
     sample: LetterId,
     failure: Option<Failure>,
+    topic: String,
     count: u64,
     /// Hashes of the sequences: their number is all that is told.
     keys: HashSet<u64>,
@@ -140,7 +141,9 @@ impl Group {
         let at = first.record.parked_ms;
         let failure = first.record.fate.failure.clone();
         let money = with_money.then(Money::default);
-        Self { sample: first.id.clone(), failure, count: 0, keys: HashSet::new(), money, first_ms: at, last_ms: at }
+        let topic = first.record.topic.clone();
+        let sample = first.id.clone();
+        Self { sample, failure, topic, count: 0, keys: HashSet::new(), money, first_ms: at, last_ms: at }
     }
 
     fn add(&mut self, letter: &Seen) {
@@ -167,6 +170,8 @@ impl Group {
             "by": known.map(|known| &known.who),
             "note": known.and_then(|known| known.note.as_ref()),
             "code": failure.map(|failure| &failure.code),
+            "step": failure.and_then(|failure| failure.stage),
+            "topic": self.topic,
             "reason": failure.map(|failure| &failure.reason),
             "owner": failure.and_then(|failure| failure.owner.as_ref()),
             "count": self.count,

@@ -108,7 +108,7 @@ async fn ledgers(
     let mut found = Vec::new();
     for service in session.services(named).await? {
         // A condition on the body would tell what is in it.
-        if compiled.condition.as_ref().is_some_and(|condition| condition.reads_body) {
+        if compiled.reads_body() {
             session.must(Right::DlqPayloadRead, &service).await?;
         }
         match session.ledger(&service).await {

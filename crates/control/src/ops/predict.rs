@@ -32,6 +32,7 @@ pub(super) async fn ask(session: &Session<'_>, service: &str, items: &mut [Item]
         reason: "plan".to_owned(),
         ticket: None,
         approver: None,
+        to: None,
     };
     let job = NewJob { id: id.clone(), at_ms: session.app.now_ms(), spec, items: asked };
     let audit = session.audit("job.predict", &id, "plan");

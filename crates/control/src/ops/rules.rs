@@ -1,14 +1,15 @@
 //! Standing rules, and what services say today's code would do about the letters of a cause.
 
-use super::typed;
+use super::{elsewhere, typed};
 use crate::{
     app::Session,
     error::{Error, Kind, Result},
+    lane,
     letters::time,
     rights::Right,
 };
 use failure::Class;
-use ledger::{LetterRule, Outlook, RuleAction};
+use ledger::{Destination, LetterRule, Outlook, RuleAction};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ struct Add {
     owner: String,
     action: String,
     every: Option<String>,
+    to: Option<String>,
     ends: String,
     class: Option<Class>,
     code: Option<String>,
@@ -60,27 +62,54 @@ pub(super) async fn add(session: &Session<'_>, input: Value) -> Result<Value> {
     let wanted: Add = typed(input)?;
     let ledger = session.ledger(&wanted.service).await?;
     let (service, reason) = (wanted.service.clone(), wanted.reason.clone());
-    let rule = wanted.rule(session)?;
-    let needs = match rule.action {
-        RuleAction::Retry { .. } => Right::DlqRetry,
-        RuleAction::Discard => Right::DlqDiscard,
+    let action = wanted.action()?;
+    let needs = match action {
+        Wanted::Retry { .. } => Right::DlqRetry,
+        Wanted::Discard => Right::DlqDiscard,
+        Wanted::Redirect { .. } => Right::DlqMove,
     };
     session.must(needs, &service).await?;
+    let action = match action {
+        Wanted::Retry { every_ms } => RuleAction::Retry { every_ms },
+        Wanted::Discard => RuleAction::Discard,
+        Wanted::Redirect { topic } => RuleAction::Redirect(destination(session, &service, topic).await?),
+    };
+    let rule = wanted.rule(session, action)?;
     let mut audit = session.audit("rule.add", &format!("{service}/{}", rule.id), &reason);
     audit.after = Some(json!(rule).to_string());
     ledger.add_letter_rule(&rule, &audit).await?;
     Ok(json!({ "rule": shown(&service, &rule, session.app.now_ms()) }))
 }
 
+/// What a rule is asked to do, before anybody has looked whether it can.
+enum Wanted {
+    Retry { every_ms: i64 },
+    Discard,
+    Redirect { topic: String },
+}
+
+/// Where a rule sends letters: a topic that is there, and that may be written to. The rights of the service itself decide in the end.
+async fn destination(session: &Session<'_>, service: &str, topic: String) -> Result<Destination> {
+    elsewhere::allowed(service, &topic, &BTreeSet::new())?;
+    let partitions = i32::try_from(lane::ends(&session.app.kafka, &topic).await?.len()).unwrap_or(i32::MAX);
+    Ok(Destination { topic, partitions })
+}
+
 impl Add {
-    fn rule(self, session: &Session<'_>) -> Result<LetterRule> {
+    fn action(&self) -> Result<Wanted> {
+        match (self.action.as_str(), self.every.as_deref(), self.to.clone()) {
+            ("retry", Some(every), None) => Ok(Wanted::Retry { every_ms: millis(every)? }),
+            ("retry" | "discard", _, Some(_)) => Err(Error::invalid("`to` belongs to rules that redirect")),
+            ("retry", None, None) => Err(Error::invalid("a rule that retries needs `every`").hint("such as 1h")),
+            ("redirect", None, Some(topic)) => Ok(Wanted::Redirect { topic }),
+            ("redirect", _, None) => Err(Error::invalid("a rule that redirects needs `to`, a topic")),
+            (_, None, _) => Ok(Wanted::Discard),
+            (_, Some(_), _) => Err(Error::invalid("`every` belongs to rules that retry")),
+        }
+    }
+
+    fn rule(self, session: &Session<'_>, action: RuleAction) -> Result<LetterRule> {
         let now = session.app.now_ms();
-        let action = match (self.action.as_str(), self.every.as_deref()) {
-            ("retry", Some(every)) => RuleAction::Retry { every_ms: millis(every)? },
-            ("retry", None) => return Err(Error::invalid("a rule that retries needs `every`").hint("such as 1h")),
-            (_, None) => RuleAction::Discard,
-            (_, Some(_)) => return Err(Error::invalid("`every` belongs to rules that retry")),
-        };
         let ends_ms = self.ends.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond);
         let ends_ms =
             ends_ms.map_err(|_| Error::invalid("`ends` is no point in time").hint("such as 2027-03-31T00:00:00Z"))?;
@@ -123,13 +152,14 @@ pub(super) async fn remove(session: &Session<'_>, input: Value) -> Result<Value>
 }
 
 fn shown(service: &str, rule: &LetterRule, now: i64) -> Value {
-    let (action, every) = match rule.action {
-        RuleAction::Retry { every_ms } => ("retry", Some(format!("{}s", every_ms / 1_000))),
-        RuleAction::Discard => ("discard", None),
+    let (action, every, to) = match &rule.action {
+        RuleAction::Retry { every_ms } => ("retry", Some(format!("{}s", every_ms / 1_000)), None),
+        RuleAction::Discard => ("discard", None, None),
+        RuleAction::Redirect(to) => ("redirect", None, Some(&to.topic)),
     };
     json!({
         "id": rule.id, "service": service, "state": if rule.is_expired(now) { "expired" } else { "active" },
-        "action": action, "every": every, "class": rule.class, "code": rule.code, "group": rule.fingerprint,
+        "action": action, "every": every, "to": to, "class": rule.class, "code": rule.code, "group": rule.fingerprint,
         "owner": rule.owner, "ends": time(rule.ends_ms), "created": time(rule.created_ms), "who": rule.who,
         "reason": rule.reason,
     })

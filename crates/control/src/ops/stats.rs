@@ -50,6 +50,7 @@ fn property(letter: &Seen, by: &str) -> String {
     match by {
         "class" => failure.map_or_else(none, |failure| failure.class.to_string()),
         "code" => failure.map_or_else(none, |failure| failure.code.to_string()),
+        "step" => failure.and_then(|failure| failure.stage).map_or_else(none, |stage| stage.as_str().to_owned()),
         "topic" => letter.record.topic.clone(),
         "service" => letter.id.service.clone(),
         "hour" => time(letter.record.parked_ms.div_euclid(HOUR_MS) * HOUR_MS).unwrap_or_default(),

@@ -21,6 +21,10 @@ async fn selections_join_by_and_and_pages_hold_each_letter_once() {
         ("code=PERIOD_CLOSED&limit=1000", 25),
         ("code=PERIOD_CLOSED&key=a03", 1),
         ("key=a03&class=poison", 0),
+        ("step=read", 1),
+        ("step=send&limit=1000", 25),
+        ("step=decide", 0),
+        ("where=error.step%20==%20'read'", 1),
         ("state=ended", 0),
         ("state=blocked", 0),
         ("since=30s", 0),
@@ -34,6 +38,9 @@ async fn selections_join_by_and_and_pages_hold_each_letter_once() {
         let answer = stage.get("viewer", &format!("/v1/letters?{query}")).await;
         assert_eq!(count(&answer.body, "letters"), expected, "{query}: {answer:?}");
     }
+    // What an event names is part of its body, so the right to read bodies goes with the question.
+    assert_eq!(stage.get("viewer", "/v1/letters?order=order-a07").await.status, 403);
+    assert_eq!(count(&stage.get("operator", "/v1/letters?order=order-a07").await.body, "letters"), 1);
     let (mut seen, mut cursor) = (BTreeSet::new(), String::new());
     loop {
         let page = stage.get("viewer", &format!("/v1/letters?limit=10{cursor}")).await.body;

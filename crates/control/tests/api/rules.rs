@@ -1,7 +1,7 @@
 //! Standing rules through the API.
 
-use crate::stage::{NOW_MS, SERVICE, Stage, closed, path_id};
-use ledger::{Outlook, RuleAction};
+use crate::stage::{NOW_MS, SERVICE, Stage, TOPIC, closed, path_id};
+use ledger::{Destination, Outlook, RuleAction};
 use serde_json::{Value, json};
 
 fn rule() -> Value {
@@ -49,6 +49,10 @@ async fn rules_that_cannot_be_meant_are_refused_and_change_nothing() {
         (json!({ "every": "10s" }), "once a minute"),
         (json!({ "action": "discard" }), "belongs to rules that retry"),
         (json!({ "action": "discard", "every": null, "code": null, "class": "poison" }), "names a code"),
+        (json!({ "action": "redirect", "every": null }), "needs `to`"),
+        (json!({ "action": "redirect", "every": null, "to": "nowhere" }), "nowhere"),
+        (json!({ "action": "redirect", "every": null, "to": format!("dlq.{SERVICE}") }), "only its owner"),
+        (json!({ "to": "quarantine" }), "belongs to rules that redirect"),
         (json!({ "code": null }), "selects nothing"),
         (json!({ "class": "dependency" }), "not one of business"),
         (json!({ "ends": "tomorrow" }), "no point in time"),
@@ -65,10 +69,22 @@ async fn rules_that_cannot_be_meant_are_refused_and_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_redirects_knows_the_topic_and_its_partitions_and_needs_the_right_to_move() {
+    let stage = Stage::set_up().await;
+    stage.broker.create_topic("quarantine", 3).unwrap();
+    let wanted = with(json!({ "action": "redirect", "every": null, "to": "quarantine" }));
+    assert_eq!(stage.post("operator", "/v1/rules", wanted.clone()).await.status, 403);
+    let added = stage.post("steward", "/v1/rules", wanted).await;
+    assert_eq!((added.status, &added.body["rule"]["to"]), (200, &json!("quarantine")), "{added:?}");
+    let to = Destination { topic: "quarantine".to_owned(), partitions: 3 };
+    assert_eq!(stage.ledger.letter_rules().await.unwrap()[0].action, RuleAction::Redirect(to));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn groups_and_letters_say_what_would_become_of_them_now() {
     let stage = Stage::set_up().await;
     stage.park(&[("a", closed())]).await;
-    let fingerprint = failure::fingerprint(SERVICE, &closed());
+    let fingerprint = failure::fingerprint(SERVICE, TOPIC, &closed());
     let outlook = Outlook {
         slice: 0,
         fingerprint,

@@ -213,6 +213,7 @@ pub fn parked(sequence: &str, failure: &Failure) -> ParkedRecord {
     let mut headers = Headers::default();
     headers.push("ce_id", format!("e-{sequence}"));
     headers.push("ce_source", "urn:test");
+    headers.push("ce_subject", format!("order-{sequence}"));
     ParkedRecord {
         slice: 0,
         sequence: sequence.to_owned(),
@@ -236,8 +237,9 @@ pub fn parked(sequence: &str, failure: &Failure) -> ParkedRecord {
             unknown: Vec::new(),
             changed_ms: NOW_MS - 60_000,
             version: 1,
-            fingerprint: Some(failure::fingerprint(SERVICE, failure)),
+            fingerprint: Some(failure::fingerprint(SERVICE, TOPIC, failure)),
             edit: None,
+            first: None,
         },
     }
 }
@@ -260,11 +262,11 @@ fn tokens(folder: &tempfile::TempDir) -> TokenFile {
 
 /// Two causes that letters of tests have.
 pub fn closed() -> Failure {
-    Failure::business("PERIOD_CLOSED", "finance", "period `2026-01` is closed")
+    Failure::business("PERIOD_CLOSED", "finance", "period `2026-01` is closed").at_stage(failure::Stage::Send)
 }
 
 pub fn poison() -> Failure {
-    Failure::poison("BYTES_NOT_AVRO", "the value starts with byte 0x6e")
+    Failure::poison("BYTES_NOT_AVRO", "the value starts with byte 0x6e").at_stage(failure::Stage::Read)
 }
 
 /// A letter's id.

@@ -5,9 +5,10 @@ use crate::{
     document::{Account, Contract, CrmDocument, Known, key, kind},
     effect::CrmEffect,
 };
-use connectors::{AccountShown, ContractShown, ContractShownStatus as Status, RenewalShown};
+use connectors::{AccountShown, ContractShown, ContractShownStatus as Status, RenewalShown, RenewalStage};
 use events::{
-    ContractActivated, ContractAmended, ContractCancelled, SubscriptionRenewalAccepted,
+    ContractActivated, ContractAmended, ContractCancelled, SubscriptionRenewalAccepted, SubscriptionRenewalDeclined,
+    SubscriptionRenewalDue,
     common::{AmendmentType, CancellationMode, Term},
     version,
 };
@@ -38,7 +39,8 @@ pub fn activated(known: Known<'_>, event: &ContractActivated) -> Result<Decision
         decision =
             decision.effect(CrmEffect::EnsureAccount { account }).put(kind::ACCOUNT, &event.account_id, document);
     }
-    Ok(show(decision, shown, event.entity_version))
+    let contract = Contract { entity_version: event.entity_version, shown, renewal: None, declined: None };
+    Ok(show(decision, contract))
 }
 
 /// # Errors
@@ -63,7 +65,7 @@ pub fn amended(known: Known<'_>, event: &ContractAmended) -> Result<Decision, Fa
         take(&mut shown, term);
     }
     shown.value_minor = shown.value_minor.map(|value| value.saturating_add(event.delta_tcv_minor));
-    Ok(show(Decision::new(), shown, event.entity_version))
+    Ok(show(Decision::new(), Contract { entity_version: event.entity_version, shown, ..before.clone() }))
 }
 
 /// # Errors
@@ -77,7 +79,7 @@ pub fn cancelled(known: Known<'_>, event: &ContractCancelled) -> Result<Decision
     };
     let shown =
         ContractShown { status, cancelled_on: Some(event.cancel_on), auto_renews: false, ..before.shown.clone() };
-    Ok(show(Decision::new(), shown, event.entity_version))
+    Ok(show(Decision::new(), Contract { entity_version: event.entity_version, shown, ..before.clone() }))
 }
 
 /// The renewal's opportunity is won, and the contract has its new term. One that was cancelled before stays so: which of the two holds is
@@ -89,7 +91,9 @@ pub fn renewed(known: Known<'_>, event: &SubscriptionRenewalAccepted) -> Result<
     let before = next(known, &event.contract_id, event.entity_version)?;
     account(known, event)?;
     let renewal = RenewalShown {
-        renewal_id: event.renewal_id.clone(),
+        // The opportunity that was opened when it was due is the one that is won.
+        renewal_id: before.renewal.as_ref().unwrap_or(&event.renewal_id).clone(),
+        stage: RenewalStage::Won,
         account_id: event.account_id.clone(),
         contract_id: event.contract_id.clone(),
         currency: currency(&event.currency)?,
@@ -102,14 +106,72 @@ pub fn renewed(known: Known<'_>, event: &SubscriptionRenewalAccepted) -> Result<
     take(&mut shown, &event.renewed_term);
     shown.value_minor = event.total_contract_value_minor.or(shown.value_minor);
     let decision = Decision::new().effect(CrmEffect::ShowRenewal { renewal });
-    Ok(show(decision, shown, event.entity_version))
+    Ok(show(decision, Contract { entity_version: event.entity_version, shown, renewal: None, declined: None }))
+}
+
+/// An opportunity for the renewal that is coming, unless it is decided already.
+///
+/// # Errors
+/// A contract that is not there yet.
+pub fn due(known: Known<'_>, event: &SubscriptionRenewalDue) -> Result<Decision, Failure> {
+    let before = there(known, &event.contract_id)?;
+    account(known, event)?;
+    let shown = &before.shown;
+    if shown.cancelled_on.is_some() || shown.end_on != Some(event.renews_on) || before.declined == shown.end_on {
+        return Ok(Decision::skip("the renewal was decided before"));
+    }
+    let renewal = RenewalShown {
+        renewal_id: event.renewal_id.clone(),
+        stage: RenewalStage::Due,
+        account_id: event.account_id.clone(),
+        contract_id: event.contract_id.clone(),
+        currency: currency(&event.currency)?,
+        accepted_on: event.notice_on,
+        term_start_on: event.renews_on,
+        term_end_on: None,
+        value_minor: event.total_contract_value_minor,
+    };
+    let contract = Contract { renewal: Some(event.renewal_id.clone()), ..before.clone() };
+    let document = CrmDocument::Contract(contract);
+    Ok(Decision::new().effect(CrmEffect::ShowRenewal { renewal }).put(kind::CONTRACT, &event.contract_id, document))
+}
+
+/// The renewal's opportunity is lost, unless the contract was renewed since.
+///
+/// # Errors
+/// A contract that is not there yet.
+pub fn declined(known: Known<'_>, event: &SubscriptionRenewalDeclined) -> Result<Decision, Failure> {
+    let before = there(known, &event.contract_id)?;
+    account(known, event)?;
+    let shown = &before.shown;
+    if shown.end_on.is_some_and(|end_on| end_on > event.ends_on) {
+        return Ok(Decision::skip("the contract was renewed before"));
+    }
+    let renewal = RenewalShown {
+        renewal_id: before.renewal.as_ref().unwrap_or(&event.renewal_id).clone(),
+        stage: RenewalStage::Lost,
+        account_id: event.account_id.clone(),
+        contract_id: event.contract_id.clone(),
+        currency: shown.currency.clone(),
+        accepted_on: event.declined_at.to_zoned(jiff::tz::TimeZone::UTC).date(),
+        term_start_on: event.ends_on,
+        term_end_on: None,
+        value_minor: shown.value_minor,
+    };
+    let contract = Contract { renewal: None, declined: Some(event.ends_on), ..before.clone() };
+    let document = CrmDocument::Contract(contract);
+    Ok(Decision::new().effect(CrmEffect::ShowRenewal { renewal }).put(kind::CONTRACT, &event.contract_id, document))
 }
 
 /// The contract, which must be there: its version tells.
 fn next<'a>(known: Known<'a>, contract_id: &str, entity_version: i64) -> Result<&'a Contract, Failure> {
     let before = known.contract(contract_id);
     version::next(contract_id, before.map(|contract| contract.entity_version), entity_version)?;
-    before.ok_or_else(|| {
+    before.map_or_else(|| there(known, contract_id), Ok)
+}
+
+fn there<'a>(known: Known<'a>, contract_id: &str) -> Result<&'a Contract, Failure> {
+    known.contract(contract_id).ok_or_else(|| {
         let reason = format!("contract `{contract_id}` is not activated yet");
         Failure::not_yet("CONTRACT_NOT_ACTIVE", contract_id, reason).at_field("contract_id")
     })
@@ -121,9 +183,10 @@ fn take(shown: &mut ContractShown, term: &Term) {
     shown.auto_renews = term.auto_renew && shown.cancelled_on.is_none();
 }
 
-fn show(decision: Decision, shown: ContractShown, version: i64) -> Decision {
-    let document = CrmDocument::Contract(Contract { entity_version: version, shown: shown.clone() });
+fn show(decision: Decision, contract: Contract) -> Decision {
+    let (shown, version) = (contract.shown.clone(), contract.entity_version);
     let contract_id = shown.contract_id.clone();
+    let document = CrmDocument::Contract(contract);
     decision.effect(CrmEffect::ShowContract { contract: shown, version }).put(kind::CONTRACT, contract_id, document)
 }
 
@@ -136,9 +199,10 @@ pub fn reads(account_id: &str, contract_id: &str) -> Vec<DocumentKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{activated, amended, cancelled, kept, renewed, sent};
+    use crate::testing::{activated, amended, cancelled, follows, kept, renewed, sent};
+    use events::{Event, Notice};
     use failure::Class;
-    use jiff::civil::date;
+    use jiff::civil::{Date, date};
 
     fn shown(effects: &[CrmEffect]) -> ContractShown {
         let found = effects.iter().rev().find_map(|effect| match effect {
@@ -175,6 +239,52 @@ mod tests {
         events.push(renewed("a-1", "c-1", 4).into());
         let end = shown(&sent(&kept(&events), &cancelled("a-1", "c-1", 5).into()));
         assert_eq!((end.status, end.cancelled_on, end.auto_renews), (Status::Ending, Some(date(2028, 1, 1)), false));
+    }
+
+    fn due(renews_on: Date) -> Notice {
+        Notice::from(SubscriptionRenewalDue {
+            account_id: "a-1".into(),
+            renewal_id: format!("c-1/{renews_on}"),
+            contract_id: "c-1".into(),
+            notice_on: date(2026, 12, 2),
+            renews_on,
+            currency: "GBP".into(),
+            ..SubscriptionRenewalDue::default()
+        })
+    }
+
+    fn declined(ends_on: Date) -> Notice {
+        Notice::from(SubscriptionRenewalDeclined {
+            account_id: "a-1".into(),
+            renewal_id: "r-9".into(),
+            contract_id: "c-1".into(),
+            ends_on,
+            ..SubscriptionRenewalDeclined::default()
+        })
+    }
+
+    fn opportunities(effects: &[CrmEffect]) -> Vec<(String, RenewalStage)> {
+        let renewal = |effect: &CrmEffect| match effect {
+            CrmEffect::ShowRenewal { renewal } => Some((renewal.renewal_id.clone(), renewal.stage)),
+            _ => None,
+        };
+        effects.iter().filter_map(renewal).collect()
+    }
+
+    #[test]
+    fn the_opportunity_of_a_renewal_that_is_due_is_the_one_that_is_won_or_lost() {
+        let (first, second) = (date(2027, 1, 1), date(2028, 1, 1));
+        let mut state = kept(&[activated("a-1", "c-1").into()]);
+        let open = opportunities(&follows(&mut state, due(first)));
+        assert_eq!(open, [("c-1/2027-01-01".to_owned(), RenewalStage::Due)]);
+        let won = opportunities(&follows(&mut state, Event::from(renewed("a-1", "c-1", 2))));
+        assert_eq!(won, [("c-1/2027-01-01".to_owned(), RenewalStage::Won)]);
+        for late in [due(first), declined(first)] {
+            assert!(follows(&mut state, late).is_empty(), "it was renewed before");
+        }
+        let lost = opportunities(&follows(&mut state, declined(second)));
+        assert_eq!(lost, [("r-9".to_owned(), RenewalStage::Lost)]);
+        assert!(follows(&mut state, due(second)).is_empty(), "it was declined before");
     }
 
     #[test]

@@ -8,10 +8,7 @@ use testkit::simulation::{Case, Observed, Options, SimEvent, World};
 
 pub fn run(events: Vec<SimEvent<Event>>, seed: u64) -> Result<Observed, String> {
     let mapping = Mapping::parse(include_str!("../../../../deploy/policies/erp-mapping.yaml")).expect("a good mapping");
-    let events = events
-        .into_iter()
-        .map(|SimEvent { topic, key, envelope, event }| SimEvent { topic, key, envelope, event: event.map(Into::into) })
-        .collect();
+    let events = events.into_iter().map(SimEvent::among).collect();
     let case = Case::new(ErpSync::new(mapping), events);
     World::new(&case, Options::stormy(seed), seed).run().map(|(observed, _)| observed)
 }

@@ -11,6 +11,7 @@ use testkit::simulation::{Case, Observed, Options, SimEvent, World};
 
 pub fn run(events: Vec<SimEvent<Event>>, seed: u64) -> Result<Observed, String> {
     let masks = Pseudonyms::try_new(&"0123456789abcdef0123456789abcdef".to_owned().into(), 1).expect("a good key");
+    let events = events.into_iter().map(SimEvent::among).collect();
     let case = Case::new(AnalyticsFeed::new(masks, Writer::numbered()), events);
     World::new(&case, Options::stormy(seed), seed).run().map(|(observed, _)| observed)
 }

@@ -5,7 +5,7 @@
 
 use connectors::netsuite::{Bounds, CertificateId, Credentials, NetSuite, Options};
 use consumer::{
-    Context, Decision, Documents, Effect as _, Handler as _, Input, Intent, Receipt, Target as _, TimerChange,
+    Context, Decision, Documents, Effect as _, Handler as _, Input, Intent, Origin, Receipt, Target as _, TimerChange,
 };
 use erp_sync::{ErpSync, ErpTarget, Mapping, document::ErpDocument};
 use events::{Envelope, Event, EventSet as _};
@@ -78,8 +78,13 @@ impl Service {
     /// Whether the event had an effect; an error is the verdict on it, and nothing of it took hold.
     pub async fn take(&mut self, envelope: &Envelope, event: &Event) -> Result<bool, Failure> {
         event.check()?;
-        let context =
-            Context { now_ms: envelope.time_ms, envelope: Some(envelope), key: event.account_id(), refusals: 0 };
+        let context = Context {
+            now_ms: envelope.time_ms,
+            record_ms: envelope.time_ms,
+            envelope: Some(envelope),
+            key: event.account_id(),
+            refusals: 0,
+        };
         let event = &event.clone().into();
         let decision = self.handler.decide(&Documents::new(&self.documents), &Input::Event(event), &context)?;
         let mut receipts = BTreeMap::new();
@@ -89,7 +94,7 @@ impl Service {
         }
         let had_effect = !receipts.is_empty();
         self.keep(decision);
-        let outcome = Input::Outcome { of: Some(event), receipts: &receipts };
+        let outcome = Input::Outcome { of: Origin::Event(event), receipts: &receipts };
         let noted = self.handler.decide(&Documents::new(&self.documents), &outcome, &context)?;
         self.keep(noted);
         Ok(had_effect)
@@ -127,7 +132,7 @@ impl Service {
     /// Every timer that is set is due, as of this time.
     pub async fn due(&mut self, now_ms: i64) {
         for (id, payload) in std::mem::take(&mut self.timers) {
-            let context = Context { now_ms, envelope: None, key: "", refusals: 0 };
+            let context = Context { now_ms, record_ms: now_ms, envelope: None, key: "", refusals: 0 };
             let input = Input::Timer { id: &id, payload: &payload };
             let decision = self.handler.decide(&Documents::new(&self.documents), &input, &context).expect("a plan");
             for answer in self.apply_together(decision.effects.clone()).await {

@@ -6,7 +6,8 @@
 use super::{Check, active, document::equal, document::sum, events::unique_lines, filled, invalid, zone};
 use crate::{
     CustomerCreditHoldChanged, FalloutClosed, FalloutDecided, FalloutOpened, OpportunityClosedWon, OpportunityReopened,
-    OrderCancelRequested, OrderRequested, common::FalloutAction,
+    OrderCancelRequested, OrderRequested, SagaStep,
+    common::{FalloutAction, LineTax, SagaKind},
 };
 use failure::Failure;
 
@@ -50,7 +51,18 @@ impl Check for OrderRequested {
         super::document::term("term", &self.term)?;
         unique_lines("lines", &self.lines)?;
         let net = sum(self.lines.iter().map(|line| line.amount_minor))?;
-        equal("total_net_minor", "the sum of the lines", net, self.total_net_minor)
+        equal("total_net_minor", "the sum of the lines", net, self.total_net_minor)?;
+        taxes(&self.taxes, self.total_tax_minor)
+    }
+}
+
+/// Taxes are of lines, and add up to their total.
+pub(super) fn taxes(taxes: &[LineTax], total: Option<i64>) -> Result<(), Failure> {
+    let sum = sum(taxes.iter().map(|line| line.tax.tax_minor))?;
+    match total {
+        Some(total) => equal("total_tax_minor", "the sum of the taxes", sum, total),
+        None if taxes.is_empty() => Ok(()),
+        None => Err(invalid("total_tax_minor", "taxes have a total")),
     }
 }
 
@@ -74,5 +86,23 @@ impl Check for FalloutOpened {
 impl Check for FalloutClosed {
     fn check(&self) -> Result<(), Failure> {
         filled("opportunity_id", &self.opportunity_id)
+    }
+}
+
+impl Check for SagaStep {
+    fn check(&self) -> Result<(), Failure> {
+        active("currency", &self.currency)?;
+        if self.attempt < 1 {
+            return Err(invalid("attempt", "attempts count from 1"));
+        }
+        match self.kind {
+            SagaKind::Unknown => Err(invalid("kind", "says what happened")),
+            SagaKind::StepSucceeded | SagaKind::StepFailed => filled("step", self.step.as_deref().unwrap_or_default()),
+            SagaKind::Started
+            | SagaKind::Compensating
+            | SagaKind::Compensated
+            | SagaKind::Completed
+            | SagaKind::Stuck => Ok(()),
+        }
     }
 }

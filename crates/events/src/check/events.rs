@@ -9,7 +9,7 @@ use crate::{
     ContractActivated, ContractAmended, ContractCancelled, CreditNoteIssued, InvoiceMarkedUncollectible, InvoicePosted,
     InvoiceVoided, PaymentDisputed, PaymentFailed, PaymentReceived, PaymentRefunded, SubscriptionRenewalAccepted,
     UsageRated, UsageThresholdExceeded,
-    common::{ContractLine, ThresholdType},
+    common::{ContractLine, LineChange, ThresholdType},
 };
 use failure::Failure;
 use std::collections::HashSet;
@@ -32,6 +32,7 @@ impl Check for ContractActivated {
             named(field, "standalone_selling_price_minor", obligation.standalone_selling_price_minor)?;
             named(field, "allocated_price_minor", obligation.allocated_price_minor)?;
         }
+        super::deals::taxes(&self.taxes, self.total_tax_minor)?;
         unique_lines("lines", &self.lines)
     }
 }
@@ -43,18 +44,24 @@ impl Check for ContractAmended {
         if self.sequence_no < 1 {
             return Err(invalid("sequence_no", "amendments count from 1"));
         }
-        if let Some(index) = self.changes.iter().position(|change| change.before.is_none() && change.after.is_none()) {
-            return Err(invalid(format!("changes[{index}]"), "needs `before` or `after`"));
-        }
         within("delta_mrr_minor", self.delta_mrr_minor)?;
         within("delta_tcv_minor", self.delta_tcv_minor)?;
-        for (index, change) in self.changes.iter().enumerate() {
-            let field = |name: &str| format!("changes[{index}].{name}.amount_minor");
-            named(field, "before", change.before.as_ref().map_or(0, |line| line.amount_minor))?;
-            named(field, "after", change.after.as_ref().map_or(0, |line| line.amount_minor))?;
-        }
+        changes(&self.changes)?;
         self.new_term.as_ref().map_or(Ok(()), |new| term("new_term", new))
     }
+}
+
+/// The lines of an amendment, before and after.
+pub(super) fn changes(changes: &[LineChange]) -> Result<(), Failure> {
+    for (index, change) in changes.iter().enumerate() {
+        if change.before.is_none() && change.after.is_none() {
+            return Err(invalid(format!("changes[{index}]"), "needs `before` or `after`"));
+        }
+        let field = |name: &str| format!("changes[{index}].{name}.amount_minor");
+        named(field, "before", change.before.as_ref().map_or(0, |line| line.amount_minor))?;
+        named(field, "after", change.after.as_ref().map_or(0, |line| line.amount_minor))?;
+    }
+    Ok(())
 }
 
 impl Check for ContractCancelled {

@@ -345,6 +345,9 @@ pub struct DealLine {
     /// Segments of one ramp have the same; they follow each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp_id: Option<String>,
+    /// How usage is charged, of a line that charges for usage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageTerms>,
 }
 
 impl codec::Encode for DealLine {
@@ -352,6 +355,7 @@ impl codec::Encode for DealLine {
         codec::Encode::encode(&self.line, out);
         codec::Encode::encode(&self.seller_entity_id, out);
         codec::Encode::encode(&self.ramp_id, out);
+        codec::Encode::encode(&self.usage, out);
     }
 }
 
@@ -541,6 +545,7 @@ codec::symbols! {
         Waived = "waived",
         Rejected = "rejected",
         Withdrawn = "withdrawn",
+        Compensated = "compensated",
     }
 }
 
@@ -619,6 +624,17 @@ impl codec::Encode for InvoiceRef {
         codec::Encode::encode(&self.invoice_id, out);
         codec::Encode::encode(&self.invoice_number, out);
         codec::Encode::encode(&self.issue_on, out);
+    }
+}
+
+codec::symbols! {
+    /// What became of a posted invoice.
+    pub enum InvoiceStanding {
+        Unknown = "unknown",
+        Posted = "posted",
+        Corrected = "corrected",
+        Voided = "voided",
+        WrittenOff = "written_off",
     }
 }
 
@@ -760,6 +776,22 @@ codec::symbols! {
     }
 }
 
+/// Tax on one line, of one rate and category.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct LineTax {
+    /// The line.
+    pub contract_line_id: String,
+    /// The tax on it.
+    pub tax: TaxLine,
+}
+
+impl codec::Encode for LineTax {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.contract_line_id, out);
+        codec::Encode::encode(&self.tax, out);
+    }
+}
+
 /// An amount in a currency of its own, where it may differ from the currency of the event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Money {
@@ -785,6 +817,33 @@ codec::symbols! {
         Contraction = "contraction",
         Churn = "churn",
         Reactivation = "reactivation",
+    }
+}
+
+codec::symbols! {
+    /// How a message reaches a customer.
+    pub enum NotificationChannel {
+        Unknown = "unknown",
+        Email = "email",
+        Portal = "portal",
+        Sms = "sms",
+        Post = "post",
+    }
+}
+
+/// One value that a template fills in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct NotificationFact {
+    /// Its name in the template.
+    pub name: String,
+    /// The value as it is to be read.
+    pub value: String,
+}
+
+impl codec::Encode for NotificationFact {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.name, out);
+        codec::Encode::encode(&self.value, out);
     }
 }
 
@@ -948,6 +1007,24 @@ impl codec::Encode for Period {
     }
 }
 
+/// What a unit of usage costs up to a quantity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct PriceTier {
+    /// Last quantity of the tier, counted with what is included; null for the last tier.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "codec::decimal::option")]
+    pub up_to: Option<rust_decimal::Decimal>,
+    /// Price of one unit in the currency's major unit.
+    #[serde(with = "codec::decimal")]
+    pub unit_price: rust_decimal::Decimal,
+}
+
+impl codec::Encode for PriceTier {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::decimal::encode_option(self.up_to.as_ref(), 9, out);
+        codec::decimal::encode(&self.unit_price, 9, out);
+    }
+}
+
 /// Computed amounts for a part of a billing period; receivers never compute them again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Proration {
@@ -1005,6 +1082,18 @@ codec::symbols! {
         PointInTime = "point_in_time",
         Usage = "usage",
         PercentComplete = "percent_complete",
+    }
+}
+
+codec::symbols! {
+    /// How an event that had failed ended.
+    pub enum RecoveryEnd {
+        Unknown = "unknown",
+        Applied = "applied",
+        Superseded = "superseded",
+        Skipped = "skipped",
+        Discarded = "discarded",
+        Erased = "erased",
     }
 }
 
@@ -1104,6 +1193,20 @@ impl codec::Encode for RevenueObligation {
         codec::Encode::encode(&self.rule_code, out);
         codec::Encode::encode(&self.deferred_account, out);
         codec::Encode::encode(&self.recognised_account, out);
+    }
+}
+
+codec::symbols! {
+    /// What happened to a process.
+    pub enum SagaKind {
+        Unknown = "unknown",
+        Started = "started",
+        StepSucceeded = "step_succeeded",
+        StepFailed = "step_failed",
+        Compensating = "compensating",
+        Compensated = "compensated",
+        Completed = "completed",
+        Stuck = "stuck",
     }
 }
 
@@ -1361,6 +1464,27 @@ codec::symbols! {
         Unknown = "unknown",
         Rated = "rated",
         Reversed = "reversed",
+    }
+}
+
+/// How usage of a line is charged, each billing period by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct UsageTerms {
+    /// What is counted, as in usage.rated.
+    pub meter: String,
+    /// Quantity that the line's amount covers.
+    #[serde(with = "codec::decimal")]
+    pub included_quantity: rust_decimal::Decimal,
+    /// Prices of what is used beyond it, in order; each unit at the price of its own tier. None: the line's unit price.
+    #[serde(default, deserialize_with = "codec::bounded_list", skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<PriceTier>,
+}
+
+impl codec::Encode for UsageTerms {
+    fn encode(&self, out: &mut Vec<u8>) {
+        codec::Encode::encode(&self.meter, out);
+        codec::decimal::encode(&self.included_quantity, 9, out);
+        codec::Encode::encode(&self.tiers, out);
     }
 }
 

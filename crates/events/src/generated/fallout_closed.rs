@@ -23,7 +23,7 @@ pub struct FalloutClosed {
     pub case_id: String,
     /// The deal.
     pub opportunity_id: String,
-    /// How.
+    /// How. Since 1.1 it may be compensated: what was begun was taken back.
     pub end: FalloutEnd,
     /// Who decided, where somebody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,5 +68,5 @@ impl Payload for FalloutClosed {
     }
 }
 
-/// The schema of version 1.0 as it is registered, shared types inlined.
-pub const SCHEMA: &str = r##"{"type":"record","name":"FalloutClosed","namespace":"throughline.v1","doc":"A case has ended.","family":"case","kind":"fact","owner":"order-flow","subject_field":"case_id","fields":[{"type":"string","name":"account_id","doc":"The customer's account: the record key, and what orders all events of the customer."},{"type":"long","name":"entity_version","doc":"Version of the subject (case_id): from 1, without gaps, over all events of that subject."},{"type":{"type":"long","logicalType":"timestamp-micros"},"name":"effective_at","doc":"When it holds for the business."},{"type":{"type":"long","logicalType":"timestamp-micros"},"name":"recorded_at","doc":"When the publishing system recorded it."},{"type":"string","name":"legal_entity_id","doc":"Entity of the seller that it concerns."},{"type":"string","name":"case_id","doc":"The case: one for each opportunity and occasion."},{"type":"string","name":"opportunity_id","doc":"The deal."},{"type":{"type":"enum","name":"FalloutEnd","namespace":"throughline.common","symbols":["unknown","mended","approved","waived","rejected","withdrawn"],"default":"unknown","doc":"How a case ended."},"name":"end","doc":"How."},{"type":["null","string"],"name":"closed_by","default":null,"doc":"Who decided, where somebody did."}]}"##;
+/// The schema of version 1.1 as it is registered, shared types inlined.
+pub const SCHEMA: &str = r##"{"type":"record","name":"FalloutClosed","namespace":"throughline.v1","doc":"A case has ended.","family":"case","kind":"fact","owner":"order-flow","subject_field":"case_id","fields":[{"type":"string","name":"account_id","doc":"The customer's account: the record key, and what orders all events of the customer."},{"type":"long","name":"entity_version","doc":"Version of the subject (case_id): from 1, without gaps, over all events of that subject."},{"type":{"type":"long","logicalType":"timestamp-micros"},"name":"effective_at","doc":"When it holds for the business."},{"type":{"type":"long","logicalType":"timestamp-micros"},"name":"recorded_at","doc":"When the publishing system recorded it."},{"type":"string","name":"legal_entity_id","doc":"Entity of the seller that it concerns."},{"type":"string","name":"case_id","doc":"The case: one for each opportunity and occasion."},{"type":"string","name":"opportunity_id","doc":"The deal."},{"type":{"type":"enum","name":"FalloutEnd","namespace":"throughline.common","symbols":["unknown","mended","approved","waived","rejected","withdrawn","compensated"],"default":"unknown","doc":"How a case ended."},"name":"end","doc":"How. Since 1.1 it may be compensated: what was begun was taken back."},{"type":["null","string"],"name":"closed_by","default":null,"doc":"Who decided, where somebody did."}]}"##;

@@ -33,6 +33,9 @@ pub struct FalloutDecided {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The case, where it is that of an amendment, of a renewal or of one order; null: the case of the deal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<String>,
 }
 
 impl codec::Encode for FalloutDecided {
@@ -48,6 +51,7 @@ impl codec::Encode for FalloutDecided {
         codec::Encode::encode(&self.codes, out);
         codec::Encode::encode(&self.decided_by, out);
         codec::Encode::encode(&self.note, out);
+        codec::Encode::encode(&self.case_id, out);
     }
 }
 
@@ -75,5 +79,5 @@ impl Payload for FalloutDecided {
     }
 }
 
-/// The schema of version 1.0 as it is registered, shared types inlined.
-pub const SCHEMA: &str = r##"{"type":"record","name":"FalloutDecided","namespace":"throughline.v1","doc":"Somebody decided about a case of a deal.","family":"deal","kind":"fact","owner":"revenue-operations","subject_field":"decision_id","fields":[{"type":"string","name":"account_id","doc":"The customer's account: the record key, and what orders all events of the customer."},{"type":"long","name":"entity_version","doc":"Version of the subject (decision_id): from 1, without gaps, over all events of that subject."},{"type":{"type":"long","logicalType":"timestamp-micros"},"name":"effective_at","doc":"When it holds for the business."},{"type":{"type":"long","logicalType":"timestamp-micros"},"name":"recorded_at","doc":"When the publishing system recorded it."},{"type":"string","name":"legal_entity_id","doc":"Entity of the seller that it concerns."},{"type":"string","name":"opportunity_id","doc":"The deal."},{"type":"string","name":"decision_id","doc":"Of this decision."},{"type":{"type":"enum","name":"FalloutAction","namespace":"throughline.common","symbols":["unknown","retry","approve","reject","waive"],"default":"unknown","doc":"What was decided about a case."},"name":"action","doc":"retry: look again; approve: the approvals that are missing are given; reject: the deal ends; waive: the codes are let pass."},{"type":{"type":"array","items":"string"},"name":"codes","default":[],"doc":"Codes that are waived, or rules that are approved; none means all that are open when approving."},{"type":"string","name":"decided_by","doc":"Who, as the identity provider names them."},{"type":["null","string"],"name":"note","default":null,"doc":"Why."}]}"##;
+/// The schema of version 1.1 as it is registered, shared types inlined.
+pub const SCHEMA: &str = r##"{"type":"record","name":"FalloutDecided","namespace":"throughline.v1","doc":"Somebody decided about a case of a deal.","family":"deal","kind":"fact","owner":"revenue-operations","subject_field":"decision_id","fields":[{"type":"string","name":"account_id","doc":"The customer's account: the record key, and what orders all events of the customer."},{"type":"long","name":"entity_version","doc":"Version of the subject (decision_id): from 1, without gaps, over all events of that subject."},{"type":{"type":"long","logicalType":"timestamp-micros"},"name":"effective_at","doc":"When it holds for the business."},{"type":{"type":"long","logicalType":"timestamp-micros"},"name":"recorded_at","doc":"When the publishing system recorded it."},{"type":"string","name":"legal_entity_id","doc":"Entity of the seller that it concerns."},{"type":"string","name":"opportunity_id","doc":"The deal."},{"type":"string","name":"decision_id","doc":"Of this decision."},{"type":{"type":"enum","name":"FalloutAction","namespace":"throughline.common","symbols":["unknown","retry","approve","reject","waive"],"default":"unknown","doc":"What was decided about a case."},"name":"action","doc":"retry: look again; approve: the approvals that are missing are given; reject: the deal ends; waive: the codes are let pass."},{"type":{"type":"array","items":"string"},"name":"codes","default":[],"doc":"Codes that are waived, or rules that are approved; none means all that are open when approving."},{"type":"string","name":"decided_by","doc":"Who, as the identity provider names them."},{"type":["null","string"],"name":"note","default":null,"doc":"Why."},{"type":["null","string"],"name":"case_id","default":null,"doc":"The case, where it is that of an amendment, of a renewal or of one order; null: the case of the deal."}]}"##;

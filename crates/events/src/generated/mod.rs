@@ -2,15 +2,21 @@
 
 pub mod analytics_account_balance;
 pub mod analytics_contract;
+pub mod analytics_event_recovery;
+pub mod analytics_invoice_accuracy;
 pub mod analytics_invoice_line;
 pub mod analytics_mrr_movement;
 pub mod analytics_order_step;
+pub mod analytics_order_to_activation;
 pub mod analytics_payment;
 pub mod analytics_subscription;
+pub mod analytics_sync_latency;
 pub mod analytics_usage;
 pub mod common;
 pub mod contract_activated;
 pub mod contract_amended;
+pub mod contract_amendment_declined;
+pub mod contract_amendment_requested;
 pub mod contract_cancelled;
 pub mod credit_note_issued;
 pub(crate) mod currencies;
@@ -26,6 +32,7 @@ pub mod invoice_marked_uncollectible;
 pub mod invoice_posted;
 pub mod invoice_voided;
 pub mod journal_posted;
+pub mod notification_requested;
 pub mod opportunity_closed_won;
 pub mod opportunity_reopened;
 pub mod order_accepted;
@@ -38,7 +45,11 @@ pub mod payment_failed;
 pub mod payment_received;
 pub mod payment_refunded;
 pub mod provisioning_failed;
+pub mod quote_accepted;
+pub mod saga_step;
 pub mod subscription_renewal_accepted;
+pub mod subscription_renewal_declined;
+pub mod subscription_renewal_due;
 pub mod usage_rated;
 pub mod usage_threshold_exceeded;
 
@@ -46,14 +57,20 @@ use crate::topics::{Family, Kind, Subject};
 
 pub use analytics_account_balance::AnalyticsAccountBalance;
 pub use analytics_contract::AnalyticsContract;
+pub use analytics_event_recovery::AnalyticsEventRecovery;
+pub use analytics_invoice_accuracy::AnalyticsInvoiceAccuracy;
 pub use analytics_invoice_line::AnalyticsInvoiceLine;
 pub use analytics_mrr_movement::AnalyticsMrrMovement;
 pub use analytics_order_step::AnalyticsOrderStep;
+pub use analytics_order_to_activation::AnalyticsOrderToActivation;
 pub use analytics_payment::AnalyticsPayment;
 pub use analytics_subscription::AnalyticsSubscription;
+pub use analytics_sync_latency::AnalyticsSyncLatency;
 pub use analytics_usage::AnalyticsUsage;
 pub use contract_activated::ContractActivated;
 pub use contract_amended::ContractAmended;
+pub use contract_amendment_declined::ContractAmendmentDeclined;
+pub use contract_amendment_requested::ContractAmendmentRequested;
 pub use contract_cancelled::ContractCancelled;
 pub use credit_note_issued::CreditNoteIssued;
 pub use customer_credit_hold_changed::CustomerCreditHoldChanged;
@@ -68,6 +85,7 @@ pub use invoice_marked_uncollectible::InvoiceMarkedUncollectible;
 pub use invoice_posted::InvoicePosted;
 pub use invoice_voided::InvoiceVoided;
 pub use journal_posted::JournalPosted;
+pub use notification_requested::NotificationRequested;
 pub use opportunity_closed_won::OpportunityClosedWon;
 pub use opportunity_reopened::OpportunityReopened;
 pub use order_accepted::OrderAccepted;
@@ -80,7 +98,11 @@ pub use payment_failed::PaymentFailed;
 pub use payment_received::PaymentReceived;
 pub use payment_refunded::PaymentRefunded;
 pub use provisioning_failed::ProvisioningFailed;
+pub use quote_accepted::QuoteAccepted;
+pub use saga_step::SagaStep;
 pub use subscription_renewal_accepted::SubscriptionRenewalAccepted;
+pub use subscription_renewal_declined::SubscriptionRenewalDeclined;
+pub use subscription_renewal_due::SubscriptionRenewalDue;
 pub use usage_rated::UsageRated;
 pub use usage_threshold_exceeded::UsageThresholdExceeded;
 
@@ -120,6 +142,8 @@ crate::payload::event_enum! {
 crate::payload::event_enum! {
     /// Any answer of a service: what it did in an outside system.
     Reply
+    /// An amendment that was asked for does not happen: the contract stays as it is.
+    ContractAmendmentDeclined(contract_amendment_declined::ContractAmendmentDeclined) on CONTRACT_AMENDMENT_DECLINED,
     /// A customer exists in the ERP: its numbers and how it is accounted for.
     CustomerOnboarded(customer_onboarded::CustomerOnboarded) on CUSTOMER_ONBOARDED,
     /// The product platform lets a customer use a feature.
@@ -147,23 +171,33 @@ crate::payload::event_enum! {
     AnalyticsAccountBalance(analytics_account_balance::AnalyticsAccountBalance) on ANALYTICS_ACCOUNT_BALANCE,
     /// A contract as it is: terms, value, monthly recurring revenue. An ended contract stays, so that facts can be joined to it.
     AnalyticsContract(analytics_contract::AnalyticsContract) on ANALYTICS_CONTRACT,
+    /// An event that failed at least once in a service and has ended: how long it took from its first failure to its end, and what the end was.
+    AnalyticsEventRecovery(analytics_event_recovery::AnalyticsEventRecovery) on ANALYTICS_EVENT_RECOVERY,
+    /// A posted invoice and whether it had to be corrected.
+    AnalyticsInvoiceAccuracy(analytics_invoice_accuracy::AnalyticsInvoiceAccuracy) on ANALYTICS_INVOICE_ACCURACY,
     /// One row of an invoice, a credit note or a void. The rows of a document add up to its totals: net to tax_exclusive, tax to tax, gross to payable. Credits and voids are negative.
     AnalyticsInvoiceLine(analytics_invoice_line::AnalyticsInvoiceLine) on ANALYTICS_INVOICE_LINE,
     /// A change of the monthly recurring revenue of a contract. new: revenue where the contract never had any. expansion, contraction: more or less of it, by amendment or renewal. churn: none left, by suspension or cancellation, on the day that takes hold. reactivation: revenue again after churn, by resumption or a renewal after cancellation; and more of it after a cancellation that is not due yet comes with churn of the same amount on the day it is due. The movements up to a day add up to the revenue of that day.
     AnalyticsMrrMovement(analytics_mrr_movement::AnalyticsMrrMovement) on ANALYTICS_MRR_MOVEMENT,
     /// One attempt at a step that takes an order from signature to cash: done, or refused with the reason. Each service adds the steps that it takes.
     AnalyticsOrderStep(analytics_order_step::AnalyticsOrderStep) on ANALYTICS_ORDER_STEP,
+    /// How long a contract that came of a deal took from the closed deal to its activation and to the first thing the customer may use.
+    AnalyticsOrderToActivation(analytics_order_to_activation::AnalyticsOrderToActivation) on ANALYTICS_ORDER_TO_ACTIVATION,
     /// One step of money between customer and seller: each part of a payment, failed attempts, refunds, disputes, write-offs.
     AnalyticsPayment(analytics_payment::AnalyticsPayment) on ANALYTICS_PAYMENT,
     /// One recurring line of a contract as it is. A null value deletes: the line was removed, or its contract has ended.
     AnalyticsSubscription(analytics_subscription::AnalyticsSubscription) on ANALYTICS_SUBSCRIPTION,
+    /// How long events of one system took to take effect in another, summed up over a minute of one slice of the service between them.
+    AnalyticsSyncLatency(analytics_sync_latency::AnalyticsSyncLatency) on ANALYTICS_SYNC_LATENCY,
     /// The usage of a period as it was priced. A batch that replaces an earlier one comes with a row that takes the earlier one back, so that rows always add up.
     AnalyticsUsage(analytics_usage::AnalyticsUsage) on ANALYTICS_USAGE,
 }
 
 crate::payload::event_enum! {
-    /// Anything that happens to a deal before there is a contract.
+    /// Anything that happens to a deal, or is asked of a contract that came of one.
     Deal
+    /// A contract that came of a deal is to be changed; the policies say whether somebody has to approve it first. A later version corrects it while it waits.
+    ContractAmendmentRequested(contract_amendment_requested::ContractAmendmentRequested) on CONTRACT_AMENDMENT_REQUESTED,
     /// Credit control holds a customer, or lets it go.
     CustomerCreditHoldChanged(customer_credit_hold_changed::CustomerCreditHoldChanged) on CUSTOMER_CREDIT_HOLD_CHANGED,
     /// Somebody decided about a case of a deal.
@@ -172,6 +206,8 @@ crate::payload::event_enum! {
     OpportunityClosedWon(opportunity_closed_won::OpportunityClosedWon) on OPPORTUNITY_CLOSED_WON,
     /// A deal that was won is open again: what was begun for it is taken back.
     OpportunityReopened(opportunity_reopened::OpportunityReopened) on OPPORTUNITY_REOPENED,
+    /// A customer signed a quote. A later version replaces it until there is an order.
+    QuoteAccepted(quote_accepted::QuoteAccepted) on QUOTE_ACCEPTED,
 }
 
 crate::payload::event_enum! {
@@ -192,26 +228,56 @@ crate::payload::event_enum! {
     FalloutOpened(fallout_opened::FalloutOpened) on FALLOUT_OPENED,
 }
 
+crate::payload::event_enum! {
+    /// Anything that happens to a process.
+    Saga
+    /// Something happened to a process that carries a deal from closed-won to cash. It is told in the transaction of the step: one record for each, and none without.
+    SagaStep(saga_step::SagaStep) on SAGA_STEP,
+}
+
+crate::payload::event_enum! {
+    /// Anything that is coming up, and what customers are to be told of it.
+    Notice
+    /// A customer is to be told something, once. The id says what it is about: the same id is the same message.
+    NotificationRequested(notification_requested::NotificationRequested) on NOTIFICATION_REQUESTED,
+    /// The customer does not renew: the contract ends with its term.
+    SubscriptionRenewalDeclined(subscription_renewal_declined::SubscriptionRenewalDeclined) on SUBSCRIPTION_RENEWAL_DECLINED,
+    /// A contract that renews by itself is about to: notice can be given until the day it is due.
+    SubscriptionRenewalDue(subscription_renewal_due::SubscriptionRenewalDue) on SUBSCRIPTION_RENEWAL_DUE,
+}
+
 /// What an account owes one legal entity in one currency, and how it came about.
 pub const ANALYTICS_ACCOUNT_BALANCE: &str = "analytics.account_balance.v1";
 /// A contract as it is: terms, value, monthly recurring revenue. An ended contract stays, so that facts can be joined to it.
 pub const ANALYTICS_CONTRACT: &str = "analytics.contract.v1";
+/// An event that failed at least once in a service and has ended: how long it took from its first failure to its end, and what the end was.
+pub const ANALYTICS_EVENT_RECOVERY: &str = "analytics.event_recovery.v1";
+/// A posted invoice and whether it had to be corrected.
+pub const ANALYTICS_INVOICE_ACCURACY: &str = "analytics.invoice_accuracy.v1";
 /// One row of an invoice, a credit note or a void. The rows of a document add up to its totals: net to tax_exclusive, tax to tax, gross to payable. Credits and voids are negative.
 pub const ANALYTICS_INVOICE_LINE: &str = "analytics.invoice_line.v1";
 /// A change of the monthly recurring revenue of a contract. new: revenue where the contract never had any. expansion, contraction: more or less of it, by amendment or renewal. churn: none left, by suspension or cancellation, on the day that takes hold. reactivation: revenue again after churn, by resumption or a renewal after cancellation; and more of it after a cancellation that is not due yet comes with churn of the same amount on the day it is due. The movements up to a day add up to the revenue of that day.
 pub const ANALYTICS_MRR_MOVEMENT: &str = "analytics.mrr_movement.v1";
 /// One attempt at a step that takes an order from signature to cash: done, or refused with the reason. Each service adds the steps that it takes.
 pub const ANALYTICS_ORDER_STEP: &str = "analytics.order_step.v1";
+/// How long a contract that came of a deal took from the closed deal to its activation and to the first thing the customer may use.
+pub const ANALYTICS_ORDER_TO_ACTIVATION: &str = "analytics.order_to_activation.v1";
 /// One step of money between customer and seller: each part of a payment, failed attempts, refunds, disputes, write-offs.
 pub const ANALYTICS_PAYMENT: &str = "analytics.payment.v1";
 /// One recurring line of a contract as it is. A null value deletes: the line was removed, or its contract has ended.
 pub const ANALYTICS_SUBSCRIPTION: &str = "analytics.subscription.v1";
+/// How long events of one system took to take effect in another, summed up over a minute of one slice of the service between them.
+pub const ANALYTICS_SYNC_LATENCY: &str = "analytics.sync_latency.v1";
 /// The usage of a period as it was priced. A batch that replaces an earlier one comes with a row that takes the earlier one back, so that rows always add up.
 pub const ANALYTICS_USAGE: &str = "analytics.usage.v1";
 /// A contract took effect: the customer may be billed and served.
 pub const CONTRACT_ACTIVATED: &str = "contract.activated.v1";
 /// A contract in force was changed.
 pub const CONTRACT_AMENDED: &str = "contract.amended.v1";
+/// An amendment that was asked for does not happen: the contract stays as it is.
+pub const CONTRACT_AMENDMENT_DECLINED: &str = "contract.amendment_declined.v1";
+/// A contract that came of a deal is to be changed; the policies say whether somebody has to approve it first. A later version corrects it while it waits.
+pub const CONTRACT_AMENDMENT_REQUESTED: &str = "contract.amendment_requested.v1";
 /// A contract was cancelled, at once or for the end of its term.
 pub const CONTRACT_CANCELLED: &str = "contract.cancelled.v1";
 /// A credit was given, against an invoice or open on the account. All amounts are positive credits.
@@ -240,6 +306,8 @@ pub const INVOICE_POSTED: &str = "invoice.posted.v1";
 pub const INVOICE_VOIDED: &str = "invoice.voided.v1";
 /// A journal entry was posted in the ERP's general ledger; debits and credits are equal.
 pub const JOURNAL_POSTED: &str = "journal.posted.v1";
+/// A customer is to be told something, once. The id says what it is about: the same id is the same message.
+pub const NOTIFICATION_REQUESTED: &str = "notification.requested.v1";
 /// A deal was won: what was sold, to whom, by whom. A later version corrects it until there is an order.
 pub const OPPORTUNITY_CLOSED_WON: &str = "opportunity.closed_won.v1";
 /// A deal that was won is open again: what was begun for it is taken back.
@@ -264,8 +332,16 @@ pub const PAYMENT_RECEIVED: &str = "payment.received.v1";
 pub const PAYMENT_REFUNDED: &str = "payment.refunded.v1";
 /// An event could not be carried out in the product: the reason, and who has to act.
 pub const PROVISIONING_FAILED: &str = "provisioning.failed.v1";
+/// A customer signed a quote. A later version replaces it until there is an order.
+pub const QUOTE_ACCEPTED: &str = "quote.accepted.v1";
+/// Something happened to a process that carries a deal from closed-won to cash. It is told in the transaction of the step: one record for each, and none without.
+pub const SAGA_STEP: &str = "saga.step.v1";
 /// The customer accepted a renewal: the contract runs on.
 pub const SUBSCRIPTION_RENEWAL_ACCEPTED: &str = "subscription.renewal_accepted.v1";
+/// The customer does not renew: the contract ends with its term.
+pub const SUBSCRIPTION_RENEWAL_DECLINED: &str = "subscription.renewal_declined.v1";
+/// A contract that renews by itself is about to: notice can be given until the day it is due.
+pub const SUBSCRIPTION_RENEWAL_DUE: &str = "subscription.renewal_due.v1";
 /// The usage of a period was priced.
 pub const USAGE_RATED: &str = "usage.rated.v1";
 /// The usage of a contract crossed a threshold.
@@ -294,6 +370,28 @@ pub static SUBJECTS: &[Subject] = &[
         owner: "analytics-feed",
         subject_field: "contract_id",
         key_field: "contract_id",
+    },
+    Subject {
+        topic: ANALYTICS_EVENT_RECOVERY,
+        subject: "analytics.event_recovery.v1-value",
+        full_name: "throughline.v1.AnalyticsEventRecovery",
+        schema: analytics_event_recovery::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Analytics,
+        owner: "every-service",
+        subject_field: "recovery_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: ANALYTICS_INVOICE_ACCURACY,
+        subject: "analytics.invoice_accuracy.v1-value",
+        full_name: "throughline.v1.AnalyticsInvoiceAccuracy",
+        schema: analytics_invoice_accuracy::SCHEMA,
+        kind: Kind::State,
+        family: Family::Analytics,
+        owner: "analytics-feed",
+        subject_field: "invoice_id",
+        key_field: "invoice_id",
     },
     Subject {
         topic: ANALYTICS_INVOICE_LINE,
@@ -329,6 +427,17 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "account_id",
     },
     Subject {
+        topic: ANALYTICS_ORDER_TO_ACTIVATION,
+        subject: "analytics.order_to_activation.v1-value",
+        full_name: "throughline.v1.AnalyticsOrderToActivation",
+        schema: analytics_order_to_activation::SCHEMA,
+        kind: Kind::State,
+        family: Family::Analytics,
+        owner: "analytics-feed",
+        subject_field: "contract_id",
+        key_field: "contract_id",
+    },
+    Subject {
         topic: ANALYTICS_PAYMENT,
         subject: "analytics.payment.v1-value",
         full_name: "throughline.v1.AnalyticsPayment",
@@ -349,6 +458,17 @@ pub static SUBJECTS: &[Subject] = &[
         owner: "analytics-feed",
         subject_field: "subscription_id",
         key_field: "subscription_id",
+    },
+    Subject {
+        topic: ANALYTICS_SYNC_LATENCY,
+        subject: "analytics.sync_latency.v1-value",
+        full_name: "throughline.v1.AnalyticsSyncLatency",
+        schema: analytics_sync_latency::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Analytics,
+        owner: "every-service",
+        subject_field: "latency_id",
+        key_field: "latency_id",
     },
     Subject {
         topic: ANALYTICS_USAGE,
@@ -381,6 +501,28 @@ pub static SUBJECTS: &[Subject] = &[
         family: Family::Commercial,
         owner: "billing",
         subject_field: "contract_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: CONTRACT_AMENDMENT_DECLINED,
+        subject: "contract.amendment_declined.v1-value",
+        full_name: "throughline.v1.ContractAmendmentDeclined",
+        schema: contract_amendment_declined::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Reply,
+        owner: "order-flow",
+        subject_field: "amendment_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: CONTRACT_AMENDMENT_REQUESTED,
+        subject: "contract.amendment_requested.v1-value",
+        full_name: "throughline.v1.ContractAmendmentRequested",
+        schema: contract_amendment_requested::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Deal,
+        owner: "billing",
+        subject_field: "amendment_id",
         key_field: "account_id",
     },
     Subject {
@@ -538,6 +680,17 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "account_id",
     },
     Subject {
+        topic: NOTIFICATION_REQUESTED,
+        subject: "notification.requested.v1-value",
+        full_name: "throughline.v1.NotificationRequested",
+        schema: notification_requested::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Notice,
+        owner: "order-flow",
+        subject_field: "notification_id",
+        key_field: "account_id",
+    },
+    Subject {
         topic: OPPORTUNITY_CLOSED_WON,
         subject: "opportunity.closed_won.v1-value",
         full_name: "throughline.v1.OpportunityClosedWon",
@@ -670,6 +823,28 @@ pub static SUBJECTS: &[Subject] = &[
         key_field: "account_id",
     },
     Subject {
+        topic: QUOTE_ACCEPTED,
+        subject: "quote.accepted.v1-value",
+        full_name: "throughline.v1.QuoteAccepted",
+        schema: quote_accepted::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Deal,
+        owner: "crm",
+        subject_field: "quote_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: SAGA_STEP,
+        subject: "saga.step.v1-value",
+        full_name: "throughline.v1.SagaStep",
+        schema: saga_step::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Saga,
+        owner: "order-flow",
+        subject_field: "process_id",
+        key_field: "account_id",
+    },
+    Subject {
         topic: SUBSCRIPTION_RENEWAL_ACCEPTED,
         subject: "subscription.renewal_accepted.v1-value",
         full_name: "throughline.v1.SubscriptionRenewalAccepted",
@@ -678,6 +853,28 @@ pub static SUBJECTS: &[Subject] = &[
         family: Family::Commercial,
         owner: "crm",
         subject_field: "contract_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: SUBSCRIPTION_RENEWAL_DECLINED,
+        subject: "subscription.renewal_declined.v1-value",
+        full_name: "throughline.v1.SubscriptionRenewalDeclined",
+        schema: subscription_renewal_declined::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Notice,
+        owner: "crm",
+        subject_field: "renewal_id",
+        key_field: "account_id",
+    },
+    Subject {
+        topic: SUBSCRIPTION_RENEWAL_DUE,
+        subject: "subscription.renewal_due.v1-value",
+        full_name: "throughline.v1.SubscriptionRenewalDue",
+        schema: subscription_renewal_due::SCHEMA,
+        kind: Kind::Fact,
+        family: Family::Notice,
+        owner: "order-flow",
+        subject_field: "renewal_id",
         key_field: "account_id",
     },
     Subject {

@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use events::{
-    Case, Dataset, Deal, Envelope, Event, EventSet, Record, Reply, Request, WriterSchema, topics, topics::Family, wire,
+    Case, Dataset, Deal, Envelope, Event, EventSet, Notice, Record, Reply, Request, Saga, WriterSchema, topics,
+    topics::Family, wire,
 };
 use failure::Failure;
 use serde_json::{Map, Value, json};
@@ -18,6 +19,8 @@ pub fn from_json(topic: &str, data: &Value) -> Result<(Vec<u8>, Value), Failure>
         Family::Deal => Deal::decode_json(topic, data).map(|deal| (deal.encode_avro(), deal.to_json())),
         Family::Request => Request::decode_json(topic, data).map(|asked| (asked.encode_avro(), asked.to_json())),
         Family::Case => Case::decode_json(topic, data).map(|case| (case.encode_avro(), case.to_json())),
+        Family::Saga => Saga::decode_json(topic, data).map(|fact| (fact.encode_avro(), fact.to_json())),
+        Family::Notice => Notice::decode_json(topic, data).map(|notice| (notice.encode_avro(), notice.to_json())),
     }
 }
 
@@ -30,6 +33,8 @@ pub fn from_avro(topic: &str, schema: &WriterSchema, datum: &[u8]) -> Result<Val
         Family::Deal => Deal::decode_avro(topic, schema, datum).map(|deal| deal.to_json()),
         Family::Request => Request::decode_avro(topic, schema, datum).map(|asked| asked.to_json()),
         Family::Case => Case::decode_avro(topic, schema, datum).map(|case| case.to_json()),
+        Family::Saga => Saga::decode_avro(topic, schema, datum).map(|fact| fact.to_json()),
+        Family::Notice => Notice::decode_avro(topic, schema, datum).map(|notice| notice.to_json()),
     }
 }
 

@@ -75,6 +75,7 @@ pub fn fate(state: ParkedState) -> ParkedFate {
         version: 2,
         fingerprint: Some("v1:00ff".into()),
         edit: None,
+        first: Some(FirstFailure { at_ms: TODAY - 9, class: failure::Class::NotYet, code: "ORDER_MISSING".into() }),
     }
 }
 

@@ -18,6 +18,7 @@ fn spec(verb: Verb) -> JobSpec {
         reason: "the period is open again".into(),
         ticket: None,
         approver: Some("boss@example".into()),
+        to: None,
     }
 }
 

@@ -40,6 +40,7 @@ pub async fn parked_records_read_back_byte_for_byte(stage: Stage) {
             value: None,
             headers: Headers(vec![("ce_id".into(), blob(b"1#edit-2"))]),
         })),
+        first: None,
     };
     ledger.commit(&[SliceCommit { parked: inserts(&records), ..batch(0, 1, 1) }]).await.unwrap();
     assert_eq!(ledger.parked_page(0, "s", i64::MIN, 10).await.unwrap(), records);
@@ -178,7 +179,7 @@ pub async fn letters_are_selected_counted_and_paged(stage: Stage) {
     let ledger = stage.ledger().await;
     ledger.take_over(0, "me").await.unwrap();
     let mut rows: Vec<_> = (1..=7).map(|no| parked(0, if no < 4 { "a" } else { "b" }, no)).collect();
-    rows[1].fate = ParkedFate { failure: None, fingerprint: None, ..rows[1].fate.clone() };
+    rows[1].fate = ParkedFate { failure: None, first: None, fingerprint: None, ..rows[1].fate.clone() };
     rows[2].fate.fingerprint = Some("v1:other".into());
     rows[3].fate.failure = Some(failure::Failure::bug("PANIC", "broken"));
     (rows[4].topic, rows[4].key) = ("order.v1".into(), Some(bytes::Bytes::from_static(b"\0key")));

@@ -18,6 +18,10 @@ fn rule(id: &str) -> LetterRule {
     }
 }
 
+fn redirect(topic: &str, partitions: i32) -> RuleAction {
+    RuleAction::Redirect(Destination { topic: topic.into(), partitions })
+}
+
 fn outlook(slice: i32, fingerprint: &str) -> Outlook {
     Outlook {
         slice,
@@ -35,17 +39,18 @@ fn outlook(slice: i32, fingerprint: &str) -> Outlook {
 pub async fn rules_are_added_once_read_back_and_removed_on_the_record(stage: Stage) {
     let ledger = stage.ledger().await;
     let discard = LetterRule { action: RuleAction::Discard, fingerprint: Some("v1:1".into()), ..rule("b") };
-    for rule in [&discard, &rule("a"), &rule("a")] {
+    let redirect = LetterRule { action: redirect("elsewhere", 12), ..rule("c") };
+    for rule in [&discard, &rule("a"), &rule("a"), &redirect] {
         ledger.add_letter_rule(rule, &audit("rule.add")).await.unwrap();
     }
-    assert_eq!(ledger.letter_rules().await.unwrap(), [rule("a"), discard]);
-    assert_eq!(ledger.audit(9).await.unwrap().len(), 2, "a repeat leaves no second row");
+    assert_eq!(ledger.letter_rules().await.unwrap(), [rule("a"), discard, redirect]);
+    assert_eq!(ledger.audit(9).await.unwrap().len(), 3, "a repeat leaves no second row");
     let other = LetterRule { owner: "somebody else".into(), ..rule("a") };
     assert!(matches!(ledger.add_letter_rule(&other, &audit("rule.add")).await, Err(Error::Misuse(_))));
     ledger.remove_letter_rule("a", &audit("rule.remove")).await.unwrap();
     assert!(matches!(ledger.remove_letter_rule("a", &audit("rule.remove")).await, Err(Error::Misuse(_))));
-    assert_eq!(ledger.letter_rules().await.unwrap().len(), 1);
-    assert_eq!(ledger.audit(9).await.unwrap().len(), 3);
+    assert_eq!(ledger.letter_rules().await.unwrap().len(), 2);
+    assert_eq!(ledger.audit(9).await.unwrap().len(), 4);
     assert_eq!(verify_audit(&ledger.audit_page(1, 9).await.unwrap()), Ok(()));
 }
 
@@ -60,6 +65,9 @@ pub async fn rules_that_no_caller_should_add_are_misuse(stage: Stage) {
         LetterRule { action: RuleAction::Discard, code: None, ..rule("a") },
         LetterRule { ends_ms: TODAY, ..rule("a") },
         LetterRule { action: RuleAction::Retry { every_ms: 59_999 }, ..rule("a") },
+        LetterRule { action: redirect("", 1), ..rule("a") },
+        LetterRule { action: redirect("elsewhere", 0), ..rule("a") },
+        LetterRule { action: redirect("elsewhere", 1), code: None, ..rule("a") },
     ];
     for rule in wrong {
         let answer = ledger.add_letter_rule(&rule, &audit("rule.add")).await;
@@ -97,6 +105,7 @@ async fn with_jobs(stage: &Stage, verbs: &[(&str, Verb, i64)]) -> Arc<dyn Ledger
             reason: r#"{"verb":"predict", is no verb"#.into(),
             ticket: None,
             approver: None,
+            to: None,
         };
         let row = RowKey { slice: 0, sequence: "s".into(), no: *no };
         let items = vec![NewItem { row, version: 2, edit: None }];

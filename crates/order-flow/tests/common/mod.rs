@@ -2,9 +2,9 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use events::{
-    Case as Fallout, CustomerCreditHoldChanged, Deal, EntitlementGranted, Envelope, Event, EventSet, FalloutDecided,
-    OpportunityClosedWon, OpportunityReopened, OrderAccepted, OrderCancelled, OrderRejected, ProvisioningFailed, Reply,
-    Request, WriterSchema,
+    Case as Fallout, ContractAmendmentRequested, ContractCancelled, CustomerCreditHoldChanged, Deal,
+    EntitlementGranted, Envelope, Event, EventSet, FalloutDecided, Notice, OpportunityClosedWon, OpportunityReopened,
+    OrderAccepted, OrderCancelled, OrderRejected, ProvisioningFailed, Reply, Request, Saga, SagaStep, WriterSchema,
     common::{ChargeType, ContractLine, DealLine, FalloutAction, Reason, RejectionCode, RejectionReason},
     topics,
 };
@@ -14,6 +14,7 @@ use rust_decimal::Decimal;
 use std::{path::Path, sync::Arc};
 use testkit::{
     deals::{self, at},
+    lifecycle,
     simulation::{Case, Observed, Options, SimEvent, World},
 };
 
@@ -110,8 +111,58 @@ pub fn decided(n: i64, id: &str, action: FalloutAction, codes: &[&str]) -> SimEv
         codes: codes.iter().map(|code| (*code).to_owned()).collect(),
         decided_by: "somebody".into(),
         note: None,
+        case_id: None,
     };
     happens(n, Deal::from(event), topics::FALLOUT_DECIDED)
+}
+
+/// The same about one case.
+pub fn decided_case(n: i64, (id, case_id): (&str, &str), action: FalloutAction, codes: &[&str]) -> SimEvent<FlowEvent> {
+    let mut decided = decided(n, id, action, codes);
+    if let Ok(FlowEvent::Deal(Deal::FalloutDecided(event))) = &mut decided.event {
+        event.case_id = Some(case_id.into());
+    }
+    decided
+}
+
+pub fn amend(n: i64, event: ContractAmendmentRequested) -> SimEvent<FlowEvent> {
+    happens(n, Deal::from(event), topics::CONTRACT_AMENDMENT_REQUESTED)
+}
+
+/// The customer renews for the year after, with this version of the contract and this price in hundredths.
+pub fn renewed(n: i64, id: &str, version: i64, price: i64) -> SimEvent<FlowEvent> {
+    happens(n, Event::from(lifecycle::renewal(ACCOUNT, id, version, price)), topics::SUBSCRIPTION_RENEWAL_ACCEPTED)
+}
+
+pub fn not_renewed(n: i64, id: &str) -> SimEvent<FlowEvent> {
+    happens(n, Notice::from(lifecycle::no_renewal(ACCOUNT, id)), topics::SUBSCRIPTION_RENEWAL_DECLINED)
+}
+
+/// The ERP has the order of a renewal.
+pub fn renewal_taken(n: i64, id: &str) -> SimEvent<FlowEvent> {
+    let mut taken = accepted(n, id, "US");
+    if let Ok(FlowEvent::Reply(Reply::OrderAccepted(event))) = &mut taken.event {
+        event.order_id = format!("{id}-US/R-{id}");
+        event.erp_order_id = "erp-renewal".into();
+        event.opportunity_id = None;
+    }
+    taken
+}
+
+/// Somebody else cancels the contract with this version.
+pub fn ended(n: i64, id: &str, version: i64) -> SimEvent<FlowEvent> {
+    let event = ContractCancelled {
+        account_id: ACCOUNT.into(),
+        entity_version: version,
+        effective_at: at(n),
+        recorded_at: at(n),
+        legal_entity_id: "US".into(),
+        contract_id: format!("{id}-US"),
+        timezone: "UTC".into(),
+        currency: "USD".into(),
+        ..ContractCancelled::default()
+    };
+    happens(n, Event::from(event), topics::CONTRACT_CANCELLED)
 }
 
 pub fn accepted(n: i64, id: &str, entity: &str) -> SimEvent<FlowEvent> {
@@ -220,14 +271,28 @@ pub struct Told {
     pub requests: Vec<Request>,
     pub contracts: Vec<Event>,
     pub cases: Vec<Fallout>,
+    pub facts: Vec<SagaStep>,
+    pub answers: Vec<Reply>,
+    pub notices: Vec<Notice>,
     pub observed: Observed,
 }
 
 impl Told {
     pub fn of(events: Vec<SimEvent<FlowEvent>>) -> Self {
-        let case = Case::new(flow(), events);
-        let (observed, _) = World::new(&case, Options::calm(), 0).run().expect("the run comes to rest");
-        let mut told = Self { requests: Vec::new(), contracts: Vec::new(), cases: Vec::new(), observed };
+        Self::by(&Case::new(flow(), events))
+    }
+
+    pub fn by(case: &Case<OrderFlow>) -> Self {
+        let (observed, _) = World::new(case, Options::calm(), 0).run().expect("the run comes to rest");
+        let mut told = Self {
+            requests: Vec::new(),
+            contracts: Vec::new(),
+            cases: Vec::new(),
+            facts: Vec::new(),
+            answers: Vec::new(),
+            notices: Vec::new(),
+            observed,
+        };
         for outgoing in told.observed.told.clone() {
             let topic: &str = &outgoing.topic;
             let Some(schema) = WriterSchema::own(topic) else { continue };
@@ -239,6 +304,14 @@ impl Told {
                 told.contracts.push(Event::decode_avro(topic, &schema, datum).expect("ours"));
             } else if Fallout::topics().contains(&topic) {
                 told.cases.push(Fallout::decode_avro(topic, &schema, datum).expect("ours"));
+            } else if Saga::topics().contains(&topic) {
+                let Saga::SagaStep(fact) = Saga::decode_avro(topic, &schema, datum).expect("ours");
+                assert_eq!(Saga::from(*fact.clone()).check(), Ok(()));
+                told.facts.push(*fact);
+            } else if Reply::topics().contains(&topic) {
+                told.answers.push(Reply::decode_avro(topic, &schema, datum).expect("ours"));
+            } else if Notice::topics().contains(&topic) {
+                told.notices.push(Notice::decode_avro(topic, &schema, datum).expect("ours"));
             }
         }
         for event in &told.requests {
@@ -250,7 +323,49 @@ impl Told {
         for event in &told.cases {
             assert_eq!(event.check(), Ok(()));
         }
+        for event in &told.answers {
+            assert_eq!(event.check(), Ok(()));
+        }
+        for event in &told.notices {
+            assert_eq!(event.check(), Ok(()));
+        }
         told
+    }
+
+    /// Everything that is kept of a deal.
+    pub fn deal(&self, id: &str) -> order_flow::document::DealState {
+        let body = &self.observed.documents[&ledger::DocumentKey::new("deal", id)];
+        match serde_json::from_str(body).expect("a document") {
+            FlowDocument::Deal(deal) => *deal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Amendments that hold.
+    pub fn amended(&self) -> Vec<&events::ContractAmended> {
+        let amended = self.contracts.iter().filter_map(|event| match event {
+            Event::ContractAmended(amended) => Some(&**amended),
+            _ => None,
+        });
+        amended.collect()
+    }
+
+    /// Why amendments do not happen.
+    pub fn declined(&self) -> Vec<&str> {
+        let reasons = self.answers.iter().filter_map(|answer| match answer {
+            Reply::ContractAmendmentDeclined(declined) => Some(&*declined.reasons[0].code),
+            _ => None,
+        });
+        reasons.collect()
+    }
+
+    /// Templates of what customers are told.
+    pub fn messages(&self) -> Vec<&str> {
+        let messages = self.notices.iter().filter_map(|notice| match notice {
+            Notice::NotificationRequested(message) => Some(&*message.template),
+            _ => None,
+        });
+        messages.collect()
     }
 
     /// Stage of a deal, as people's queries see it.
@@ -258,6 +373,24 @@ impl Told {
         let body = &self.observed.documents[&ledger::DocumentKey::new("deal", id)];
         let document: FlowDocument = serde_json::from_str(body).expect("a document");
         consumer::Document::status(&document).to_owned()
+    }
+
+    /// What happened to a process, in its order: kind and step of each fact.
+    pub fn course(&self, order_id: &str) -> Vec<String> {
+        let facts = self.facts.iter().filter(|fact| fact.process_id == order_id);
+        let facts: Vec<_> = facts.collect();
+        let numbers: Vec<_> = facts.iter().map(|fact| fact.entity_version).collect();
+        assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>(), "without gaps");
+        let word = |fact: &&SagaStep| match &fact.step {
+            Some(step) => format!("{} {step}", fact.kind),
+            None => fact.kind.to_string(),
+        };
+        facts.iter().map(word).collect()
+    }
+
+    /// Keys of the effects in the outside system's log.
+    pub fn effects(&self) -> Vec<&str> {
+        self.observed.effects.iter().map(|effect| &*effect.key).collect()
     }
 
     pub fn asked(&self) -> Vec<&events::OrderRequested> {

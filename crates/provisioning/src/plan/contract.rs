@@ -19,15 +19,20 @@ type Plan = Result<Decision, Failure>;
 /// Grants at once, for the contract's term.
 pub(crate) fn activated(service: &Provisioning, known: Known<'_>, event: &ContractActivated, when: When) -> Plan {
     let mut account = known.account(&event.account_id);
-    let before = account.contracts.get(&event.contract_id).map(|contract| contract.entity_version);
-    version::next(&event.contract_id, before, event.entity_version)?;
-    let lines = catalogue::lines(&service.policy, &event.lines, &event.entitlements)?;
+    let before = account.contracts.get(&event.contract_id);
+    if before.is_some_and(|contract| contract.is_given_up) {
+        return Ok(Decision::skip("the contract was given up before it could be carried out"));
+    }
+    version::next(&event.contract_id, before.map(|contract| contract.entity_version), event.entity_version)?;
+    let lines = catalogue::lines(&service.policy, &event.lines, &event.entitlements)
+        .map_err(|failure| failure.ended_by(end_of(&event.contract_id)))?;
     let (valid_from_ms, end) = span("term", &event.term)?;
     let dated = |change| Dated { at_ms: 0, version: event.entity_version, reason: Reason::Activated, change };
     let contract = Contract {
         legal_entity_id: event.legal_entity_id.clone(),
         entity_version: event.entity_version,
         valid_from_ms,
+        is_given_up: false,
         changes: vec![dated(Change::Lines(lines)), dated(Change::Term(end))],
     };
     account.contracts.insert(event.contract_id.clone(), contract);
@@ -81,6 +86,9 @@ pub(crate) fn amended(service: &Provisioning, known: Known<'_>, event: &Contract
 /// Access ends on the day that the cancellation names for it, or with grace after the contract.
 pub(crate) fn cancelled(service: &Provisioning, known: Known<'_>, event: &ContractCancelled, when: When) -> Plan {
     let mut account = known.account(&event.account_id);
+    if gives_up(event) && !account.contracts.contains_key(&event.contract_id) {
+        return Ok(given_up(account, event));
+    }
     let contract = next(&mut account, &event.contract_id, event.entity_version)?;
     let day = match event.entitlement_end_on {
         Some(day) => day,
@@ -94,6 +102,32 @@ pub(crate) fn cancelled(service: &Provisioning, known: Known<'_>, event: &Contra
         change: Change::End(end),
     });
     Ok(carry_out(service, Decision::new(), account, None, when))
+}
+
+/// Why a contract is cancelled that could not be carried out here.
+const GIVEN_UP: &str = "activation_failed";
+
+/// Whether the cancellation ends a contract whose activation may lie parked here.
+pub(crate) fn gives_up(event: &ContractCancelled) -> bool {
+    event.reason.code == GIVEN_UP
+}
+
+/// The subject of what ends an activation that was refused.
+pub(crate) fn end_of(contract_id: &str) -> String {
+    format!("end of {contract_id}")
+}
+
+/// Nothing was granted of it, and nothing will be: its activation, parked or still to come, is skipped.
+fn given_up(mut account: Account, event: &ContractCancelled) -> Decision {
+    let contract = Contract {
+        legal_entity_id: event.legal_entity_id.clone(),
+        entity_version: event.entity_version,
+        valid_from_ms: 0,
+        is_given_up: true,
+        changes: Vec::new(),
+    };
+    account.contracts.insert(event.contract_id.clone(), contract);
+    Decision::new().put(kind::ACCOUNT, &event.account_id, AccessDocument::Account(Box::new(account)))
 }
 
 /// The term is longer as soon as the renewal holds; what it sells holds from the first day of the new term. A contract that was cancelled

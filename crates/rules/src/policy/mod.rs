@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod checks;
+pub mod compensation;
 pub mod entities;
 pub mod nexus;
 pub mod ownership;

@@ -40,7 +40,19 @@ impl Ownership {
     /// The system of record of a field: its own rule, or that of the whole object.
     #[must_use]
     pub fn system_of_record(&self, object: &str, field: &str) -> Option<&Owner> {
-        self.0.get(&format!("{object}.{field}")).or_else(|| self.0.get(&format!("{object}.*")))
+        self.rule_of(object, field).map(|(_, owner)| owner)
+    }
+
+    /// The same with the rule that says so.
+    #[must_use]
+    pub fn rule_of(&self, object: &str, field: &str) -> Option<(&str, &Owner)> {
+        let named = |name: String| self.0.get_key_value(&name).map(|(rule, owner)| (rule.as_str(), owner));
+        named(format!("{object}.{field}")).or_else(|| named(format!("{object}.*")))
+    }
+
+    /// All rules.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, &Owner)> {
+        self.0.iter().map(|(rule, owner)| (rule.as_str(), owner))
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>, text: &str) -> Self {

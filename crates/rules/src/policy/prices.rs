@@ -1,4 +1,4 @@
-//! `price-plans.yaml`: list prices, and how far below them a deal may go.
+//! `price-plans.yaml`: list prices, how far below them a deal may go, and how far a renewal may raise them.
 
 use crate::reader::Reader;
 use rust_decimal::Decimal;
@@ -18,6 +18,8 @@ pub struct Plan {
     pub list: Decimal,
     /// Percent.
     pub max_discount: Decimal,
+    /// Percent by which a renewal may raise the price; none: by any.
+    pub max_uplift: Option<Decimal>,
 }
 
 impl Prices {
@@ -41,11 +43,12 @@ impl Prices {
             if max_discount > Decimal::ONE_HUNDRED {
                 reader.problem(table.at("max_discount"), "must be at most 100", "percent");
             }
+            let max_uplift = reader.number(&mut table, "max_uplift");
             if all.find(&product, &currency).is_some() {
                 reader.problem(table.at("product"), format!("{product} in {currency} is there twice"), "keep one");
             }
             reader.end(table);
-            all.plans.push(Plan { product, currency, list, max_discount });
+            all.plans.push(Plan { product, currency, list, max_discount, max_uplift });
         }
         reader.end(root);
         all

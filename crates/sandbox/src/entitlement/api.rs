@@ -1,6 +1,6 @@
 //! The API itself: two resources, written whole by PUT and guarded by their revision.
 
-use axum::http::Method;
+use axum::http::{HeaderValue, Method, header};
 use serde_json::{Value, json};
 
 use super::read;
@@ -54,7 +54,11 @@ pub fn answer(app: &App, call: &Call, asked: &Asked) -> Reply {
 
 fn carry_out(app: &App, call: &Call, asked: &Asked) -> Result<Reply, Reply> {
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
-    let not_allowed = || app.problem("METHOD_NOT_ALLOWED", "resources are read by GET and written by PUT");
+    let not_allowed = || {
+        let allowed = if segments.len() == 4 { "GET" } else { "GET, PUT" };
+        let problem = app.problem("METHOD_NOT_ALLOWED", "resources are read by GET and written by PUT");
+        problem.with(header::ALLOW, HeaderValue::from_static(allowed))
+    };
     let (status, body) = match (&call.method, &segments[..]) {
         (&Method::PUT, ["v1", "tenants", tenant]) => put_tenant(app, call, asked, tenant)?,
         (&Method::PUT, ["v1", "tenants", tenant, "entitlements", id]) => {

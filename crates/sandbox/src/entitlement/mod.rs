@@ -5,7 +5,7 @@ mod read;
 
 use crate::{
     Error,
-    rest::{self, Api},
+    rest::{self, Api, SignIn},
 };
 
 pub use crate::rest::{Config, Credentials, Sandbox, Settings};
@@ -18,6 +18,9 @@ const API: Api = Api {
     problem: api::problem,
     route: api::route,
     answer: api::answer,
+    sign_in: SignIn::Token,
+    replays: false,
+    deliveries: None,
 };
 
 /// Starts a stand-in; it serves when this returns.

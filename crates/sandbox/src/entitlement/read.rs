@@ -32,7 +32,9 @@ impl Body {
     }
 
     fn revision(&mut self) -> Result<u64, Wrong> {
-        let revision = self.0.remove("revision").and_then(|value| value.as_u64()).filter(|revision| *revision > 0);
+        // JSON has one kind of number: 2.0 is a whole one.
+        let whole = |value: Value| value.as_u64().or_else(|| value.to_string().strip_suffix(".0")?.parse().ok());
+        let revision = self.0.remove("revision").and_then(whole).filter(|revision| *revision > 0);
         revision.ok_or_else(|| malformed("revision", "must be a whole number from 1"))
     }
 

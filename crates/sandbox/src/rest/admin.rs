@@ -27,6 +27,7 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/effects", get(effects))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/clock", get(clock).post(advance))
+        .route("/webhooks", get(webhooks))
         .route("/settings", get(settings).post(set_settings))
         .route("/reset", post(reset))
         .layer(middleware::from_fn_with_state(app.clone(), guard))
@@ -129,6 +130,23 @@ async fn advance(State(app): State<Arc<App>>, body: Bytes) -> Response<Body> {
     }
     app.clock.set_offset_ms(offset_ms);
     clock(State(app)).await.into_response()
+}
+
+/// What a receiver of webhooks gets.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    /// In an order that this number decides, instead of that of the events.
+    pub shuffle: Option<u64>,
+    /// Each this many times; at most ten.
+    pub times: usize,
+}
+
+async fn webhooks(State(app): State<Arc<App>>, Query(delivery): Query<Delivery>) -> Response<Body> {
+    match app.api.deliveries {
+        Some(deliveries) => Json(deliveries(&app, delivery)).into_response(),
+        None => problem(StatusCode::NOT_FOUND, "this vendor sends no webhooks"),
+    }
 }
 
 async fn settings(State(app): State<Arc<App>>) -> Json<Settings> {

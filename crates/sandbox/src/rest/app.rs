@@ -8,7 +8,10 @@ use std::sync::{
 use secrecy::SecretString;
 
 use super::{
+    admin::Delivery,
     config::Settings,
+    limits::Rates,
+    replay::Running,
     store::{Answered, State, Write},
     token::Credentials,
 };
@@ -34,6 +37,22 @@ pub struct Api {
     pub route: fn(&Call) -> String,
     /// Carries a request out.
     pub answer: fn(&App, &Call, &Asked) -> Reply,
+    pub sign_in: SignIn,
+    /// Whether whole answers are given again under their idempotency key, by [`replay`]'s rules.
+    pub replays: bool,
+    /// What a receiver of webhooks would get.
+    pub deliveries: Option<fn(&App, Delivery) -> serde_json::Value>,
+}
+
+/// How a request shows whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignIn {
+    /// A token that lives for a while, given for client id and secret at `/oauth/token` (OAuth 2.0).
+    Token,
+    /// The secret itself, as a bearer token.
+    Key,
+    /// Id and secret with each request (RFC 7617).
+    Basic,
 }
 
 /// What a request says of itself, besides what it asks for.
@@ -59,6 +78,8 @@ pub struct App {
     faults: Mutex<Faults>,
     journal: Mutex<Journal>,
     in_progress: Arc<AtomicUsize>,
+    pub(super) running: Running,
+    pub(super) rates: Rates,
 }
 
 /// A lock whose holder panicked is taken over: commits are whole, so there is nothing half done behind it.
@@ -86,11 +107,13 @@ impl App {
             faults: Mutex::new(Faults::for_codes(known_somewhere)),
             journal: Mutex::default(),
             in_progress: Arc::default(),
+            running: Running::default(),
+            rates: Rates::default(),
         }
     }
 
     /// The state, locked; never held across an await.
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
@@ -166,6 +189,8 @@ impl App {
             event_id: asked.event_id.clone(),
             correlation_id: asked.correlation_id.clone(),
             visible_ms: asked.visible_ms,
+            external_id: None,
+            is_silent: false,
             answered: key.map(|key| Answered { key, request, status }),
         };
         let at = asked.now_ms;
@@ -200,7 +225,9 @@ impl View<'_> {
 
 /// Fault rules are checked by one list for all of these APIs; each answers with the body that it has for the code.
 fn known_somewhere(code: &str) -> bool {
-    crate::entitlement::status_of(code).is_some() || crate::scim::status_of(code).is_some()
+    let vendors =
+        [crate::entitlement::status_of, crate::scim::status_of, crate::stripe::status_of, crate::avatax::status_of];
+    vendors.iter().any(|status_of| status_of(code).is_some())
 }
 
 /// One request in progress; dropping it makes room.

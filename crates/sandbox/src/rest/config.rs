@@ -48,6 +48,10 @@ pub struct Settings {
     pub unknown_features: Vec<String>,
     /// Milliseconds after which any write is seen by reads. Default 0; more makes the system eventually consistent.
     pub visibility_ms: u64,
+    /// Requests that one endpoint takes in a second of the virtual clock; one more is answered 429. Default 0: any number.
+    pub endpoint_per_second: u32,
+    /// Seconds after which idempotency keys are forgotten, where whole answers are kept under them. Default 86 400.
+    pub idempotency_seconds: u64,
 }
 
 impl Default for Settings {
@@ -59,6 +63,8 @@ impl Default for Settings {
             tenant_entitlements: 1_000,
             unknown_features: Vec::new(),
             visibility_ms: 0,
+            endpoint_per_second: 0,
+            idempotency_seconds: 86_400,
         }
     }
 }

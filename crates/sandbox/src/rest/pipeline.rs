@@ -11,7 +11,8 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    app::{App, Asked},
+    app::{App, Asked, SignIn},
+    replay::{self, Begin, Held},
     token,
 };
 use crate::{
@@ -53,7 +54,7 @@ pub async fn serve(
     seen.fault = fault_id;
     let outcome = match fault {
         Some(fault) => misbehave(&app, call, &fault).await,
-        None => Outcome::Answer(carry_out(&app, &call, None).await),
+        None => Outcome::Answer(carry_out(&app, &call, None).await.0),
     };
     let reply = match outcome {
         Outcome::Answer(reply) => {
@@ -66,7 +67,12 @@ pub async fn serve(
         }
     };
     app.journal().note(route, seen);
-    reply.into_response()
+    // The stand-in's own time, so that nobody has to ask another clock.
+    let date = timestamp(app.clock.now_ms()).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    match HeaderValue::from_str(&date) {
+        Ok(date) => reply.with(header::DATE, date).into_response(),
+        Err(_) => reply.into_response(),
+    }
 }
 
 async fn misbehave(app: &Arc<App>, call: Call, fault: &Fault) -> Outcome {
@@ -80,6 +86,10 @@ async fn misbehave(app: &Arc<App>, call: Call, fault: &Fault) -> Outcome {
     }
     if status.is_some() && !fault.after_commit {
         delay(fault).await;
+        if status == Some(500) {
+            // It was begun, and failed: such an answer is kept.
+            return Outcome::Answer(replay::failed(app, &call, || error_answer(app, fault, 500)));
+        }
         return error();
     }
     if let Some(late_ms) = fault.late_commit_ms {
@@ -87,12 +97,13 @@ async fn misbehave(app: &Arc<App>, call: Call, fault: &Fault) -> Outcome {
         let (late, visibility_ms) = (app.clone(), fault.visibility_ms);
         tokio::spawn(async move {
             late.clock.wait_until(due).await;
-            carry_out(&late, &call, visibility_ms).await
+            carry_out(&late, &call, visibility_ms).await;
         });
         delay(fault).await;
         return Outcome::Cut;
     }
-    let reply = carry_out(app, &call, fault.visibility_ms).await;
+    // Held until the answer is out: until then, the request is in progress.
+    let (reply, held) = carry_out(app, &call, fault.visibility_ms).await;
     delay(fault).await;
     if fault.drop_after_commit {
         return Outcome::Cut;
@@ -100,10 +111,10 @@ async fn misbehave(app: &Arc<App>, call: Call, fault: &Fault) -> Outcome {
     if fault.broken_json {
         return Outcome::Answer(Reply { status: 200, headers: Vec::new(), body: Bytes::from_static(b"{\"id\": ") });
     }
-    match status {
-        Some(status) => Outcome::Answer(error_answer(app, fault, status)),
-        None => Outcome::Answer(reply),
-    }
+    let Some(status) = status else { return Outcome::Answer(reply) };
+    let answer = error_answer(app, fault, status);
+    replay::keep(app, held.as_ref(), &answer);
+    Outcome::Answer(answer)
 }
 
 async fn delay(fault: &Fault) {
@@ -135,19 +146,26 @@ fn error_answer(app: &App, fault: &Fault, status: u16) -> Reply {
     reply
 }
 
-async fn carry_out(app: &App, call: &Call, visibility_ms: Option<u64>) -> Reply {
-    if call.path == token::PATH {
-        return token::issue(app, call);
+async fn carry_out(app: &App, call: &Call, visibility_ms: Option<u64>) -> (Reply, Option<Held>) {
+    if app.api.sign_in == SignIn::Token && call.path == token::PATH {
+        return (token::issue(app, call), None);
     }
     if !token::is_authenticated(app, call) {
-        return app.problem("INVALID_TOKEN", "the token is missing, unknown or over");
+        return (app.problem("INVALID_TOKEN", "the token is missing, unknown or over"), None);
     }
+    let slow_down = |reason: &str| app.problem("RATE_LIMITED", reason);
     let Some(slot) = app.admit() else {
-        return app
-            .problem("RATE_LIMITED", "too many requests at once")
-            .with(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let refusal = slow_down("too many requests at once");
+        return (refusal.with(header::RETRY_AFTER, HeaderValue::from_static("1")), None);
     };
     let settings = app.settings();
+    if !app.rates.admit(&(app.api.route)(call), app.clock.now_ms() / 1_000, settings.endpoint_per_second) {
+        return (slow_down("too many requests of this endpoint in a second"), None);
+    }
+    let held = match replay::begin(app, call) {
+        Begin::Answer(reply) => return (reply, None),
+        Begin::Go(held) => held,
+    };
     if settings.latency_ms > 0 {
         tokio::time::sleep(Duration::from_millis(settings.latency_ms)).await;
     }
@@ -161,6 +179,7 @@ async fn carry_out(app: &App, call: &Call, visibility_ms: Option<u64>) -> Reply 
         now_ms,
     };
     let reply = (app.api.answer)(app, call, &asked);
+    replay::keep(app, held.as_ref(), &reply);
     drop(slot);
-    reply
+    (reply, held)
 }

@@ -8,6 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::replay::{Answers, Kept};
 use crate::{
     Error,
     books::effects::{Effect, EffectLog, Operation},
@@ -49,6 +50,12 @@ pub struct Write {
     pub visible_ms: Option<i64>,
     /// The request's key, what it asked for, and what it was answered.
     pub answered: Option<Answered>,
+    /// Our id of it in the effect log, where it is neither its own nor in `externalId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// Nobody asked for it: it is no effect of anybody's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_silent: bool,
 }
 
 /// The answer to a request with an idempotency key.
@@ -66,6 +73,7 @@ pub struct Answered {
 enum Entry {
     Write { at: i64, write: Box<Write> },
     Clock { offset_ms: i64 },
+    Kept(Kept),
 }
 
 /// Everything that lasts, its log, and the tokens, which do not outlive the process.
@@ -73,6 +81,7 @@ enum Entry {
 pub struct State {
     records: BTreeMap<(String, String), Record>,
     answered: HashMap<String, (Answered, Value)>,
+    kept: Answers,
     pub effects: EffectLog,
     pub tokens: Tokens,
     offset_ms: i64,
@@ -95,6 +104,7 @@ impl State {
         let mut state = Self {
             records: BTreeMap::new(),
             answered: HashMap::new(),
+            kept: Answers::new(),
             effects: EffectLog::default(),
             tokens: Tokens::default(),
             offset_ms: 0,
@@ -128,6 +138,19 @@ impl State {
         self.answered.get(key)
     }
 
+    /// The answer that was kept under a key.
+    pub fn replay(&self, key: &str) -> Option<&Kept> {
+        self.kept.get(key)
+    }
+
+    /// Keeps an answer under its key.
+    ///
+    /// # Errors
+    /// As [`State::write`].
+    pub fn keep(&mut self, kept: Kept) -> Result<(), Error> {
+        self.commit(Entry::Kept(kept))
+    }
+
     /// Writes it to the log, then makes it true.
     ///
     /// # Errors
@@ -158,6 +181,9 @@ impl State {
         match entry {
             Entry::Write { at, write } => self.take(at, *write),
             Entry::Clock { offset_ms } => self.offset_ms = offset_ms,
+            Entry::Kept(kept) => {
+                self.kept.insert(kept.key.clone(), kept);
+            }
         }
     }
 
@@ -171,8 +197,11 @@ impl State {
         if let Some(answered) = write.answered {
             self.answered.insert(answered.key.clone(), (answered, write.body.clone()));
         }
-        let external_id = external_id(&write.id, &write.body).to_owned();
+        let external_id = write.external_id.unwrap_or_else(|| external_id(&write.id, &write.body).to_owned());
         self.records.insert(key, Record { number, body: write.body, hidden });
+        if write.is_silent {
+            return;
+        }
         let object = kind(&write.object);
         self.effects.push(&Effect {
             seq: self.effects.next_seq(),
@@ -203,6 +232,7 @@ impl State {
         }
         self.records.clear();
         self.answered.clear();
+        self.kept.clear();
         self.effects = EffectLog::default();
         self.tokens = Tokens::default();
         self.offset_ms = 0;
@@ -233,6 +263,13 @@ fn kind(object: &str) -> &'static str {
         "entitlement" => "entitlement",
         "user" => "user",
         "group" => "group",
+        "customer" => "customer",
+        "product" => "product",
+        "price" => "price",
+        "meter" => "meter",
+        "subscription_schedule" => "subscription_schedule",
+        "invoice" => "invoice",
+        "transaction" => "transaction",
         _ => "resource",
     }
 }

@@ -11,8 +11,9 @@ use axum::http::{HeaderValue, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
-use super::app::App;
+use super::app::{App, SignIn};
 use crate::{
     Error,
     call::{Call, Reply},
@@ -33,6 +34,14 @@ impl Credentials {
     pub fn random() -> Self {
         let secret = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
         Self { client_id: "throughline-dev".to_owned(), client_secret: secret.into() }
+    }
+
+    /// A further secret, which can be made again from the first.
+    #[must_use]
+    pub fn derived(&self, purpose: &str) -> String {
+        let digest = Sha256::digest(format!("{purpose}:{}", self.client_secret.expose_secret()));
+        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("{purpose}_{hex}")
     }
 
     /// Those in `directory`, made and saved there on first use: `<name>-secret` (readable by the owner only) and
@@ -106,10 +115,23 @@ fn is_known(app: &App, call: &Call) -> bool {
     })
 }
 
-/// Whether a request has a live token.
+/// Whether a request shows whose it is, as this API asks for it.
 pub fn is_authenticated(app: &App, call: &Call) -> bool {
+    match app.api.sign_in {
+        SignIn::Token => bearer(call).is_some_and(|token| app.state().tokens.is_live(token, app.clock.now_ms())),
+        SignIn::Key => bearer(call) == Some(app.credentials.client_secret.expose_secret()),
+        SignIn::Basic => has_password(app, call),
+    }
+}
+
+fn bearer(call: &Call) -> Option<&str> {
     let authorization = call.header("authorization").and_then(|value| value.split_once(' '));
-    let token =
-        authorization.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-    token.is_some_and(|token| app.state().tokens.is_live(token, app.clock.now_ms()))
+    authorization.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim())
+}
+
+/// Id and secret as they are, which RFC 6749's form of it is not.
+fn has_password(app: &App, call: &Call) -> bool {
+    let wanted = format!("{}:{}", app.credentials.client_id, app.credentials.client_secret.expose_secret());
+    let sent = call.header("authorization").and_then(|value| value.strip_prefix("Basic "));
+    sent.and_then(|sent| STANDARD.decode(sent.trim()).ok()).is_some_and(|sent| sent == wanted.as_bytes())
 }

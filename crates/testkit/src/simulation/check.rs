@@ -2,6 +2,7 @@
 
 use super::outside::Committed;
 use super::topic::PublishedEvent;
+use super::work::{self, Work};
 use super::world::now_or_never;
 use consumer::machine::Arrived;
 use events::topics;
@@ -27,6 +28,8 @@ pub struct Observed {
     pub fates: BTreeMap<String, &'static str>,
     /// What waits for people, as they see it.
     pub cases: Vec<ParkedSequence>,
+    /// What the runtime told of its own work.
+    pub work: Work,
 }
 
 const ALL: usize = 1_000_000;
@@ -41,13 +44,20 @@ impl Observed {
         let filter = DocumentFilter { limit: ALL, ..DocumentFilter::default() };
         let documents = now_or_never(ledger.documents(&filter)).map_err(|error| error.to_string())?;
         let fates = fates(ledger, log)?;
+        let (reports, published): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            published.into_iter().partition(|((topic, _), _)| work::is_report(topic));
+        let work = Work::read(ledger, &reports, &documents)?;
         let told = published.values().flat_map(|events| {
             let mut seen = BTreeSet::new();
             events.iter().filter(move |(number, _)| seen.insert(*number)).map(|(_, event)| event.clone())
         });
         Ok(Self {
             told: told.collect(),
-            documents: documents.into_iter().map(|row| (row.key, row.body)).collect(),
+            documents: documents
+                .into_iter()
+                .filter(|row| !work::is_minutes(&row.key))
+                .map(|row| (row.key, row.body))
+                .collect(),
             effects,
             published: published
                 .into_iter()
@@ -58,6 +68,7 @@ impl Observed {
                 .collect(),
             fates,
             cases: now_or_never(ledger.sequences(None)).map_err(|error| error.to_string())?,
+            work,
         })
     }
 }
@@ -118,6 +129,7 @@ pub fn compare(twin: &Observed, run: &Observed) -> Result<(), String> {
     same("documents", &twin.documents, &run.documents)?;
     same("fates of events", &twin.fates, &run.fates)?;
     same("effects", &by_key(&twin.effects), &by_key(&run.effects))?;
+    same("events in step", &twin.work.in_step, &run.work.in_step)?;
     let sorted = |observed: &Observed| {
         let places = observed.published.iter().map(|(place, events)| {
             let mut events = events.clone();
@@ -142,6 +154,7 @@ pub fn compare_coalesced(twin: &Observed, run: &Observed) -> Result<(), String> 
         observed.fates.iter().map(|(event, fate)| (event.as_str(), *fate)).map(named).collect()
     }
     same("documents", &twin.documents, &run.documents)?;
+    same("events in step", &twin.work.in_step, &run.work.in_step)?;
     same("fates of events", &fates(twin), &fates(run))?;
     same("last effects", &last(twin), &last(run))
 }

@@ -16,11 +16,12 @@ mod scenario;
 mod shrink;
 mod sometimes;
 mod topic;
+mod work;
 mod world;
 
 pub use check::{Observed, compare};
 pub use options::Options;
-pub use outside::{Committed, Rule};
+pub use outside::{Committed, Details, Rule};
 pub use scenario::{Plan, Replayed, Scenario};
 pub use shrink::Shrunk;
 pub use sometimes::{Sometimes, Traits, Window};
@@ -40,6 +41,15 @@ pub struct SimEvent<E> {
     pub envelope: Envelope,
     /// An error stands for bytes that nobody can read.
     pub event: Result<E, Failure>,
+}
+
+impl<E> SimEvent<E> {
+    /// The same for a service that reads further families.
+    #[must_use]
+    pub fn among<F: From<E>>(self) -> SimEvent<F> {
+        let Self { topic, key, envelope, event } = self;
+        SimEvent { topic, key, envelope, event: event.map(F::from) }
+    }
 }
 
 /// A currency and an amount in minor units.
@@ -65,6 +75,8 @@ pub struct Case<H: Handler> {
     pub events: Vec<SimEvent<H::Event>>,
     /// What the outside system refuses for business reasons, in every run.
     pub rule: Rule<H::Effect>,
+    /// What it says of an effect that took place, besides its id: the receipt's details.
+    pub details: Details<H::Effect>,
     /// Whether people try what was refused again when everything else is done: once in vain, then with the rule taken away.
     pub is_looked_after: bool,
     /// Whether these people work by jobs: what is refused is predicted and retried by jobs, with pauses and cancellations while there are
@@ -78,7 +90,16 @@ pub struct Case<H: Handler> {
 impl<H: Handler> Case<H> {
     pub fn new(handler: H, events: Vec<SimEvent<H::Event>>) -> Self {
         let handler = Arc::new(handler);
-        Self { handler, events, rule: |_| None, is_looked_after: false, by_jobs: false, money: None, coalesces: false }
+        Self {
+            handler,
+            events,
+            rule: |_| None,
+            details: |_| Default::default(),
+            is_looked_after: false,
+            by_jobs: false,
+            money: None,
+            coalesces: false,
+        }
     }
 
     /// The same with some of its events only.
@@ -88,6 +109,7 @@ impl<H: Handler> Case<H> {
             handler: self.handler.clone(),
             events,
             rule: self.rule,
+            details: self.details,
             is_looked_after: self.is_looked_after,
             by_jobs: self.by_jobs,
             money: self.money,

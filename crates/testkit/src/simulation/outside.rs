@@ -45,8 +45,12 @@ pub struct Sent {
 /// Business rule of the model: what it refuses, whatever the network does.
 pub type Rule<F> = fn(&F) -> Option<Failure>;
 
+/// What a receipt says besides the id; it follows from the effect alone, like the id.
+pub type Details<F> = fn(&F) -> BTreeMap<String, String>;
+
 #[derive(Debug)]
 struct Known {
+    receipt: Receipt,
     visible_at: i64,
     by_zombie: bool,
 }
@@ -59,6 +63,7 @@ pub struct Outside<F: Effect> {
     known: HashMap<String, Known>,
     late: BTreeMap<i64, Vec<(F, String, Sent)>>,
     rule: Option<Rule<F>>,
+    details: Details<F>,
     /// Effects that the owner sent again although they had taken place: only the outside system kept them from doing so twice.
     pub sent_again: Vec<String>,
     /// Effects that took place after their calls were given up.
@@ -67,13 +72,14 @@ pub struct Outside<F: Effect> {
 
 impl<F: Effect> Outside<F> {
     #[must_use]
-    pub fn new(rule: Rule<F>) -> Self {
+    pub fn new(rule: Rule<F>, details: Details<F>) -> Self {
         Self {
             log: Vec::new(),
             effects: Vec::new(),
             known: HashMap::new(),
             late: BTreeMap::new(),
             rule: Some(rule),
+            details,
             sent_again: Vec::new(),
             applied_late: 0,
         }
@@ -122,12 +128,12 @@ impl<F: Effect> Outside<F> {
     /// What a question at `now` is told; an effect may be there and not be seen yet.
     #[must_use]
     pub fn look_up(&self, key: &str, now: i64) -> Option<Receipt> {
-        self.known.get(key).filter(|known| known.visible_at <= now).map(|_| receipt(key))
+        self.known.get(key).filter(|known| known.visible_at <= now).map(|known| known.receipt.clone())
     }
 
     fn commit(&mut self, effect: &F, event_id: &str, sent: Sent) -> Receipt {
         let key = effect.key();
-        let receipt = receipt(&key);
+        let receipt = receipt(&key, (self.details)(effect));
         if let Some(known) = self.known.get(&key) {
             if !sent.by_zombie && !known.by_zombie {
                 self.sent_again.push(key);
@@ -137,15 +143,16 @@ impl<F: Effect> Outside<F> {
         let payload = serde_json::to_string(effect).expect("effects are plain data");
         self.log.push(Committed { key: key.clone(), entity: effect.entity(), payload, event_id: event_id.to_owned() });
         self.effects.push(effect.clone());
-        self.known.insert(key, Known { visible_at: sent.visible_at, by_zombie: sent.by_zombie });
+        self.known
+            .insert(key, Known { receipt: receipt.clone(), visible_at: sent.visible_at, by_zombie: sent.by_zombie });
         receipt
     }
 }
 
 /// The id follows from the key alone, because handlers keep ids and refer to them in later effects: a schedule that makes records in
 /// another order must not end in other documents.
-fn receipt(key: &str) -> Receipt {
-    Receipt { external_id: format!("id-of-{key}"), details: BTreeMap::new() }
+fn receipt(key: &str, details: BTreeMap<String, String>) -> Receipt {
+    Receipt { external_id: format!("id-of-{key}"), details }
 }
 
 fn unknown() -> Failure {

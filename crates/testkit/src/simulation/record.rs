@@ -4,6 +4,7 @@ use super::{
     Case,
     outside::Outside,
     topic::{Log, Outputs},
+    work,
     world::now_or_never,
 };
 use consumer::Handler;
@@ -94,7 +95,8 @@ fn journal(ledger: &MemoryLedger, lines: &mut Vec<Line>) -> ledger::Result<()> {
             lines.push(Line::Open { what: format!("{entries} journal entries: one") });
         }
     }
-    for row in now_or_never(ledger.documents(&DocumentFilter { limit: ALL, ..DocumentFilter::default() }))? {
+    let documents = now_or_never(ledger.documents(&DocumentFilter { limit: ALL, ..DocumentFilter::default() }))?;
+    for row in documents.into_iter().filter(|row| !work::is_minutes(&row.key)) {
         lines.push(Line::Document { key: format!("{}/{}", row.key.kind, row.key.key), digest: row.body });
     }
     Ok(())

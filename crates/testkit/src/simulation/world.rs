@@ -19,7 +19,7 @@ use super::{
 };
 use consumer::{
     Handler,
-    machine::{Input, Settings, StopTheLine},
+    machine::{Input, REPORTS, Reports, Settings, StopTheLine},
 };
 use failure::RetryPolicy;
 use history::Line;
@@ -85,7 +85,7 @@ impl<'a, H: Handler> World<'a, H> {
             now: 1_750_000_000_000,
             ledger: MemoryLedger::default(),
             log,
-            outside: Outside::new(case.rule),
+            outside: Outside::new(case.rule, case.details),
             published: Outputs::new(),
             member: None,
             zombies: Vec::new(),
@@ -162,7 +162,7 @@ impl<'a, H: Handler> World<'a, H> {
 
     fn settings(&self) -> Settings {
         let mut partitions = HashMap::from([(format!("dlq.{}", self.case.handler.name()), 3)]);
-        partitions.extend(self.case.handler.outputs().into_iter().map(|topic| (topic.to_owned(), 3)));
+        partitions.extend(self.case.handler.outputs().into_iter().chain(REPORTS).map(|topic| (topic.to_owned(), 3)));
         Settings {
             batch_records: 7,
             inbox_records: 9,
@@ -179,6 +179,7 @@ impl<'a, H: Handler> World<'a, H> {
             // Timers make days pass: how long something has waited by then is the schedule's doing, not the handler's.
             not_yet_deadline: Duration::from_secs(if self.options.impatient { 60 } else { 1_000 * 24 * 3_600 }),
             partitions: Arc::new(partitions),
+            reports: Reports { recovery: Some(1), latency: Some((2, "outside")) },
             ..Settings::default()
         }
     }

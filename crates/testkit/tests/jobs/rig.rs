@@ -7,13 +7,16 @@ use consumer::machine::{
     Arrived, Decoder, Input as In, InputTopic, Machine, Output, Prepared, Settings, StopTheLine, parked_as_record,
 };
 use consumer::{Context, Decision, Document, Documents, Handler, Input, NoEffect, replay};
-use events::{Envelope, EventSet, Headers, PayloadHash, Record, WriterSchema};
+use events::{
+    AnalyticsEventRecovery, Dataset, Envelope, EventSet, Headers, PayloadHash, Record, WriterSchema,
+    topics::ANALYTICS_EVENT_RECOVERY,
+};
 use failure::Failure;
 use futures::executor::block_on;
 use ledger::memory::MemoryLedger;
 use ledger::{
     Creation, DocumentFilter, DocumentKey, Edit, ItemFilter, ItemState, Job, JobFilter, JobItem, JobSpec, JobState,
-    Ledger, NewAudit, NewItem, NewJob, Outgoing, ParkedFilter, ParkedRecord, ParkedSequence, ParkedState,
+    Ledger, NewAudit, NewItem, NewJob, NewOutgoing, Outgoing, ParkedFilter, ParkedRecord, ParkedSequence, ParkedState,
     PublishedMark, RowKey, StopRule, Verb,
 };
 use serde::{Deserialize, Serialize};
@@ -94,7 +97,7 @@ impl Handler for Taker {
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(fact) => vec![DocumentKey::new("taken", &fact.account)],
-            Input::Timer { .. } | Input::Outcome { .. } => Vec::new(),
+            Input::Timer { .. } | Input::Outcome { .. } | Input::Refused { .. } => Vec::new(),
         }
     }
     fn decide(
@@ -181,7 +184,7 @@ pub struct Rig {
     /// All that was ever published.
     log: Vec<(String, String, String)>,
     stopped: Option<String>,
-    /// What lies in the dead-letter topic.
+    /// All that was published: dead letters, but for what rules put elsewhere.
     letters: Vec<Outgoing>,
 }
 
@@ -217,6 +220,12 @@ impl Rig {
         rig
     }
 
+    /// What was put on a topic, in order.
+    #[allow(dead_code, reason = "one of the tests that share the rig looks at other topics than that of dead letters")]
+    pub fn put_on(&self, topic: &str) -> Vec<&NewOutgoing> {
+        self.letters.iter().map(|outgoing| &outgoing.event).filter(|event| event.topic == topic).collect()
+    }
+
     /// The rest of the topic is delivered.
     fn read_from(&mut self, first: i64) {
         let rest = self.log.iter().cloned().zip(0i64..).skip(first as usize);
@@ -246,6 +255,20 @@ impl Rig {
 
     pub const fn now(&self) -> i64 {
         self.now
+    }
+
+    /// What was told of events that failed and ended, in order.
+    pub fn recoveries(&self) -> Vec<AnalyticsEventRecovery> {
+        let told = self.letters.iter().filter(|outgoing| outgoing.event.topic == ANALYTICS_EVENT_RECOVERY);
+        let row = |outgoing: &Outgoing| {
+            let schema = WriterSchema::own(ANALYTICS_EVENT_RECOVERY).expect("a topic of ours");
+            let value = outgoing.event.value.as_deref().expect("a row");
+            match Dataset::decode_avro(ANALYTICS_EVENT_RECOVERY, &schema, &value[5..]).expect("readable") {
+                Dataset::AnalyticsEventRecovery(row) => *row,
+                other => panic!("{other:?}"),
+            }
+        };
+        told.map(row).collect()
     }
 
     /// Rows of the audit: actor, action and subject.
@@ -545,6 +568,7 @@ impl Rig {
             reason: "a test".into(),
             ticket: None,
             approver: None,
+            to: None,
         };
         NewJob { id: format!("job-{}", self.jobs), at_ms: self.now, spec, items: names.iter().map(item).collect() }
     }

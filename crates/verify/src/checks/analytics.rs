@@ -64,7 +64,11 @@ fn of_row(row: &Dataset) -> Option<Booked> {
         | Dataset::AnalyticsSubscription(_)
         | Dataset::AnalyticsAccountBalance(_)
         | Dataset::AnalyticsMrrMovement(_)
-        | Dataset::AnalyticsOrderStep(_) => None,
+        | Dataset::AnalyticsOrderStep(_)
+        | Dataset::AnalyticsOrderToActivation(_)
+        | Dataset::AnalyticsInvoiceAccuracy(_)
+        | Dataset::AnalyticsEventRecovery(_)
+        | Dataset::AnalyticsSyncLatency(_) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 use events::Deal;
 use kafka::Producer;
 use ledger::DocumentFilter;
-use order_flow::document::{DealStage, DealState, OrderStage};
+use order_flow::document::{DealStage, DealState, Order, OrderStage, TakenBack};
 use provisioning::document::AccessDocument;
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
@@ -84,7 +84,12 @@ async fn settled(known: &Stack, patience: Duration, more: impl Fn(&DealState) ->
 }
 
 fn is_under_way(deal: &DealState) -> bool {
-    deal.orders.values().any(|order| matches!(order.stage, OrderStage::Requested | OrderStage::Cancelling))
+    let is_on_its_way = |order: &Order| match order.stage {
+        OrderStage::Pricing | OrderStage::Accepted | OrderStage::Requested | OrderStage::Cancelling => true,
+        OrderStage::Cancelled => order.taken_back == TakenBack::Begun,
+        OrderStage::Rejected | OrderStage::Active => false,
+    };
+    deal.orders.values().any(|order| order.failed.is_none() && is_on_its_way(order))
 }
 
 async fn of_deals(known: &Stack) -> Result<Vec<DealState>> {

@@ -67,8 +67,21 @@ pub(crate) struct MarkArgs {
     control: ControlArgs,
 }
 
-const GROUP_COLUMNS: &[&str] =
-    &["fingerprint", "kind", "class", "code", "count", "keys", "at_risk", "last", "state", "owner", "now", "reason"];
+const GROUP_COLUMNS: &[&str] = &[
+    "fingerprint",
+    "kind",
+    "class",
+    "code",
+    "step",
+    "count",
+    "keys",
+    "at_risk",
+    "last",
+    "state",
+    "owner",
+    "now",
+    "reason",
+];
 const LETTER_COLUMNS: &[&str] =
     &["id", "state", "class", "code", "topic", "key", "subject", "attempts", "at_risk", "reason"];
 const FOREIGN_COLUMNS: &[&str] =

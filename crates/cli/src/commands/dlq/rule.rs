@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RuleCommand {
-    /// Let letters be retried by a schedule, or given up, until a date
+    /// Let letters be retried by a schedule, given up, or put on another topic, until a date
     Add(AddArgs),
     /// List rules, expired ones too
     Ls(ListArgs),
@@ -20,7 +20,7 @@ pub(crate) enum RuleCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// retry or discard
+    /// retry, discard or redirect
     action: String,
     /// Whose letters
     #[arg(long)]
@@ -37,6 +37,9 @@ pub(crate) struct AddArgs {
     /// For retry: how often, such as 1h
     #[arg(long)]
     every: Option<String>,
+    /// For redirect: the topic that gets them
+    #[arg(long, value_name = "TOPIC")]
+    to: Option<String>,
     /// When it ends: RFC 3339, within a year
     #[arg(long)]
     until: String,
@@ -71,7 +74,7 @@ pub(crate) struct RemoveArgs {
 }
 
 const COLUMNS: &[&str] =
-    &["id", "service", "state", "action", "every", "class", "code", "group", "ends", "owner", "who", "reason"];
+    &["id", "service", "state", "action", "every", "to", "class", "code", "group", "ends", "owner", "who", "reason"];
 
 pub(super) async fn run(command: &RuleCommand, output: &Output) -> Result<Exit> {
     match command {
@@ -82,12 +85,12 @@ pub(super) async fn run(command: &RuleCommand, output: &Output) -> Result<Exit> 
 }
 
 async fn add(args: &AddArgs, output: &Output) -> Result<Exit> {
-    let AddArgs { action, service, class, code, group, every, until, owner, reason, control } = args;
-    if !["retry", "discard"].contains(&action.as_str()) {
-        return Err(Trouble::usage(format!("`{action}` is neither retry nor discard")));
+    let AddArgs { action, service, class, code, group, every, to, until, owner, reason, control } = args;
+    if !["retry", "discard", "redirect"].contains(&action.as_str()) {
+        return Err(Trouble::usage(format!("`{action}` is none of retry, discard and redirect")));
     }
     let body = json!({ "action": action, "service": service, "class": class, "code": code, "group": group,
-        "every": every, "ends": until, "owner": owner, "reason": reason });
+        "every": every, "to": to, "ends": until, "owner": owner, "reason": reason });
     let Value::Object(body) = body else { return Ok(Exit::Failed) };
     let answer = control.connect()?.post("/v1/rules", body).await?;
     let word = |name: &str| answer["rule"][name].as_str().unwrap_or("-").to_owned();

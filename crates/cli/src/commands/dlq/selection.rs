@@ -16,6 +16,9 @@ pub(crate) struct SelectionArgs {
     /// Such as PERIOD_CLOSED
     #[arg(long)]
     code: Option<String>,
+    /// read, decide or send: where it failed
+    #[arg(long)]
+    step: Option<String>,
     /// Such as erp-sync
     #[arg(long)]
     service: Option<String>,
@@ -28,6 +31,9 @@ pub(crate) struct SelectionArgs {
     /// Customer account
     #[arg(long)]
     account: Option<String>,
+    /// Records about this order, contract or opportunity
+    #[arg(long)]
+    order: Option<String>,
     /// Records of this sequence
     #[arg(long)]
     sequence: Option<String>,
@@ -73,8 +79,17 @@ impl SelectionArgs {
 
     /// Records of such a topic, as fields of a body.
     pub(super) fn of_topic(&self, topic: &str, max_replays: Option<u32>) -> Result<Map<String, Value>> {
-        let others =
-            [&self.group, &self.class, &self.code, &self.attempts, &self.state, &self.condition, &self.sequence];
+        let others = [
+            &self.group,
+            &self.class,
+            &self.code,
+            &self.step,
+            &self.order,
+            &self.attempts,
+            &self.state,
+            &self.condition,
+            &self.sequence,
+        ];
         if others.iter().any(|one| one.is_some())
             || self.ids_from.is_some()
             || self.id.len() > 1
@@ -118,10 +133,12 @@ impl SelectionArgs {
             ("group", &self.group),
             ("class", &self.class),
             ("code", &self.code),
+            ("step", &self.step),
             ("service", &self.service),
             ("topic", &self.topic),
             ("key", &self.key),
             ("account", &self.account),
+            ("order", &self.order),
             ("sequence", &self.sequence),
             ("since", &self.since),
             ("until", &self.until),

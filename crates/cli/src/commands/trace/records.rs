@@ -5,7 +5,10 @@ use crate::{
     output::Progress,
     stack::{Stack, broker_trouble},
 };
-use events::Record;
+use events::{
+    Record,
+    topics::{Family, of_family},
+};
 use kafka::Admin;
 use serde::Serialize;
 use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
@@ -63,10 +66,10 @@ pub(super) async fn find(stack: &Stack, question: &Question, progress: &Progress
     let drain = kafka::Drain::new(config, PATIENCE);
     let replays = super::super::SERVICES.iter().map(|service| format!("replay.{service}"));
     let letters = super::super::SERVICES.iter().map(|service| format!("dlq.{service}"));
-    // What services publish themselves is nobody's input: it would look as if nobody had read it.
     let inputs = super::super::SERVICES.iter().flat_map(|service| verify::inputs_of(service));
     let inputs: BTreeSet<String> = inputs.map(str::to_owned).collect();
-    let topics = inputs.into_iter().chain(replays).chain(letters);
+    let rows = of_family(Family::Analytics).map(|subject| subject.topic.to_owned());
+    let topics = inputs.into_iter().chain(replays).chain(letters).chain(rows);
     let mut found = Vec::new();
     for topic in topics.filter(|topic| known.contains_key(topic)) {
         let asked = question.clone();

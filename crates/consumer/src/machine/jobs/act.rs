@@ -1,8 +1,8 @@
 //! What a job does about one item, now that its row is known.
 
-use super::{LoadedRow, Phase, edit};
+use super::{LoadedRow, Phase, edit, moved};
 use crate::handler::Handler;
-use crate::machine::{Arrived, Machine, lane::Lane};
+use crate::machine::{Arrived, Machine, lane::Lane, reports::Origin};
 use failure::{Class, Failure};
 use ledger::{ItemResult, ItemState, JobItem, Millis, ParkedFate, ParkedRecord, ParkedState, RowKey, Verb};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl<H: Handler> Machine<H> {
             Verb::Retry => self.try_item(name, row, arrived, now),
             Verb::Edit => self.edit_item(name, &item, row, arrived, is_next, now),
             Verb::Discard => self.give_up(name, row, ParkedState::Discarded, is_head, now),
-            Verb::Move => self.give_up(name, row, ParkedState::Moved, is_head, now),
+            Verb::Move => self.move_away(name, row, is_head, now),
             Verb::Erase => self.erase(name, row, is_head, now),
             Verb::Restore => self.restore_item(name, row, passed, now),
             Verb::Predict => self.predict_item(name, row, arrived, is_next, now),
@@ -129,6 +129,21 @@ impl<H: Handler> Machine<H> {
         self.item_ended(name, no, ParkedState::Erased, now);
     }
 
+    /// The row ends, and its copy goes to where its job says with the same commit, unless people have put it there already.
+    fn move_away(&mut self, name: &Arc<str>, row: ParkedRecord, is_head: bool, now: Millis) {
+        let running = self.jobs.flights.get(name).and_then(|flight| self.jobs.running.get(&flight.job));
+        let spec = running.map(|running| &running.job.spec);
+        if let Some((to, spec)) = spec.and_then(|spec| Some((spec.to.as_ref()?, spec))) {
+            if to.topic == row.topic {
+                let note = format!("it came from `{}`: there it would fail again", to.topic);
+                return self.refuse(name, row.no, "MOVED_TO_ORIGIN", note, now);
+            }
+            let copy = moved::copy(self.handler.name(), &row, to, (&spec.who, &spec.reason), now);
+            self.outbox.add(&mut self.batch, copy, None);
+        }
+        self.give_up(name, row, ParkedState::Moved, is_head, now);
+    }
+
     /// The row ends by the word of people; its sequence goes on.
     fn give_up(&mut self, name: &Arc<str>, row: ParkedRecord, ended: ParkedState, is_head: bool, now: Millis) {
         let holds_up = self.holds_up(name, &row);
@@ -138,7 +153,7 @@ impl<H: Handler> Machine<H> {
             parked.head_no = row.no;
         }
         let next = lane.parked.as_ref().and_then(|parked| parked.next_attempt_ms);
-        self.end_parked(name, &mut lane, row.no, row.fate, ended, now);
+        self.end_parked(name, &mut lane, row.no, row.fate.clone(), &Origin::from(&row), ended, now);
         if let Some(parked) = lane.parked.as_mut().filter(|_| !is_head && !holds_up) {
             // The head is as it was: whoever waits for people goes on waiting.
             parked.next_attempt_ms = next;
@@ -153,7 +168,7 @@ impl<H: Handler> Machine<H> {
         let Ok(event) = &arrived.event else { return };
         let home: Arc<str> = self.handler.sequence(event, arrived.key()).into();
         let Some(mut alone) = self.lanes.remove(name) else { return };
-        self.end_parked(name, &mut alone, row.no, row.fate.clone(), ParkedState::Moved, now);
+        self.end_parked(name, &mut alone, row.no, row.fate.clone(), &Origin::from(&row), ParkedState::Moved, now);
         self.lanes.insert(name.clone(), alone);
         self.make_runnable(name);
         let mut lane = self.lanes.remove(&home).unwrap_or_default();

@@ -151,6 +151,7 @@ mod tests {
             reason: "why".into(),
             ticket: None,
             approver: None,
+            to: None,
         };
         Job {
             id: "j".into(),

@@ -181,6 +181,7 @@ mod tests {
             version: 1,
             fingerprint: None,
             edit: None,
+            first: None,
         }
     }
 

@@ -5,7 +5,7 @@ use super::{
     super::{Case, Money, SimEvent},
     fact::{Account, Fact, INVOICES, ORDERS, Post, event, notice},
 };
-use consumer::{Context, Decision, Documents, Handler, Input, Publish, TimerChange};
+use consumer::{Context, Decision, Documents, Handler, Input, Origin, Publish, TimerChange};
 use failure::Failure;
 use ledger::DocumentKey;
 
@@ -35,11 +35,11 @@ impl Handler for Books {
     }
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
-            Input::Event(fact) | Input::Outcome { of: Some(fact), .. } => {
+            Input::Event(fact) | Input::Outcome { of: Origin::Event(fact), .. } => {
                 vec![DocumentKey::new("account", &fact.account)]
             }
             Input::Timer { payload, .. } => vec![DocumentKey::new("account", payload.as_str().unwrap_or_default())],
-            Input::Outcome { of: None, .. } => Vec::new(),
+            Input::Outcome { of: Origin::Timer { .. }, .. } | Input::Refused { .. } => Vec::new(),
         }
     }
     fn decide(
@@ -90,7 +90,7 @@ impl Handler for Books {
                 let id = format!("{}:{}:{}", fact.subject, fact.version, context.refusals);
                 Ok(decision.put("account", &fact.account, account).publish(notice("booked.v1", &fact.account, &id)))
             }
-            Input::Outcome { of: Some(fact), receipts } => {
+            Input::Outcome { of: Origin::Event(fact), receipts } => {
                 let mut account = documents.get("account", &fact.account).cloned().unwrap_or_default();
                 account.receipts += receipts.len();
                 Ok(Decision::new().put("account", &fact.account, account))
@@ -105,7 +105,9 @@ impl Handler for Books {
                     &format!("remind-{name}"),
                 )))
             }
-            Input::Outcome { of: None, .. } => Ok(Decision::skip("timers have no outcome")),
+            Input::Outcome { of: Origin::Timer { .. }, .. } | Input::Refused { .. } => {
+                Ok(Decision::skip("timers have no outcome"))
+            }
         }
     }
 }

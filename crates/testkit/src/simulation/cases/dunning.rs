@@ -42,7 +42,7 @@ impl Handler for Dunning {
         let account = match input {
             Input::Event(fact) => &fact.account,
             Input::Timer { payload, .. } => account_of(payload),
-            Input::Outcome { .. } => return Vec::new(),
+            Input::Outcome { .. } | Input::Refused { .. } => return Vec::new(),
         };
         vec![DocumentKey::new("account", account)]
     }
@@ -77,7 +77,7 @@ impl Handler for Dunning {
                 let decision = if round < ROUNDS { decision.timer(remind(name, round + 1)) } else { decision };
                 Ok(decision.put("account", name, account))
             }
-            Input::Outcome { .. } => Ok(Decision::skip("receipts are not looked at")),
+            Input::Outcome { .. } | Input::Refused { .. } => Ok(Decision::skip("receipts are not looked at")),
         }
     }
 }

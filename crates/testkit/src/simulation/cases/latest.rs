@@ -19,7 +19,7 @@ impl Handler for Latest {
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(fact) => vec![DocumentKey::new("account", &fact.account)],
-            Input::Timer { .. } | Input::Outcome { .. } => Vec::new(),
+            Input::Timer { .. } | Input::Outcome { .. } | Input::Refused { .. } => Vec::new(),
         }
     }
     fn decide(

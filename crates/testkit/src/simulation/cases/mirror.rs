@@ -25,7 +25,7 @@ impl Handler for Mirror {
     fn reads(&self, input: &Input<'_, Self>) -> Vec<DocumentKey> {
         match input {
             Input::Event(fact) => vec![DocumentKey::new("account", &fact.account)],
-            Input::Timer { .. } | Input::Outcome { .. } => Vec::new(),
+            Input::Timer { .. } | Input::Outcome { .. } | Input::Refused { .. } => Vec::new(),
         }
     }
     fn decide(

@@ -1,5 +1,6 @@
 //! Cases whose handlers belong to no service: together they use everything that the machine can do.
 
+pub mod answers;
 pub mod books;
 pub mod dunning;
 pub mod fact;
@@ -46,5 +47,6 @@ pub fn all() -> Vec<Scenario> {
         Scenario::new("stream", Case::new(mirror::Mirror, mirror::stream())),
         Scenario::new("latest", Case { coalesces: true, ..Case::new(latest::Latest, burst()) }),
         Scenario::new("dunning", Case::new(dunning::Dunning, dunning::debts())),
+        Scenario::new("answers", answers::orders()),
     ]
 }

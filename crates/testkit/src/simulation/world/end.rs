@@ -1,7 +1,7 @@
 //! The end of a run: the input is read once more where that is asked for, then the history is written and judged.
 
 use super::{World, now_or_never};
-use crate::simulation::{Observed, record, sometimes::Sometimes, sometimes::Window};
+use crate::simulation::{Observed, record, sometimes::Sometimes, sometimes::Window, work};
 use consumer::{Handler, machine::Arrived};
 use history::Line;
 use ledger::{DocumentFilter, DocumentRow, Ledger as _};
@@ -39,7 +39,7 @@ impl<H: Handler> World<'_, H> {
         self.reread = Some(Before {
             documents: self.documents()?,
             effects: self.outside.log.len(),
-            published: self.published.values().map(Vec::len).sum(),
+            published: self.published_by_the_handler(),
             records,
         });
         for arriveds in self.log.values_mut() {
@@ -55,7 +55,14 @@ impl<H: Handler> World<'_, H> {
 
     fn documents(&self) -> Result<Vec<DocumentRow>, String> {
         let filter = DocumentFilter { limit: usize::MAX, ..DocumentFilter::default() };
-        now_or_never(self.ledger.documents(&filter)).map_err(|error| error.to_string())
+        let documents = now_or_never(self.ledger.documents(&filter)).map_err(|error| error.to_string())?;
+        Ok(documents.into_iter().filter(|row| !work::is_minutes(&row.key)).collect())
+    }
+
+    /// Minutes that end meanwhile are told besides.
+    fn published_by_the_handler(&self) -> usize {
+        let topics = self.published.iter().filter(|((topic, _), _)| !work::is_report(topic));
+        topics.map(|(_, events)| events.len()).sum()
     }
 
     fn reread_line(&self) -> Result<Option<Line>, String> {
@@ -63,7 +70,7 @@ impl<H: Handler> World<'_, H> {
         let documents = self.documents()?;
         let changed = documents.iter().filter(|row| !before.documents.contains(row)).count();
         let gone = before.documents.len().saturating_sub(documents.len());
-        let published: usize = self.published.values().map(Vec::len).sum();
+        let published = self.published_by_the_handler();
         Ok(Some(Line::Reread {
             records: before.records as u64,
             documents_changed: (changed + gone) as u64,

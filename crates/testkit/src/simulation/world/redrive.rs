@@ -150,6 +150,7 @@ fn spec(verb: Verb) -> JobSpec {
         reason: "the simulation says so".into(),
         ticket: None,
         approver: None,
+        to: None,
     }
 }
 

@@ -9,7 +9,7 @@ pub const MARK: &str = "‹masked";
 /// Replaces every tagged value of `body` by what it is: `‹masked: email›`. Names that the schema does not have are hidden too.
 #[must_use]
 pub fn masked(topic: &str, body: &Value) -> Value {
-    let schema = events::topics::find(topic).and_then(|subject| serde_json::from_str(subject.schema).ok());
+    let schema = crate::topics::find(topic).and_then(|subject| serde_json::from_str(subject.schema).ok());
     let Some(schema) = schema else { return json!("‹masked: no schema says what is personal›") };
     let mut names = BTreeMap::new();
     collect(&schema, "", &mut names);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_tag_of_every_schema_is_honoured() {
-        for subject in events::topics::SUBJECTS {
+        for subject in crate::topics::SUBJECTS {
             let schema: Value = serde_json::from_str(subject.schema).unwrap();
             for field in schema["fields"].as_array().unwrap() {
                 let name = field["name"].as_str().unwrap();

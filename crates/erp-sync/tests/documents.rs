@@ -23,7 +23,7 @@ const INTRODUCTION: &str = "\
 # Configuration
 
 What `erp-sync` reads; sections other than `[erp]` are the same for every service; in its place `crm-sync` has
-`[crm]`, `order-flow` `[flow]`, `provisioning` `[product]` and `[identity]`, and `analytics-feed` `[masking]` (README of their crates). This page is generated from the code (`make docs`).
+`[crm]`, `order-flow` `[flow]`, `[tax]` and `[billing]`, `provisioning` `[product]` and `[identity]`, and `analytics-feed` `[masking]` (README of their crates). This page is generated from the code (`make docs`).
 
 A service takes its settings from defaults, then the TOML file that `--config` (or `THROUGHLINE_CONFIG`) names, then the
 environment: `kafka.brokers` is `THROUGHLINE_KAFKA_BROKERS` there. Later ones win. `throughline config print erp-sync --config FILE`

@@ -3,6 +3,7 @@
 mod amend;
 mod billing;
 pub mod change;
+mod companies;
 pub mod config;
 pub mod contract;
 mod course;
@@ -27,7 +28,7 @@ mod tax;
 mod work;
 pub mod writer;
 
-pub use config::FlowConfig;
+pub use config::{BillingConfig, FlowConfig, TaxConfig};
 pub use course::Parts;
 pub use handler::OrderFlow;
 pub use run::{ServiceConfig, run};

@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        audit, completion, config, demo, dlq, doctor, explain, fallout, generate, job, order, projection, publish,
-        replay, rules, schemas, slice, stack, status, topics, trace, verify,
+        audit, completion, config, demo, dlq, doctor, explain, fallout, generate, job, order, plan, projection,
+        publish, replay, rules, schemas, slice, stack, status, topics, trace, verify,
     },
     output::{Format, ProgressMode},
 };
@@ -69,6 +69,9 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     /// Look whether everything is there, answers and fits together
     Doctor(doctor::DoctorArgs),
+    /// Work out beforehand what a workload needs
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
     /// Show the configuration of a service as it is in force
     #[command(subcommand)]
     Config(config::ConfigCommand),

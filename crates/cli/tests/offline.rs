@@ -166,3 +166,110 @@ fn publishing_what_is_not_there_names_the_file() {
     let args = ["publish", "nowhere.ndjson", "--brokers", "127.0.0.1:1", "--registry", "http://127.0.0.1:9"];
     refuses(&args, 2, &["nowhere.ndjson"]);
 }
+
+/// A workload that fits, as a file of its own.
+fn workload(peak: u32) -> tempfile::NamedTempFile {
+    let text = format!(
+        "v = 1
+events_per_day = 864_000
+peak_events_per_second = {peak}
+keep_days = 10
+use_at_most = 0.5
+[services.erp-sync]
+share = 1.0
+calls_per_event = 2.0
+[services.erp-sync.account]
+calls_per_second = 80
+"
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn costs() -> tempfile::NamedTempFile {
+    let text = "v = 1
+measured = \"by hand\"
+[services.erp-sync]
+events_per_second = 1000
+cpu_seconds_per_million = 400
+resident_mb = 100
+database_bytes_per_event = 500
+";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+#[test]
+fn a_capacity_plan_tells_what_a_workload_needs_and_how_long_a_redrive_takes() {
+    let (workload, costs) = (workload(15), costs());
+    let files = [workload.path().to_str().unwrap(), "--costs", costs.path().to_str().unwrap()];
+    // 80 calls a second are 40 events, of which live ones take 10: 324 000 letters at 30 a second are 3 hours.
+    let redrive = ["--service", "erp-sync", "--letters", "324000"];
+    let args = |more: &[&'static str]| [&["plan", "capacity"][..], &files[..], &redrive[..], more].concat();
+    let ended = throughline(&args(&[])).run();
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    for words in ["12 partitions", "432.0 MB", "needs 3.0 h at 30.0 a second", "account"] {
+        assert!(ended.out.contains(words), "{words:?} in {}", ended.out);
+    }
+    let answer = throughline(&args(&["-o", "json"])).run().json();
+    assert_eq!((&answer["fits"], &answer["partitions"]), (&true.into(), &12.into()));
+    assert_eq!(answer["services"][0]["replicas"], 1);
+    // 144 000 events of four hours, worked off at 40 - 10 a second.
+    assert_eq!(answer["services"][0]["catch_up_seconds"], 4_800.0);
+}
+
+#[test]
+fn a_workload_beyond_a_quota_is_planned_with_a_warning_and_an_exit_code_of_its_own() {
+    let (workload, costs) = (workload(30), costs());
+    let ended = throughline(&[
+        "plan",
+        "capacity",
+        workload.path().to_str().unwrap(),
+        "--costs",
+        costs.path().to_str().unwrap(),
+    ])
+    .run();
+    assert_eq!(ended.code, 3, "{}", ended.err);
+    assert!(ended.out.contains("warning: erp-sync: its account takes 20.0 events/s"), "{}", ended.out);
+}
+
+#[test]
+fn a_capacity_plan_from_bad_files_names_the_mistake() {
+    let costs = costs();
+    let costs = costs.path().to_str().unwrap();
+    refuses(&["plan", "capacity", "nowhere.toml"], 1, &["nowhere.toml"]);
+    refuses(&["plan", "capacity", costs], 1, &["unknown field `measured`", "hint: docs/operate/capacity.md"]);
+    let file = workload(15);
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    let path = file.path().to_str().unwrap();
+    refuses(&["plan", "capacity", path, "--outage", "0"], 2, &["--outage is a number of hours above 0"]);
+    refuses(&["plan", "capacity", path, "--letters", "5"], 2, &["--service"]);
+    refuses(&["plan", "capacity", path, "--redrive", path], 1, &["no plan"]);
+    let wrong = text.replace("share = 1.0", "share = 2.0").replace("calls_per_second = 80", "concurrent_calls = 5");
+    std::fs::write(path, wrong).unwrap();
+    refuses(
+        &["plan", "capacity", path, "--costs", costs],
+        1,
+        &["services.erp-sync: share is a part of 1, not 2", "account.concurrent_calls and account.call_ms"],
+    );
+    std::fs::write(path, text.replace("erp-sync", "crm-sync")).unwrap();
+    refuses(&["plan", "capacity", path, "--costs", costs], 1, &["nobody measured what an event costs `crm-sync`"]);
+}
+
+#[test]
+fn a_redrive_that_was_planned_is_counted_from_its_file() {
+    let (workload, costs, saved) = (workload(15), costs(), tempfile::NamedTempFile::new().unwrap());
+    let [path, costs, plan] = [&workload, &costs, &saved].map(|file| file.path().to_str().unwrap());
+    let args = ["plan", "capacity", path, "--costs", costs, "--redrive", plan];
+    let write = |action: &str| {
+        let plan = serde_json::json!({ "plan": { "action": action, "service": "erp-sync", "items": [{}, {}, {}] } });
+        std::fs::write(saved.path(), plan.to_string()).unwrap();
+    };
+    write("retry");
+    let answer = throughline(&[&args[..], &["-o", "json"]].concat()).run().json();
+    assert_eq!((&answer["redrive"]["letters"], &answer["redrive"]["per_second"]), (&3.into(), &30.0.into()));
+    write("discard");
+    refuses(&args, 1, &["a plan to discard letters"]);
+}

@@ -12,6 +12,7 @@ pub(crate) mod generate;
 mod happened;
 pub(crate) mod job;
 pub(crate) mod order;
+pub(crate) mod plan;
 pub(crate) mod projection;
 pub(crate) mod publish;
 pub(crate) mod replay;
@@ -73,6 +74,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<Exit> {
         Command::Config(command) => config::run(&command, output),
         Command::Order(command) => order::run(&command, output).await,
         Command::Fallout(command) => fallout::run(&command, output).await,
+        Command::Plan(command) => plan::run(&command, output),
         Command::Rules(command) => rules::run(&command, output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Completion(args) => completion::run(&args, output),

@@ -121,11 +121,13 @@ async fn the_entitlement_api_is_as_its_file_says() {
     let run = ["-m", "schemathesis.cli", "--config-file"];
     let phases = ["run", "--no-color", "--phases", "examples,coverage,fuzzing,stateful"];
     let url = at.sandbox.url();
+    // It keeps what it finds where it runs.
+    let folder = tempfile::tempdir().expect("a folder");
     let tested = tokio::task::spawn_blocking(move || {
         python(
             &run,
             |command| {
-                command.arg(&settings).args(phases).arg(&file).args([
+                command.current_dir(folder.path()).arg(&settings).args(phases).arg(&file).args([
                     "--url",
                     &url,
                     "-H",

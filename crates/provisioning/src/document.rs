@@ -60,6 +60,9 @@ pub struct Contract {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_given_up: bool,
     pub changes: Vec<Dated>,
+    /// The flow that the contract came of: what becomes of its access later, also by itself, belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
 }
 
 /// A change of a contract, in force from `at_ms`. Of two at one instant the one of the greater version holds.

@@ -31,10 +31,10 @@ impl Provisioning {
         Self { policy, replies, makes_admins }
     }
 
-    fn plan(&self, known: Known<'_>, event: &Event, now_ms: i64) -> Result<Decision, Failure> {
-        let when = When { at_ms: now_ms, effective_at: event.effective_at(), recorded_at: event.recorded_at() };
+    fn plan(&self, known: Known<'_>, event: &Event, context: &Context<'_>) -> Result<Decision, Failure> {
+        let when = When { at_ms: context.now_ms, effective_at: event.effective_at(), recorded_at: event.recorded_at() };
         match event {
-            Event::ContractActivated(event) => contract::activated(self, known, event, when),
+            Event::ContractActivated(event) => contract::activated(self, known, event, when, flow(context)),
             Event::ContractAmended(event) => contract::amended(self, known, event, when),
             Event::ContractCancelled(event) => contract::cancelled(self, known, event, when),
             Event::SubscriptionRenewalAccepted(event) => contract::renewed(self, known, event, when),
@@ -90,7 +90,7 @@ impl Handler for Provisioning {
         context: &Context<'_>,
     ) -> Result<Decision, Failure> {
         match input {
-            Input::Event(event) => self.plan(Known(documents), event, context.now_ms),
+            Input::Event(event) => self.plan(Known(documents), event, context),
             Input::Timer { payload, .. } => Ok(match due(payload) {
                 Some((account_id, at_ms)) => contract::due(self, Known(documents), account_id, at_ms),
                 None => Decision::skip("the timer is of a form that this version does not know"),
@@ -103,6 +103,11 @@ impl Handler for Provisioning {
         let told = context.envelope.map(|envelope| self.replies.refusal(event, failure, envelope, context.refusals));
         told.into_iter().collect()
     }
+}
+
+/// The flow that an event belongs to; an event of none begins one.
+fn flow(context: &Context<'_>) -> Option<String> {
+    context.envelope.map(|envelope| envelope.correlation_id.clone().unwrap_or_else(|| envelope.id.clone()))
 }
 
 /// The account of a timer, and the instant it stands for.

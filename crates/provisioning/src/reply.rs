@@ -5,6 +5,7 @@
 //! Ids and content follow from the change alone.
 
 use crate::{
+    document::Contract,
     fold::{Step, instant},
     plan::When,
     policy::Policy,
@@ -33,6 +34,7 @@ pub struct Replies {
 #[derive(Clone, Copy)]
 pub(crate) struct Told<'a> {
     pub account_id: &'a str,
+    pub contracts: &'a BTreeMap<String, Contract>,
     pub when: When,
     pub policy: &'a Policy,
 }
@@ -61,7 +63,8 @@ impl Replies {
         };
         let revision = after.revision.to_string();
         let id = id(&[SOURCE, told.account_id, &after.entitlement_id, &revision]);
-        self.record(&reply, id, None)
+        let contract = told.contracts.get(&after.contract_id);
+        self.record(&reply, id, contract.and_then(|contract| contract.correlation_id.clone()), None)
     }
 
     pub(crate) fn refusal(&self, event: &Event, failure: &Failure, cause: &Envelope, refusals: u32) -> Publish {
@@ -80,10 +83,11 @@ impl Replies {
         };
         let number = refusals.to_string();
         let id = id(&[PROVISIONING_FAILED, &cause.source, &cause.id, &number]);
-        self.record(&Reply::from(failed), id, Some(cause))
+        let correlation_id = cause.correlation_id.clone();
+        self.record(&Reply::from(failed), id, correlation_id, Some(cause))
     }
 
-    fn record(&self, reply: &Reply, id: String, cause: Option<&Envelope>) -> Publish {
+    fn record(&self, reply: &Reply, id: String, correlation_id: Option<String>, cause: Option<&Envelope>) -> Publish {
         let topic = reply.topic();
         let envelope = Envelope {
             id,
@@ -91,7 +95,7 @@ impl Replies {
             event_type: topics::event_type(topic),
             time_ms: reply.recorded_at().as_millisecond(),
             subject: Some(reply.subject().to_owned()),
-            correlation_id: cause.and_then(|cause| cause.correlation_id.clone()),
+            correlation_id,
             causation_id: cause.map(|cause| cause.id.clone()),
             sequence: reply.entity_version().map(|version| format!("{version:010}")),
             dataschema: None,

@@ -17,7 +17,13 @@ use ledger::{DocumentKey, Millis};
 type Plan = Result<Decision, Failure>;
 
 /// Grants at once, for the contract's term.
-pub(crate) fn activated(service: &Provisioning, known: Known<'_>, event: &ContractActivated, when: When) -> Plan {
+pub(crate) fn activated(
+    service: &Provisioning,
+    known: Known<'_>,
+    event: &ContractActivated,
+    when: When,
+    correlation_id: Option<String>,
+) -> Plan {
     let mut account = known.account(&event.account_id);
     let before = account.contracts.get(&event.contract_id);
     if before.is_some_and(|contract| contract.is_given_up) {
@@ -34,6 +40,7 @@ pub(crate) fn activated(service: &Provisioning, known: Known<'_>, event: &Contra
         valid_from_ms,
         is_given_up: false,
         changes: vec![dated(Change::Lines(lines)), dated(Change::Term(end))],
+        correlation_id,
     };
     account.contracts.insert(event.contract_id.clone(), contract);
     Ok(carry_out(service, Decision::new(), account, Some(&event.customer), when))
@@ -125,6 +132,7 @@ fn given_up(mut account: Account, event: &ContractCancelled) -> Decision {
         valid_from_ms: 0,
         is_given_up: true,
         changes: Vec::new(),
+        correlation_id: None,
     };
     account.contracts.insert(event.contract_id.clone(), contract);
     Decision::new().put(kind::ACCOUNT, &event.account_id, AccessDocument::Account(Box::new(account)))

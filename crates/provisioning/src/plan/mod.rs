@@ -54,7 +54,8 @@ pub(crate) fn carry_out(
         account.has_admin = true;
         decision.effects.extend(effects);
     }
-    let told = Told { account_id: &account.account_id, when, policy: &service.policy };
+    let Account { account_id, contracts, .. } = &account;
+    let told = Told { account_id, contracts, when, policy: &service.policy };
     decision.publish.extend(steps.iter().map(|step| service.replies.change(step, told)));
     let next = account.next_after(at);
     if next != account.timer_ms {

@@ -23,7 +23,7 @@ THROUGHLINE := "$(CARGO_TARGET_DIR)/fast/throughline"
 STARTED := $(shell date +%s)
 step = @printf '\n[+%4d s] %s\n' $$(( $$(date +%s) - $(STARTED) )) '$(1)'
 
-.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants chaos fuzz libfuzzer
+.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants chaos fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,22 +94,6 @@ mutants: ## Put deliberate bugs into a copy of the runtime and have the simulati
 fuzz: ## Give every reader of foreign bytes and every handler mutated input for SECONDS=N (default 300)
 	@cargo build --locked --quiet -p fuzz
 	@"$(CARGO_TARGET_DIR)/debug/fuzz" --seconds $(or $(SECONDS),300) $(ARGS)
-
-# The instrumentation of cargo-fuzz without a sanitizer: plain code generation options, which the stable toolchain has.
-COVERED := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
-LIBFUZZER := $(CARGO_TARGET_DIR)/libfuzzer
-HOST = $(shell rustc -vV | sed -n 's/^host: //p')
-
-libfuzzer: ## Fuzz TARGET=datum guided by coverage for SECONDS=N (default 300); the first build takes some minutes and needs a C++ compiler
-	@cargo build --locked --quiet -p fuzz
-	@"$(CARGO_TARGET_DIR)/debug/fuzz" --only $(or $(TARGET),datum) --write-inputs "$(LIBFUZZER)/inputs"
-	$(call step,build with instrumentation)
-	@cd fuzz && RUSTFLAGS="$(COVERED)" cargo build --locked --quiet --release --target $(HOST) --target-dir "$(LIBFUZZER)" --bin $(or $(TARGET),datum)
-	$(call step,libFuzzer)
-	@mkdir -p "$(LIBFUZZER)/kept/$(or $(TARGET),datum)" "$(LIBFUZZER)/found"
-	@"$(LIBFUZZER)/$(HOST)/release/$(or $(TARGET),datum)" -max_total_time=$(or $(SECONDS),300) -print_final_stats=1 -artifact_prefix="$(LIBFUZZER)/found/" \
-		$(ARGS) "$(LIBFUZZER)/kept/$(or $(TARGET),datum)" "$(LIBFUZZER)/inputs/$(or $(TARGET),datum)"
 
 CHAOS := $(CARGO_TARGET_DIR)/chaos
 # What dies at points, and what these need beside them.

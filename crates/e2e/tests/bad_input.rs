@@ -17,6 +17,8 @@ use testkit::{
 const PATIENCE: Duration = Duration::from_secs(120);
 const PARTITIONS: i32 = 12;
 const HUGE: &str = "5-megabytes";
+/// Whoever reads the events of the business refuses what is wrong with them alike.
+const READERS: [&str; 4] = ["erp-sync", "crm-sync", "provisioning", "analytics-feed"];
 
 fn partition(key: &[u8]) -> i32 {
     partition_for_key(key, PARTITIONS)
@@ -106,8 +108,9 @@ impl Versions {
 /// What a dead letter or a parked row says: class and code, by key.
 type Verdicts = BTreeMap<Option<Vec<u8>>, (String, String)>;
 
-async fn letters(bench: &Bench) -> Verdicts {
-    let letters = Drain::new(bench.kafka().clone(), PATIENCE).collect("dlq.erp-sync").await.expect("read");
+async fn letters(bench: &Bench, service: &str) -> Verdicts {
+    let topic = format!("dlq.{service}");
+    let letters = Drain::new(bench.kafka().clone(), PATIENCE).collect(&topic).await.expect("read");
     let count = letters.len();
     let text = |letter: &events::Record, name: &str| letter.headers.text(name).unwrap_or_default().to_owned();
     let verdicts: Verdicts = letters
@@ -120,9 +123,10 @@ async fn letters(bench: &Bench) -> Verdicts {
     verdicts
 }
 
-async fn rows(bench: &Bench) -> Verdicts {
+async fn rows(bench: &Bench, service: &str) -> Verdicts {
     let filter = ParkedFilter { states: vec![ParkedState::DeadLettered], limit: 1_000, ..ParkedFilter::default() };
-    let rows = bench.ledger.parked_records(&filter).await.expect("read");
+    let ledger = bench.ledger_of(service).await.expect("a ledger");
+    let rows = ledger.parked_records(&filter).await.expect("read");
     let count = rows.len();
     let verdicts: Verdicts = rows
         .into_iter()
@@ -137,7 +141,8 @@ async fn rows(bench: &Bench) -> Verdicts {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_bad_input_ends_in_one_known_place_with_its_code() {
-    let bench = Bench::start(Kind::Embedded, 1, "bad-input").await.expect("the stack starts");
+    let services = READERS.map(|service| (service, 1));
+    let bench = Bench::start_with(Kind::Embedded, &services, "bad-input", |config| config).await.expect("it starts");
     let (bad, huge) = bad_records(&bench);
     let good = good_events(huge);
     let half = good.len() / 2;
@@ -146,14 +151,15 @@ async fn every_kind_of_bad_input_ends_in_one_known_place_with_its_code() {
     records.extend(bad.iter().map(|bad| outgoing(bad, huge)));
     records.extend(good[half..].iter().map(|(envelope, event)| bench.record(envelope, event)));
     bench.publish(&records).await.expect("the broker takes everything");
-    let report = bench.verified(PATIENCE).await.expect("verified");
-
     let expected: Verdicts =
         bad.iter().map(|bad| (bad.key.clone(), (bad.class.as_str().to_owned(), bad.code.to_owned()))).collect();
-    assert_eq!(letters(&bench).await, expected, "dead letters");
-    assert_eq!(rows(&bench).await, expected, "rows of the ledger");
-    let compared = report.checks.iter().find(|check| check.id == "I9").expect("checked");
-    assert_eq!(compared.counted, bad.len() as u64, "byte for byte: {compared:?}");
+    for service in READERS {
+        let report = bench.verified_of(service, PATIENCE).await.expect("verified");
+        assert_eq!(letters(&bench, service).await, expected, "dead letters of {service}");
+        assert_eq!(rows(&bench, service).await, expected, "rows of the ledger of {service}");
+        let compared = report.checks.iter().find(|check| check.id == "I9").expect("checked");
+        assert_eq!(compared.counted, bad.len() as u64, "byte for byte in {service}: {compared:?}");
+    }
     let invoices = good.iter().filter(|(_, event)| matches!(event, Event::InvoicePosted(_))).count();
     let created = Erp::of(&bench.stack).created().await.expect("the effect log");
     assert_eq!(created.keys().filter(|(object, _)| object == "invoice").count(), invoices, "all good ones, no bad one");
@@ -180,14 +186,14 @@ async fn a_version_gap_waits_to_be_filled_and_a_stale_version_becomes_a_dead_let
     publish(&[gap.cancelled("2", 2)]).await;
     bench.verified(PATIENCE).await.expect("verified");
     assert!(bench.ledger.sequences(None).await.expect("read").is_empty(), "the gap is filled");
-    assert!(letters(&bench).await.is_empty());
+    assert!(letters(&bench, "erp-sync").await.is_empty());
 
     let stale = Versions::of("stale");
     publish(&[stale.activated.clone(), stale.cancelled("again", 1)]).await;
     bench.verified(PATIENCE).await.expect("verified");
     let expected = BTreeMap::from([(Some(b"stale".to_vec()), ("contract".to_owned(), "STALE_VERSION".to_owned()))]);
-    assert_eq!(letters(&bench).await, expected);
-    assert_eq!(rows(&bench).await, expected);
+    assert_eq!(letters(&bench, "erp-sync").await, expected);
+    assert_eq!(rows(&bench, "erp-sync").await, expected);
     bench.stop().await.expect("stopped");
 }
 

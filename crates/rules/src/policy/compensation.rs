@@ -121,7 +121,8 @@ fn known(reader: &mut Reader<'_>, table: &Table, step: &str) {
 fn plan(reader: &mut Reader<'_>, table: &mut Table, steps: &[String]) -> Plan {
     let path = table.at("retry");
     let mut retry = Vec::new();
-    for text in reader.texts(table, "retry") {
+    // What is no text has been told.
+    for text in reader.texts(table, "retry").into_iter().filter(|text| !text.is_empty()) {
         match duration(&text) {
             Some(wait) => retry.push(wait),
             None => reader.problem(&*path, format!("`{text}` is no wait"), "such as 30s, 15m, 2h or 7d, at most 366d"),
@@ -169,17 +170,17 @@ mod tests {
     #[test]
     fn an_exception_for_the_reason_goes_before_the_plan_of_the_step() {
         let text =
-            format!("{}exceptions:\n  - {{codes: [NO], steps: [billing_schedule], then: cancel}}\n", all_steps());
+            format!("{}exceptions:\n  - {{codes: [REFUSED], steps: [billing_schedule], then: cancel}}\n", all_steps());
         let (read, problems) = read(&text);
         assert_eq!(problems, []);
         let of = |step, code| read.plan(step, code).expect("a plan");
         assert_eq!(
-            (of("billing_schedule", "NO").then, of("billing_schedule", "NO").delay_after(1)),
+            (of("billing_schedule", "REFUSED").then, of("billing_schedule", "REFUSED").delay_after(1)),
             (Then::Cancel, None)
         );
-        assert_eq!(of("determine_tax", "NO").delay_after(2), Some(Duration::from_secs(3_600)));
+        assert_eq!(of("determine_tax", "REFUSED").delay_after(2), Some(Duration::from_secs(3_600)));
         assert_eq!(
-            (of("determine_tax", "NO").delay_after(3), of("determine_tax", "NO").whole().as_secs()),
+            (of("determine_tax", "REFUSED").delay_after(3), of("determine_tax", "REFUSED").whole().as_secs()),
             (None, 3_900)
         );
     }
@@ -194,7 +195,7 @@ mod tests {
         for expected in [
             "steps.bake.step: `bake` is no step",
             "steps.void_tax.retry: `0s` is no wait",
-            "steps.void_tax.retry: `5` is no wait",
+            "steps.void_tax.retry[1]: must be a text that is not empty",
             "steps.void_tax.retry: `400d` is no wait",
             "steps.void_tax.retry: `1.5h` is no wait",
             "steps.void_tax.then: cannot be cancel: the step takes something back itself",

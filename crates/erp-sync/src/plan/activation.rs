@@ -94,20 +94,26 @@ fn deferred(mapping: &Mapping, decision: Decision, event: &ContractActivated) ->
 fn customer(mapping: &Mapping, known: Known<'_>, event: &ContractActivated) -> Result<Decision, Failure> {
     let contact = contact(&event.customer);
     let contact_digest = digest(&contact);
+    let place = (&*event.legal_entity_id, &*event.currency);
     let Some(found) = known.account(&event.account_id) else {
         let customer = new_customer(mapping, event, contact)?;
         let account = Account {
             account_id: event.account_id.clone(),
             contact_digest,
             protected: guard::owned(&event.customer),
-            places: vec![format!("{}/{}", event.legal_entity_id, event.currency)],
+            // It is made with its own currency, which the first order need not have: a deal may be sold in several.
+            places: vec![format!("{}/{}", event.legal_entity_id, event.customer.currency)],
             erp: None,
         };
-        let effect = ErpEffect::CreateCustomer { customer };
-        return Ok(Decision::new().effect(effect).put(kind::ACCOUNT, &event.account_id, ErpDocument::Account(account)));
+        let decision = Decision::new().effect(ErpEffect::CreateCustomer { customer });
+        let decision = scope::enabled(mapping, decision, Some(&account), &event.contract_id, place)?;
+        return Ok(if decision.documents.is_empty() {
+            decision.put(kind::ACCOUNT, &event.account_id, ErpDocument::Account(account))
+        } else {
+            decision
+        });
     };
     guard::customer(found, &event.customer)?;
-    let place = (&*event.legal_entity_id, &*event.currency);
     if found.contact_digest == contact_digest || contact == Contact::default() {
         return scope::enabled(mapping, Decision::new(), Some(found), &event.contract_id, place);
     }

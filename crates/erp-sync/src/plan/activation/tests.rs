@@ -49,6 +49,20 @@ fn a_contract_may_not_change_what_the_erp_owns_of_a_customer() {
     assert!(failure.reason.contains("GBP there, EUR in the event"), "{failure}");
 }
 
+/// Of a deal of two entities either order may be the first.
+#[test]
+fn a_first_order_in_a_currency_that_is_not_the_customers_enables_it_there() {
+    let mut first = ContractActivated { currency: "EUR".into(), ..activated("A-1", "C-1") };
+    first.legal_entity_id = "DE".into();
+    let decision = plan(&mapping(), Known(&state(&[]).documents()), &first).expect("a plan");
+    let keys: Vec<_> = decision.effects.iter().map(consumer::Effect::key).collect();
+    assert_eq!(keys, ["customer:A-1:create", "customer:A-1:enable:C-1", "order:C-1:v1:create"]);
+    let state = kept(&mapping(), &[first.clone().into()]);
+    let again = ContractActivated { contract_id: "C-2".into(), ..first };
+    let decision = plan(&mapping(), Known(&state.documents()), &again).expect("a plan");
+    assert_eq!(decision.effects.len(), 1, "it is enabled once: {:?}", decision.effects);
+}
+
 #[test]
 fn a_customer_is_enabled_in_a_further_subsidiary_before_its_order_there() {
     let state = kept(&mapping(), &[activated("A-1", "C-1").into()]);

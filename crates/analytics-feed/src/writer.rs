@@ -94,6 +94,7 @@ fn envelope(topic: &str, id: String, subject: &str, time_ms: i64, cause: Option<
         causation_id: cause.map(|cause| cause.id.clone()),
         sequence: None,
         dataschema: None,
+        change_origin: None,
         traceparent: cause.and_then(|cause| cause.traceparent.clone()),
     }
 }

@@ -98,7 +98,7 @@ impl Versions {
         let envelope = Envelope {
             id: format!("{}-{name}", contract.account_id),
             event_type: topics::event_type(topics::CONTRACT_CANCELLED),
-            sequence: Some(format!("{version:010}")),
+            sequence: Some(format!("{version:010}").into()),
             ..self.activated.0.clone()
         };
         (envelope, event.into())

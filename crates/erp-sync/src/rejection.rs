@@ -115,6 +115,7 @@ mod tests {
             causation_id: None,
             sequence: None,
             dataschema: None,
+            change_origin: None,
             traceparent: None,
         }
     }

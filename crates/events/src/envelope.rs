@@ -19,8 +19,11 @@ pub struct Envelope {
     pub subject: Option<String>,
     pub correlation_id: Option<String>,
     pub causation_id: Option<String>,
-    pub sequence: Option<String>,
-    pub dataschema: Option<String>,
+    pub sequence: Option<Box<str>>,
+    pub dataschema: Option<Box<str>>,
+    /// Who made the change that the event is about, in the words of the system it comes from: by it a service knows its own writes again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_origin: Option<Box<str>>,
     /// W3C trace context of the hop, from the plain header.
     pub traceparent: Option<String>,
 }
@@ -54,7 +57,7 @@ impl Envelope {
         headers.push("ce_time", rfc3339(self.time_ms));
         for (name, value) in self.optional() {
             if let Some(value) = value {
-                headers.push(format!("ce_{name}"), value.clone());
+                headers.push(format!("ce_{name}"), value.to_owned());
             }
         }
         headers.push("content-type", "application/avro");
@@ -123,19 +126,20 @@ impl Envelope {
         Uid::derive(&self.source, &self.id)
     }
 
-    fn optional(&self) -> [(&'static str, &Option<String>); 5] {
+    fn optional(&self) -> [(&'static str, Option<&str>); 6] {
         [
-            ("subject", &self.subject),
-            ("correlationid", &self.correlation_id),
-            ("causationid", &self.causation_id),
-            ("sequence", &self.sequence),
-            ("dataschema", &self.dataschema),
+            ("subject", self.subject.as_deref()),
+            ("correlationid", self.correlation_id.as_deref()),
+            ("causationid", self.causation_id.as_deref()),
+            ("sequence", self.sequence.as_deref()),
+            ("dataschema", self.dataschema.as_deref()),
+            ("changeorigin", self.change_origin.as_deref()),
         ]
     }
 }
 
 /// Names without prefix, in the order of [`Attributes::values`].
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "specversion",
     "id",
     "source",
@@ -146,6 +150,7 @@ const NAMES: [&str; 10] = [
     "causationid",
     "sequence",
     "dataschema",
+    "changeorigin",
 ];
 
 fn position(name: &str) -> Option<usize> {
@@ -177,8 +182,9 @@ impl Attributes<'_> {
             subject: self.get(5)?,
             correlation_id: self.get(6)?,
             causation_id: self.get(7)?,
-            sequence: self.get(8)?,
-            dataschema: self.get(9)?,
+            sequence: self.get(8)?.map(String::into_boxed_str),
+            dataschema: self.get(9)?.map(String::into_boxed_str),
+            change_origin: self.get(10)?.map(String::into_boxed_str),
             traceparent: None,
         })
     }

@@ -14,6 +14,7 @@ use crate::{
     work,
     writer::{Cause, Writer},
 };
+use connectors::salesforce::{CLIENT, is_echo};
 use consumer::{Context, Decision, Documents, Handler, Input, Origin};
 use events::{Deal, Event, EventSet as _, Notice, Payload, Reply, common::FalloutEnd, topics::CONTRACT_ACTIVATED};
 use failure::Failure;
@@ -97,34 +98,69 @@ impl OrderFlow {
         context: &Context<'_>,
     ) -> Result<Decision<Self>, Failure> {
         match event {
-            FlowEvent::Deal(Deal::OpportunityClosedWon(event)) => {
+            FlowEvent::Deal(event) => self.deal(known, court, event, context),
+            FlowEvent::Reply(event) => self.reply(known, court, event, context),
+            FlowEvent::Contract(event) => self.contract(known, court, event, context),
+            FlowEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
+                    renew::declined(step, known, event)
+                })
+            }
+            FlowEvent::Notice(_) => Ok(Decision::skip("order-flow tells of renewals itself")),
+        }
+    }
+
+    fn deal(
+        &self,
+        known: Known<'_>,
+        court: Court<'_>,
+        event: &Deal,
+        context: &Context<'_>,
+    ) -> Result<Decision<Self>, Failure> {
+        let origin = context.envelope.and_then(|envelope| envelope.change_origin.as_deref());
+        if origin.is_some_and(|origin| is_echo(origin, CLIENT)) {
+            return Ok(Decision::skip("the CRM tells of a write of our own"));
+        }
+        match event {
+            Deal::OpportunityClosedWon(event) => {
                 let step = self.step(known, &event.opportunity_id, &**event, context);
                 process::won(step, known, court, event)
             }
-            FlowEvent::Deal(Deal::OpportunityReopened(event)) => {
+            Deal::OpportunityReopened(event) => {
                 process::reopened(self.step(known, &event.opportunity_id, &**event, context), known, court, event)
             }
-            FlowEvent::Deal(Deal::CustomerCreditHoldChanged(event)) => {
+            Deal::CustomerCreditHoldChanged(event) => {
                 let id = context.envelope.map_or("", |envelope| &envelope.id);
                 process::credit(known, event, court.now_ms, id)
             }
-            FlowEvent::Deal(Deal::FalloutDecided(event)) => {
+            Deal::FalloutDecided(event) => {
                 let step = self.known(known, &event.opportunity_id, &**event, context)?;
                 match event.case_id.as_deref().and_then(|case_id| change::of_case(&step.deal, case_id)) {
                     Some(id) => change::decided(step, known, court.policies, event, &id),
                     None => process::decided(step, known, court, event),
                 }
             }
-            FlowEvent::Deal(Deal::QuoteAccepted(event)) => {
+            Deal::QuoteAccepted(event) => {
                 quote::accepted(self.step(known, &event.opportunity_id, &**event, context), known, court, event)
             }
-            FlowEvent::Deal(Deal::ContractAmendmentRequested(event)) => {
+            Deal::ContractAmendmentRequested(event) => {
                 let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
                 self.of_contract(known, &**event, about, context, |step| {
                     amend::requested(step, known, court.policies, event)
                 })
             }
-            FlowEvent::Reply(Reply::OrderAccepted(event)) => {
+        }
+    }
+
+    fn reply(
+        &self,
+        known: Known<'_>,
+        court: Court<'_>,
+        event: &Reply,
+        context: &Context<'_>,
+    ) -> Result<Decision<Self>, Failure> {
+        match event {
+            Reply::OrderAccepted(event) => {
                 if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
                     let contract_id = event.contract_id.as_deref().unwrap_or_default();
                     return self.outcome(known, court, &**event, contract_id, context, |step, _| {
@@ -135,7 +171,7 @@ impl OrderFlow {
                     reply::accepted(step, course, event)
                 })
             }
-            FlowEvent::Reply(Reply::OrderRejected(event)) => {
+            Reply::OrderRejected(event) => {
                 if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
                     let contract_id = event.contract_id.as_deref().unwrap_or_default();
                     return self.outcome(known, court, &**event, contract_id, context, |step, _| {
@@ -146,10 +182,10 @@ impl OrderFlow {
                     reply::rejected(step, course, event)
                 })
             }
-            FlowEvent::Reply(Reply::OrderCancelled(event)) => {
+            Reply::OrderCancelled(event) => {
                 self.answer(known, court, &**event, event.opportunity_id.as_deref(), context, reply::cancelled)
             }
-            FlowEvent::Reply(Reply::ProvisioningFailed(event)) => {
+            Reply::ProvisioningFailed(event) => {
                 if event.failed_event_type != CONTRACT_ACTIVATED {
                     return Ok(Decision::skip("only the activation of a contract is a step of its deal"));
                 }
@@ -157,33 +193,38 @@ impl OrderFlow {
                     reply::not_provisioned(step, course, event)
                 })
             }
-            FlowEvent::Reply(Reply::EntitlementGranted(event)) => {
+            Reply::EntitlementGranted(event) => {
                 self.outcome(known, court, &**event, &event.contract_id, context, reply::provisioned)
             }
             // Also what services to come will answer.
-            FlowEvent::Reply(_) => Ok(Decision::skip("order-flow waits for orders only")),
-            FlowEvent::Contract(Event::SubscriptionRenewalAccepted(event)) => {
+            _ => Ok(Decision::skip("order-flow waits for orders only")),
+        }
+    }
+
+    fn contract(
+        &self,
+        known: Known<'_>,
+        court: Court<'_>,
+        event: &Event,
+        context: &Context<'_>,
+    ) -> Result<Decision<Self>, Failure> {
+        match event {
+            Event::SubscriptionRenewalAccepted(event) => {
                 self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
                     renew::accepted(step, known, court.policies, event)
                 })
             }
-            FlowEvent::Contract(Event::ContractAmended(event)) => {
+            Event::ContractAmended(event) => {
                 self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
                     contract::amended(step, known, event)
                 })
             }
-            FlowEvent::Contract(Event::ContractCancelled(event)) => {
+            Event::ContractCancelled(event) => {
                 self.outcome(known, court, &**event, &event.contract_id, context, |step, course| {
                     contract::cancelled(reply::ended(step, course, event), known, event)
                 })
             }
-            FlowEvent::Contract(_) => Ok(Decision::skip("order-flow follows contracts only")),
-            FlowEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
-                self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
-                    renew::declined(step, known, event)
-                })
-            }
-            FlowEvent::Notice(_) => Ok(Decision::skip("order-flow tells of renewals itself")),
+            _ => Ok(Decision::skip("order-flow follows contracts only")),
         }
     }
 

@@ -105,8 +105,9 @@ impl Writer {
             subject: Some(event.subject().to_owned()),
             correlation_id: cause.correlation_id.clone(),
             causation_id: cause.event_id.clone(),
-            sequence: Some(format!("{version:010}")),
+            sequence: Some(format!("{version:010}").into()),
             dataschema: None,
+            change_origin: None,
             traceparent: cause.traceparent.clone(),
         };
         let schema = self.ids.get(topic).copied().unwrap_or_default();

@@ -24,6 +24,18 @@ fn a_sound_deal_becomes_an_order_and_its_acceptance_an_active_contract() {
     assert!(told.cases.is_empty());
 }
 
+/// A renewal that crm-sync shows as won comes back from the CRM as a deal that was won.
+#[test]
+fn a_deal_that_the_suite_itself_wrote_into_the_crm_is_no_deal() {
+    let mut echo = won(1, deal("O-1"));
+    echo.envelope.change_origin = Some("com/salesforce/api/rest/66.0;client=throughline".into());
+    let told = Told::of(vec![echo]);
+    assert!(told.requests.is_empty() && told.cases.is_empty(), "{:?}", told.requests);
+    let mut changed = won(1, deal("O-1"));
+    changed.envelope.change_origin = Some("com/salesforce/api/soap/66.0;client=somebody".into());
+    assert_eq!(Told::of(vec![changed]).asked().len(), 1, "what others change is a deal");
+}
+
 #[test]
 fn nothing_personal_is_kept_once_the_contract_is_active() {
     let told = Told::of(vec![won(1, deal("O-1")), accepted(2, "O-1", "US")]);

@@ -97,8 +97,9 @@ impl Replies {
             subject: Some(reply.subject().to_owned()),
             correlation_id,
             causation_id: cause.map(|cause| cause.id.clone()),
-            sequence: reply.entity_version().map(|version| format!("{version:010}")),
+            sequence: reply.entity_version().map(|version| format!("{version:010}").into()),
             dataschema: None,
+            change_origin: None,
             traceparent: cause.and_then(|cause| cause.traceparent.clone()),
         };
         let schema = self.ids.get(topic).copied().unwrap_or_default();

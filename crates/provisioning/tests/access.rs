@@ -372,6 +372,7 @@ async fn bad_input_is_refused_with_all_its_reasons_and_changes_nothing() {
         causation_id: None,
         sequence: None,
         dataschema: None,
+        change_origin: None,
         traceparent: None,
     };
     let event = Event::from(unknown);

@@ -106,6 +106,7 @@ fn envelope(number: u32, event: &Event) -> Envelope {
         causation_id: None,
         sequence: None,
         dataschema: None,
+        change_origin: None,
         traceparent: None,
     }
 }

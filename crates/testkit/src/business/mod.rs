@@ -174,8 +174,9 @@ fn generate(names: &Names, account: &Account, moment: &Moment) -> Generated {
         subject: Some(event.subject().to_owned()),
         correlation_id: Some(flow.0.to_string()),
         causation_id: moment.cause.map(|cause| cause.0.to_string()),
-        sequence: event.entity_version().map(|version| format!("{version:010}")),
+        sequence: event.entity_version().map(|version| format!("{version:010}").into()),
         dataschema: None,
+        change_origin: None,
         traceparent: None,
     };
     Generated {

@@ -213,7 +213,7 @@ fn enveloped(id: String, event: Event) -> Published {
         time_ms: event.effective_at().as_millisecond(),
         subject: Some(event.subject().to_owned()),
         correlation_id: Some(format!("contract-{}", event.account_id())),
-        sequence: event.entity_version().map(|version| format!("{version:010}")),
+        sequence: event.entity_version().map(|version| format!("{version:010}").into()),
         ..Envelope::default()
     };
     (envelope, event)

@@ -104,6 +104,7 @@ pub fn event(topic: &'static str, account: usize, subject: String, id: String, a
         causation_id: None,
         sequence: None,
         dataschema: None,
+        change_origin: None,
         traceparent: None,
     };
     SimEvent { topic, key: account, envelope, event: Ok(fact) }

@@ -20,7 +20,7 @@ pub enum CrmObject {
     Receivable,
     /// Usage of a contract that crossed a threshold.
     Usage,
-    /// Work for people: to collect a payment.
+    /// Work for people: to collect a payment, or to decide about a deal.
     Task,
     /// The opportunity of a renewal.
     Renewal,
@@ -143,6 +143,38 @@ impl CollectionTask {
     }
 }
 
+/// A deal that cannot go on by itself, and how that ended. People see it; those who own it decide elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DealCase {
+    pub case_id: String,
+    pub account_id: String,
+    pub opportunity_id: String,
+    /// The CRM has the account under our id of it.
+    pub has_account: bool,
+    pub currency: IsoCurrency,
+    /// What waits.
+    pub amount_minor: i64,
+    /// What is wrong, each with the queue that has to mend it.
+    pub reasons: Vec<CaseReason>,
+    /// `None`: it is open; else such as `mended`, `rejected`, `compensated`.
+    pub end: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseReason {
+    pub code: String,
+    pub message: String,
+    pub owner: String,
+}
+
+impl DealCase {
+    /// Our id of its task.
+    #[must_use]
+    pub fn task_id(&self) -> String {
+        format!("case/{}", self.case_id)
+    }
+}
+
 /// How far a renewal is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -204,6 +236,12 @@ pub trait OpenTasks: Send + Sync {
 }
 
 #[async_trait]
+pub trait ShowCases: Send + Sync {
+    /// A task for each, which is completed when the case has ended.
+    async fn show_cases(&self, cases: Batch<'_, DealCase>) -> Answers;
+}
+
+#[async_trait]
 pub trait ShowRenewals: Send + Sync {
     async fn show_renewals(&self, renewals: Batch<'_, RenewalShown>) -> Answers;
 }
@@ -219,7 +257,7 @@ pub trait FindShown: Send + Sync {
 
 /// A CRM with all of it.
 pub trait Crm:
-    EnsureAccounts + ShowContracts + ShowReceivables + ShowUsage + OpenTasks + ShowRenewals + FindShown
+    EnsureAccounts + ShowContracts + ShowReceivables + ShowUsage + OpenTasks + ShowCases + ShowRenewals + FindShown
 {
     /// Records that one call takes.
     fn most_records(&self) -> usize;

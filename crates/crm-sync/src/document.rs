@@ -1,6 +1,6 @@
 //! What crm-sync remembers of each thing: enough to keep versions in order and to show whole states. No personal data.
 
-use connectors::{ContractShown, ContractShownStatus, IsoCurrency, LastPayment, ReceivableShown};
+use connectors::{ContractShown, ContractShownStatus, DealCase, IsoCurrency, LastPayment, ReceivableShown};
 use consumer::Documents;
 use failure::Failure;
 use jiff::civil::Date;
@@ -17,6 +17,7 @@ pub enum CrmDocument {
     Receivable(Receivable),
     Subject(Subject),
     Dunning(Dunning),
+    Case(Case),
 }
 
 /// Kinds of documents, as the ledger keeps them.
@@ -29,6 +30,7 @@ pub mod kind {
     pub const PAYMENT: &str = "payment";
     pub const THRESHOLD: &str = "threshold";
     pub const DUNNING: &str = "dunning";
+    pub const CASE: &str = "case";
 }
 
 /// An account that the CRM has.
@@ -67,6 +69,13 @@ pub struct Subject {
 pub struct Dunning {
     pub account_id: String,
     pub steps: BTreeSet<i32>,
+}
+
+/// A deal that cannot go on, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    pub entity_version: i64,
+    pub shown: DealCase,
 }
 
 /// What an account owes in one currency. Sums only, so that the order in which topics are read makes no difference.
@@ -185,6 +194,7 @@ impl consumer::Document for CrmDocument {
             Self::Receivable(_) => "open",
             Self::Subject(subject) => &subject.status,
             Self::Dunning(_) => "dunning",
+            Self::Case(case) => case.shown.end.as_deref().unwrap_or("open"),
         }
     }
 
@@ -195,6 +205,7 @@ impl consumer::Document for CrmDocument {
             Self::Receivable(receivable) => &receivable.account_id,
             Self::Subject(subject) => &subject.account_id,
             Self::Dunning(dunning) => &dunning.account_id,
+            Self::Case(case) => &case.shown.account_id,
         }
     }
 }
@@ -230,6 +241,14 @@ impl<'a> Known<'a> {
     pub fn subject(self, kind: &str, id: &str) -> Option<&'a Subject> {
         match self.0.get(kind, id) {
             Some(CrmDocument::Subject(subject)) => Some(subject),
+            Some(_) | None => None,
+        }
+    }
+
+    #[must_use]
+    pub fn case(self, case_id: &str) -> Option<&'a Case> {
+        match self.0.get(kind::CASE, case_id) {
+            Some(CrmDocument::Case(case)) => Some(case),
             Some(_) | None => None,
         }
     }

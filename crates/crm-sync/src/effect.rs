@@ -1,7 +1,7 @@
 //! What crm-sync sends to the CRM, as plain data: what is journalled is what is sent.
 
 use connectors::{
-    AccountShown, CollectionTask, ContractShown, ReceivableShown, RenewalShown, RenewalStage, UsageShown,
+    AccountShown, CollectionTask, ContractShown, DealCase, ReceivableShown, RenewalShown, RenewalStage, UsageShown,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,11 @@ pub enum CrmEffect {
     ShowRenewal {
         renewal: RenewalShown,
     },
+    ShowCase {
+        case: DealCase,
+        /// The version of the case that it shows.
+        version: i64,
+    },
 }
 
 impl CrmEffect {
@@ -45,6 +50,7 @@ impl CrmEffect {
             Self::ShowUsage { usage, .. } => &usage.account_id,
             Self::OpenTask { task } => &task.account_id,
             Self::ShowRenewal { renewal } => &renewal.account_id,
+            Self::ShowCase { case, .. } => &case.account_id,
         }
     }
 }
@@ -53,7 +59,7 @@ impl consumer::Effect for CrmEffect {
     fn key(&self) -> String {
         match self {
             Self::EnsureAccount { .. } => format!("{}:ensure", self.entity()),
-            Self::ShowContract { version, .. } | Self::ShowUsage { version, .. } => {
+            Self::ShowContract { version, .. } | Self::ShowUsage { version, .. } | Self::ShowCase { version, .. } => {
                 format!("{}:v{version}:show", self.entity())
             }
             Self::ShowReceivable { revision, .. } => format!("{}:r{revision}:show", self.entity()),
@@ -74,13 +80,17 @@ impl consumer::Effect for CrmEffect {
             Self::ShowUsage { usage, .. } => format!("usage:{}", usage.threshold_id),
             Self::OpenTask { task } => format!("task:{}", task.task_id()),
             Self::ShowRenewal { renewal } => format!("renewal:{}", renewal.renewal_id),
+            Self::ShowCase { case, .. } => format!("case:{}", case.case_id),
         }
     }
 
     /// States replace one another; a task and an account are made once.
     fn coalesces(&self) -> bool {
         match self {
-            Self::ShowContract { .. } | Self::ShowReceivable { .. } | Self::ShowUsage { .. } => true,
+            Self::ShowContract { .. }
+            | Self::ShowReceivable { .. }
+            | Self::ShowUsage { .. }
+            | Self::ShowCase { .. } => true,
             Self::EnsureAccount { .. } | Self::OpenTask { .. } | Self::ShowRenewal { .. } => false,
         }
     }
@@ -94,6 +104,7 @@ impl consumer::Effect for CrmEffect {
             Self::ShowUsage { .. } => "usage",
             Self::OpenTask { .. } => "task",
             Self::ShowRenewal { .. } => "renewal",
+            Self::ShowCase { .. } => "case",
         })
     }
 }

@@ -7,10 +7,10 @@ use crate::{
     document::{CrmDocument, Known},
     effect::CrmEffect,
     event::CrmEvent,
-    plan::{contract, credit, dunning, invoice, payment, usage},
+    plan::{case, contract, credit, dunning, invoice, payment, usage},
 };
 use consumer::{Context, Decision, Documents, Handler, Input};
-use events::{Event, EventSet as _, Notice};
+use events::{Case, Event, EventSet as _, Notice};
 use failure::Failure;
 use ledger::DocumentKey;
 
@@ -64,6 +64,8 @@ fn plan(known: Known<'_>, event: &CrmEvent) -> Result<Decision<CrmSync>, Failure
         CrmEvent::Notice(Notice::NotificationRequested(_)) => {
             Ok(Decision::skip("what customers are told is not shown in the CRM"))
         }
+        CrmEvent::Case(Case::FalloutOpened(event)) => case::opened(known, event),
+        CrmEvent::Case(Case::FalloutClosed(event)) => case::closed(known, event),
     }
 }
 
@@ -96,6 +98,8 @@ fn reads(event: &CrmEvent) -> Vec<DocumentKey> {
             contract::reads(&event.account_id, &event.contract_id)
         }
         CrmEvent::Notice(Notice::NotificationRequested(_)) => Vec::new(),
+        CrmEvent::Case(Case::FalloutOpened(event)) => case::reads(&event.account_id, &event.case_id),
+        CrmEvent::Case(Case::FalloutClosed(event)) => case::reads(&event.account_id, &event.case_id),
     }
 }
 

@@ -49,6 +49,7 @@ impl Target<CrmEffect> for CrmTarget {
         send!(intents, answers, ShowReceivable { receivable } => |batch| self.crm.show_receivables(batch));
         send!(intents, answers, ShowUsage { usage } => |batch| self.crm.show_usage(batch));
         send!(intents, answers, OpenTask { task } => |batch| self.crm.open_tasks(batch));
+        send!(intents, answers, ShowCase { case } => |batch| self.crm.show_cases(batch));
         send!(intents, answers, ShowRenewal { renewal } => |batch| self.crm.show_renewals(batch));
         let one = |answer: Option<Result<Recorded, connectors::Error>>| match answer {
             Some(answer) => answer.map(receipt).map_err(Failure::from),
@@ -65,6 +66,7 @@ impl Target<CrmEffect> for CrmTarget {
             CrmEffect::ShowReceivable { receivable, .. } => (CrmObject::Receivable, receivable.receivable_id()),
             CrmEffect::ShowUsage { usage, .. } => (CrmObject::Usage, usage.threshold_id.clone()),
             CrmEffect::OpenTask { task } => (CrmObject::Task, task.task_id()),
+            CrmEffect::ShowCase { case, .. } => (CrmObject::Task, case.task_id()),
             CrmEffect::ShowRenewal { renewal } => (CrmObject::Renewal, renewal.renewal_id.clone()),
         };
         let found = self.crm.find_shown(&cause, object, &ours).await;

@@ -37,6 +37,13 @@ fn decide(state: &State, event: &CrmEvent) -> Decision<CrmSync> {
     decision
 }
 
+/// Why an event cannot be planned.
+pub(crate) fn refused(state: &State, event: &CrmEvent) -> failure::Failure {
+    let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: "a-1", refusals: 0 };
+    let decision = CrmSync.decide(&state.documents(), &Input::Event(event), &context);
+    decision.map(|_| ()).expect_err("it is refused")
+}
+
 /// What an event leads to.
 pub(crate) fn sent(state: &State, event: &Event) -> Vec<CrmEffect> {
     decide(state, &event.clone().into()).effects

@@ -3,8 +3,8 @@
 use super::external_id::external_id;
 use crate::Cause;
 use crate::crm::{
-    AccountShown, CollectionTask, ContractShown, ContractShownStatus, ReceivableShown, RenewalShown, RenewalStage,
-    UsageShown,
+    AccountShown, CaseReason, CollectionTask, ContractShown, ContractShownStatus, DealCase, ReceivableShown,
+    RenewalShown, RenewalStage, UsageShown,
 };
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -158,6 +158,25 @@ pub(super) fn task(cause: &Cause, task: &CollectionTask) -> Body {
         .number("TL_Amount__c", Some(amount))
         .put("TL_Invoice_Id__c", &cut(&task.invoice_id, 255))
         .put("TL_Dunning_Step__c", &task.dunning_step)
+}
+
+pub(super) fn case(cause: &Cause, case: &DealCase) -> Body {
+    let amount = case.currency.amount(case.amount_minor);
+    let what = case.end.as_deref().map_or("cannot go on by itself".to_owned(), |end| format!("went on: {end}"));
+    let subject = format!("Deal {} {what} ({amount} {})", case.opportunity_id, case.currency.code);
+    let reason = |reason: &CaseReason| format!("{} ({}): {}", reason.code, reason.owner, reason.message);
+    let reasons: Vec<String> = case.reasons.iter().map(reason).collect();
+    let about = format!("Case {}.\n{}", case.case_id, reasons.join("\n"));
+    let body = Body::new(cause);
+    let body = if case.has_account { body.account("What", &case.account_id) } else { body };
+    body.put("Subject", &cut(&subject, 255))
+        .put("Status", if case.end.is_some() { &"Completed" } else { &"Not Started" })
+        .put("Priority", &"High")
+        .put("Description", &cut(&about, 32_000))
+        .put("CurrencyIsoCode", &case.currency.code)
+        .number("TL_Amount__c", Some(amount))
+        .put("TL_Opportunity_Id__c", &cut(&case.opportunity_id, 255))
+        .put("TL_Case_End__c", &case.end.as_deref().map(|end| cut(end, 255)))
 }
 
 pub(super) fn renewal(cause: &Cause, renewal: &RenewalShown) -> Body {

@@ -14,9 +14,9 @@ pub use change::{ChangeOrigin, is_echo};
 pub use session::Credentials;
 
 use crate::{
-    AccountShown, AdaptiveLimit, Answers, Batch, Cause, CollectionTask, ContractShown, Crm, CrmObject, EnsureAccounts,
-    Error, FindShown, OpenTasks, ReceivableShown, Recorded, RenewalShown, ShowContracts, ShowReceivables, ShowRenewals,
-    ShowUsage, UsageShown,
+    AccountShown, AdaptiveLimit, Answers, Batch, Cause, CollectionTask, ContractShown, Crm, CrmObject, DealCase,
+    EnsureAccounts, Error, FindShown, OpenTasks, ReceivableShown, Recorded, RenewalShown, ShowCases, ShowContracts,
+    ShowReceivables, ShowRenewals, ShowUsage, UsageShown,
     http::{Http, check_address},
 };
 use async_trait::async_trait;
@@ -136,6 +136,13 @@ impl ShowUsage for Salesforce {
 impl OpenTasks for Salesforce {
     async fn open_tasks(&self, tasks: Batch<'_, CollectionTask>) -> Answers {
         self.upsert_all(CrmObject::Task, tasks, CollectionTask::task_id, body::task).await
+    }
+}
+
+#[async_trait]
+impl ShowCases for Salesforce {
+    async fn show_cases(&self, cases: Batch<'_, DealCase>) -> Answers {
+        self.upsert_all(CrmObject::Task, cases, DealCase::task_id, body::case).await
     }
 }
 

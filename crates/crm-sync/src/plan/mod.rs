@@ -2,6 +2,7 @@
 //!
 //! A plan looks the version up first, then whether the account is there, then says the whole state that follows.
 
+pub mod case;
 pub mod contract;
 pub mod credit;
 pub mod dunning;

@@ -120,6 +120,8 @@ const TASK: Object = Object {
         field("TL_Amount__c", Type::Number(4)),
         field("TL_Invoice_Id__c", Type::Text(255)),
         field("TL_Dunning_Step__c", Type::Number(0)),
+        field("TL_Opportunity_Id__c", Type::Text(255)),
+        field("TL_Case_End__c", Type::Text(255)),
         EVENT_ID,
         CORRELATION_ID,
     ],

@@ -84,6 +84,7 @@ impl Endpoints {
             "erp-sync" => &["erp"],
             "crm-sync" => &["crm"],
             "provisioning" => &["product", "identity"],
+            "order-flow" => &["stripe", "tax"],
             _ => &[],
         };
         names.iter().filter_map(|name| self.sandboxes.get(*name).cloned()).collect()

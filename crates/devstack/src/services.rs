@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::{
     endpoints::{ControlAt, Endpoints, Kind},
     error::{Error, Result},
-    parts::{IDENTITY, PRODUCT, numbered, platform_folder},
+    parts::{BILLING, IDENTITY, PRODUCT, TAX, numbered, platform_folder},
     ports,
     process::{Spec, write_atomically},
     programs,
@@ -23,6 +23,9 @@ const MAPPING: &str = include_str!("../../../deploy/policies/erp-mapping.yaml");
 
 /// What products entitle to, as the repository carries it.
 const ACCESS: &str = include_str!("../../../deploy/policies/provisioning.yaml");
+
+/// Which company of the tax engine declares the tax of each seller, as the repository carries it.
+const COMPANIES: &str = include_str!("../../../deploy/policies/tax-companies.yaml");
 
 /// The policies that the repository carries.
 const POLICIES: [(&str, &str); 11] = [
@@ -121,7 +124,7 @@ pub fn toml(
     match service {
         "analytics-feed" => masking(&mut text, &folder)?,
         "crm-sync" => crm(&mut text, endpoints, data)?,
-        "order-flow" => policies(&mut text, &folder)?,
+        "order-flow" => flow(&mut text, &folder, endpoints, data)?,
         "provisioning" => platforms(&mut text, &folder, endpoints, data)?,
         _ => erp(&mut text, &folder, endpoints, data)?,
     }
@@ -203,6 +206,27 @@ fn policies(text: &mut String, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Policies, tax engine and billing system.
+fn flow(text: &mut String, folder: &Path, endpoints: &Endpoints, data: &Path) -> Result<()> {
+    policies(text, folder)?;
+    let companies = folder.join("tax-companies.yaml");
+    if !companies.exists() {
+        write_atomically(&companies, COMPANIES.as_bytes())?;
+    }
+    for name in [TAX, BILLING] {
+        let (credentials, secret) = client_credentials(name, data)?;
+        let url = endpoints.sandboxes.get(name).map(String::as_str).unwrap_or_default();
+        let (base, key) = (quote(url), quote(&secret.display().to_string()));
+        let (account, companies) = (quote(&credentials.client_id), quote(&companies.display().to_string()));
+        let mut settings = vec![("enabled", "true"), ("base_url", &*base), ("key_file", &*key)];
+        if name == TAX {
+            settings.extend([("account_id", &*account), ("companies", &*companies)]);
+        }
+        section(text, if name == TAX { "tax" } else { "billing" }, &settings);
+    }
+    Ok(())
+}
+
 /// A key for this stack alone, made once: the same person has the same pseudonym for as long as the folder lives.
 fn masking(text: &mut String, folder: &Path) -> Result<()> {
     let key = folder.join("masking.key");
@@ -267,6 +291,14 @@ struct ClientCredentials {
     client_secret_file: PathBuf,
 }
 
+/// With the path of the secret.
+fn client_credentials(name: &str, data: &Path) -> Result<(ClientCredentials, PathBuf)> {
+    let path = platform_folder(name, data).join(format!("{name}-credentials.json"));
+    let credentials: ClientCredentials = read_json(&path)?;
+    let secret = beside(&path, &credentials.client_secret_file);
+    Ok((credentials, secret))
+}
+
 fn platforms(text: &mut String, folder: &Path, endpoints: &Endpoints, data: &Path) -> Result<()> {
     let policy = folder.join("provisioning.yaml");
     if !policy.exists() {
@@ -274,9 +306,7 @@ fn platforms(text: &mut String, folder: &Path, endpoints: &Endpoints, data: &Pat
     }
     let policy = quote(&policy.display().to_string());
     for (name, more) in [(PRODUCT, ("policy", policy.as_str())), (IDENTITY, ("enabled", "true"))] {
-        let path = platform_folder(name, data).join(format!("{name}-credentials.json"));
-        let credentials: ClientCredentials = read_json(&path)?;
-        let secret = beside(&path, &credentials.client_secret_file);
+        let (credentials, secret) = client_credentials(name, data)?;
         let url = endpoints.sandboxes.get(name).map(String::as_str).unwrap_or_default();
         let base = if name == IDENTITY { format!("{url}/scim/v2") } else { url.to_owned() };
         let settings = [

@@ -1,4 +1,4 @@
-//! The sandbox of the product platform, or of the identity platform, as its operator sees it.
+//! The sandbox of a platform, of the tax engine or of the billing system, as its operator sees it.
 
 use anyhow::{Context, Result};
 use devstack::Stack;
@@ -13,7 +13,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// By its name in the stack: `product` or `identity`.
+    /// By its name in the stack: `product`, `identity`, `stripe` or `tax`.
     ///
     /// # Errors
     /// A stack without it.
@@ -31,6 +31,18 @@ impl Platform {
     pub async fn add_fault(&self, rule: &Value) -> Result<()> {
         let answer = self.http.post(format!("{}/faults", self.admin)).json(rule).send().await?;
         answer.error_for_status()?;
+        Ok(())
+    }
+
+    /// How often its fault rules have decided a request.
+    pub async fn hits(&self) -> Result<u64> {
+        let rules: Vec<Value> = self.get("faults").await?.json().await?;
+        Ok(rules.iter().filter_map(|rule| rule["hits"].as_u64()).sum())
+    }
+
+    /// Takes all fault rules away.
+    pub async fn clear_faults(&self) -> Result<()> {
+        self.http.delete(format!("{}/faults", self.admin)).send().await?.error_for_status()?;
         Ok(())
     }
 

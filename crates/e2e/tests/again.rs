@@ -14,7 +14,7 @@ use testkit::{
 
 const PATIENCE: Duration = Duration::from_secs(240);
 const SERVICES: [&str; 5] = ["order-flow", "erp-sync", "crm-sync", "provisioning", "analytics-feed"];
-const SANDBOXES: [&str; 4] = ["erp", "crm", "product", "identity"];
+const SANDBOXES: [&str; 6] = ["erp", "crm", "product", "identity", "stripe", "tax"];
 
 /// Every kind of event, with copies, cases and broken contracts among them; and deals, one of which cannot go on.
 fn business(bench: &Bench) -> Vec<Outgoing> {

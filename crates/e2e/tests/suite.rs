@@ -26,7 +26,7 @@ use testkit::{
 
 const PATIENCE: Duration = Duration::from_secs(420);
 const SERVICES: [&str; 5] = ["order-flow", "erp-sync", "crm-sync", "provisioning", "analytics-feed"];
-const SANDBOXES: [&str; 4] = ["erp", "crm", "product", "identity"];
+const SANDBOXES: [&str; 6] = ["erp", "crm", "product", "identity", "stripe", "tax"];
 
 struct Suite {
     bench: Bench,

@@ -47,7 +47,12 @@ pub fn deal(account: &str, id: &str) -> OpportunityClosedWon {
             legal_name: format!("Example {account}").into(),
             currency: "USD".into(),
             payment_terms: Some(PaymentTerms { code: "NET30".into(), net_days: 30 }),
-            billing_address: Some(Address { country: "US".into(), ..Address::default() }),
+            billing_address: Some(Address {
+                country: "US".into(),
+                region: Some("CA".into()),
+                postal_code: Some("94105".into()),
+                ..Address::default()
+            }),
             ..Customer::default()
         },
         currency: "USD".into(),

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
 /// One committed effect.
@@ -29,10 +29,25 @@ pub async fn read_all(urls: &[String]) -> Result<Vec<Effect>, Error> {
     Ok(all)
 }
 
-async fn read(url: &str) -> Result<Vec<Effect>, Error> {
+async fn text(url: &str, what: &str) -> Result<String, Error> {
     let outside = |error: reqwest::Error| Error::Outside(error.to_string());
-    let text = reqwest::get(format!("{url}/__admin/effects")).await.map_err(outside)?;
-    let text = text.error_for_status().map_err(outside)?.text().await.map_err(outside)?;
+    let answer = reqwest::get(format!("{url}/__admin/{what}")).await.map_err(outside)?;
+    answer.error_for_status().map_err(outside)?.text().await.map_err(outside)
+}
+
+/// What a sandbox holds now, by kind.
+async fn records<T: DeserializeOwned>(url: &str) -> Result<T, Error> {
+    #[derive(Deserialize)]
+    struct State<T> {
+        records: T,
+    }
+    let text = text(url, "state?records=true").await?;
+    let state: State<T> = serde_json::from_str(&text).map_err(|error| Error::Outside(error.to_string()))?;
+    Ok(state.records)
+}
+
+async fn read(url: &str) -> Result<Vec<Effect>, Error> {
+    let text = text(url, "effects").await?;
     let parse = |line: &str| {
         let effect: Effect = serde_json::from_str(line).map_err(|error| Error::Outside(format!("{error}: {line}")))?;
         Ok(Effect { event_id: effect.event_id.map(original), ..effect })
@@ -42,16 +57,9 @@ async fn read(url: &str) -> Result<Vec<Effect>, Error> {
 
 /// What the CRM's sandbox shows to be owed: Σ of balances by currency, in major units.
 pub async fn owed(url: &str) -> Result<BTreeMap<String, Decimal>, Error> {
-    #[derive(Deserialize)]
-    struct State {
-        records: BTreeMap<String, Vec<serde_json::Value>>,
-    }
-    let outside = |error: reqwest::Error| Error::Outside(error.to_string());
-    let answer = reqwest::get(format!("{url}/__admin/state?records=true")).await.map_err(outside)?;
-    let text = answer.error_for_status().map_err(outside)?.text().await.map_err(outside)?;
-    let state: State = serde_json::from_str(&text).map_err(|error| Error::Outside(error.to_string()))?;
+    let records: BTreeMap<String, Vec<serde_json::Value>> = records(url).await?;
     let mut owed = BTreeMap::new();
-    for row in state.records.get("TL_Receivable__c").into_iter().flatten() {
+    for row in records.get("TL_Receivable__c").into_iter().flatten() {
         let text = |name: &str| row[name].as_str().unwrap_or_default();
         let balance: Decimal = text("TL_Balance__c")
             .parse()
@@ -71,10 +79,6 @@ pub struct Standing {
 /// What the product platform's sandbox lets customers use, by entitlement.
 pub async fn access(url: &str) -> Result<BTreeMap<String, Standing>, Error> {
     #[derive(Deserialize)]
-    struct State {
-        records: Records,
-    }
-    #[derive(Deserialize)]
     struct Records {
         entitlement: Vec<Entitlement>,
     }
@@ -84,11 +88,52 @@ pub async fn access(url: &str) -> Result<BTreeMap<String, Standing>, Error> {
         #[serde(flatten)]
         standing: Standing,
     }
-    let outside = |error: reqwest::Error| Error::Outside(error.to_string());
-    let answer = reqwest::get(format!("{url}/__admin/state?records=true")).await.map_err(outside)?;
-    let text = answer.error_for_status().map_err(outside)?.text().await.map_err(outside)?;
-    let state: State = serde_json::from_str(&text).map_err(|error| Error::Outside(error.to_string()))?;
-    Ok(state.records.entitlement.into_iter().map(|one| (one.entitlement_id, one.standing)).collect())
+    let records: Records = records(url).await?;
+    Ok(records.entitlement.into_iter().map(|one| (one.entitlement_id, one.standing)).collect())
+}
+
+/// A document of the tax engine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Taxed {
+    code: String,
+    /// `Saved`, `Committed` or `Cancelled`.
+    pub status: String,
+    pub currency_code: String,
+    /// In major units.
+    pub total_tax: serde_json::Number,
+}
+
+/// What carries orders to cash outside: tax documents by order, and by contract the state of what bills it.
+#[derive(Debug, Clone, Default)]
+pub struct Course {
+    pub taxes: BTreeMap<String, Taxed>,
+    pub schedules: BTreeMap<String, String>,
+}
+
+/// What tax engine and billing system hold.
+pub async fn course(billing: &str, tax: &str) -> Result<Course, Error> {
+    #[derive(Deserialize)]
+    struct Billing {
+        #[serde(default)]
+        subscription_schedule: Vec<Schedule>,
+    }
+    #[derive(Deserialize)]
+    struct Schedule {
+        status: String,
+        metadata: BTreeMap<String, String>,
+    }
+    #[derive(Deserialize)]
+    struct Tax {
+        #[serde(default)]
+        transaction: Vec<Taxed>,
+    }
+    let (billing, tax): (Billing, Tax) = (records(billing).await?, records(tax).await?);
+    let contract = |mut schedule: Schedule| Some((schedule.metadata.remove("tl_contract_id")?, schedule.status));
+    Ok(Course {
+        taxes: tax.transaction.into_iter().map(|taxed| (taxed.code.clone(), taxed)).collect(),
+        schedules: billing.subscription_schedule.into_iter().filter_map(contract).collect(),
+    })
 }
 
 /// The event that an edited one stands in for: what people put in its place is `<id>#edit-<number>` outside.

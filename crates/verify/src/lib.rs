@@ -16,9 +16,9 @@ mod waiting;
 
 use events::Generation;
 use events::topics::{
-    CONTRACT_AMENDED, CONTRACT_CANCELLED, ENTITLEMENT_GRANTED, Family, OPPORTUNITY_CLOSED_WON, OPPORTUNITY_REOPENED,
-    ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED, PROVISIONING_FAILED, SUBSCRIPTION_RENEWAL_ACCEPTED,
-    SUBSCRIPTION_RENEWAL_DECLINED, SUBSCRIPTION_RENEWAL_DUE, of_family,
+    CONTRACT_AMENDED, CONTRACT_CANCELLED, ENTITLEMENT_GRANTED, FALLOUT_CLOSED, FALLOUT_OPENED, Family,
+    OPPORTUNITY_CLOSED_WON, OPPORTUNITY_REOPENED, ORDER_ACCEPTED, ORDER_CANCELLED, ORDER_REJECTED, PROVISIONING_FAILED,
+    SUBSCRIPTION_RENEWAL_ACCEPTED, SUBSCRIPTION_RENEWAL_DECLINED, SUBSCRIPTION_RENEWAL_DUE, of_family,
 };
 use journal::JournalView;
 use kafka::{Admin, ClientConfig, RegistryConfig};
@@ -89,6 +89,8 @@ const ERP_SYNC: &str = "erp-sync";
 const CRM_SYNC: &str = "crm-sync";
 /// The service that gives access; it moves no money.
 const PROVISIONING: &str = "provisioning";
+/// The service that has deals taxed and contracts billed.
+const ORDER_FLOW: &str = "order-flow";
 
 /// Topics that a service reads, besides its replay topic.
 #[must_use]
@@ -103,7 +105,10 @@ pub fn inputs_of(service: &str) -> Vec<&'static str> {
         "analytics-feed" => of(Family::Commercial)
             .chain([OPPORTUNITY_CLOSED_WON, OPPORTUNITY_REOPENED, ORDER_ACCEPTED, ENTITLEMENT_GRANTED])
             .collect(),
-        "crm-sync" => of(Family::Commercial).chain([SUBSCRIPTION_RENEWAL_DECLINED, SUBSCRIPTION_RENEWAL_DUE]).collect(),
+        "crm-sync" => of(Family::Commercial)
+            .chain([SUBSCRIPTION_RENEWAL_DECLINED, SUBSCRIPTION_RENEWAL_DUE])
+            .chain([FALLOUT_CLOSED, FALLOUT_OPENED])
+            .collect(),
         _ => of(Family::Commercial).collect(),
     }
 }
@@ -118,6 +123,8 @@ struct Known {
     owed: Option<BTreeMap<String, rust_decimal::Decimal>>,
     /// What the product platform lets customers use; only of the service that gives access.
     access: Option<BTreeMap<String, effects::Standing>>,
+    /// Tax documents and billing schedules; only of the service that makes them.
+    course: Option<effects::Course>,
     service: String,
 }
 
@@ -138,7 +145,11 @@ impl Known {
             Some(url) if name == PROVISIONING => Some(effects::access(url).await?),
             Some(_) | None => None,
         };
-        Ok(Self { journal, effects, waiting, owed, access, service: sources.service.name.clone() })
+        let course = match &outside[..] {
+            [billing, tax] if name == ORDER_FLOW => Some(effects::course(billing, tax).await?),
+            _ => None,
+        };
+        Ok(Self { journal, effects, waiting, owed, access, course, service: sources.service.name.clone() })
     }
 
     /// Whether the service makes the analytics topics of the events it reads.

@@ -8,7 +8,7 @@ use crate::{
     places::Place,
 };
 use events::{
-    Dataset, Envelope, Event, EventSet, Generation, Record, Reply,
+    Dataset, Envelope, Event, EventSet, Generation, Record, Reply, Request, Saga,
     topics::{Family, find},
     wire,
 };
@@ -57,6 +57,7 @@ impl Reading {
                     match family {
                         Some(Family::Analytics) => self.row(&record).await?,
                         Some(Family::Reply) if self.known.access.is_some() => self.reply(&record).await?,
+                        Some(family) if self.known.course.is_some() => self.course(family, &record).await?,
                         _ => {}
                     }
                     if topic == letters {
@@ -80,6 +81,26 @@ impl Reading {
         let Ok(parsed) = wire::parse(record, &wire::Limits::default()) else { return Ok(()) };
         if let Some(reply) = read::<Reply>(record, parsed.body, &self.registry).await? {
             self.checks.reply(&reply);
+        }
+        Ok(())
+    }
+
+    async fn course(&mut self, family: Family, record: &Record) -> Result<(), Error> {
+        let Ok(parsed) = wire::parse(record, &wire::Limits::default()) else { return Ok(()) };
+        match family {
+            Family::Request => {
+                let request = read::<Request>(record, parsed.body, &self.registry).await?;
+                request.iter().for_each(|request| self.checks.request(request));
+            }
+            Family::Commercial => {
+                let event = read::<Event>(record, parsed.body, &self.registry).await?;
+                event.iter().for_each(|event| self.checks.contract(event));
+            }
+            Family::Saga => {
+                let saga = read::<Saga>(record, parsed.body, &self.registry).await?;
+                saga.iter().for_each(|saga| self.checks.saga(saga));
+            }
+            Family::Reply | Family::Analytics | Family::Deal | Family::Case | Family::Notice => {}
         }
         Ok(())
     }

@@ -82,6 +82,7 @@ mod tests {
             waiting: BTreeMap::new(),
             owed: None,
             access: Some(stands.collect()),
+            course: None,
             service: "provisioning".to_owned(),
         })
     }

@@ -26,10 +26,16 @@ pub fn once(known: &Known) -> Check {
     let events: BTreeSet<&str> = by_event.keys().copied().chain(done.keys().map(String::as_str)).collect();
     for event in events {
         let outside = by_event.get(event).copied().unwrap_or(0);
-        let journal = done.get(event).map_or(0, Vec::len);
-        finding.expect(outside == journal, || {
+        let keys = done.get(event).map_or(&[][..], Vec::as_slice);
+        let (journal, ensured) = (keys.len(), keys.iter().filter(|key| is_ensured(key)).count());
+        finding.expect((journal - ensured..=journal).contains(&outside), || {
             format!("event {event}: {outside} effects outside, {journal} in the journal")
         });
     }
     finding.check("I2", RULE, "effects and events compared")
+}
+
+/// An effect that sees to it that something is there: the second for one account finds what the first has made.
+fn is_ensured(key: &str) -> bool {
+    key.starts_with("billing_customer:")
 }

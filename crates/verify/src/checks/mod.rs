@@ -4,6 +4,7 @@
 mod access;
 mod analytics;
 mod copies;
+mod course;
 mod dispositions;
 mod disputes;
 mod effects;
@@ -15,8 +16,8 @@ mod order;
 mod outbox;
 mod owed;
 
-use crate::{Check, Known, input::Input, places::Place};
-use events::{Dataset, Envelope, Record, Reply};
+use crate::{Check, Known, effects::Course, input::Input, places::Place};
+use events::{Dataset, Envelope, Event, Record, Reply, Request, Saga};
 use finding::Finding;
 use std::collections::BTreeMap;
 
@@ -39,6 +40,7 @@ enum Money {
     Analytics(Box<analytics::Sums>),
     Owed(Box<owed::Sums>),
     Access(access::Told),
+    Course(course::Told),
 }
 
 impl Checks {
@@ -52,6 +54,8 @@ impl Checks {
                 Money::Owed(Box::default())
             } else if known.access.is_some() {
                 Money::Access(access::Told::default())
+            } else if known.course.is_some() {
+                Money::Course(course::Told::default())
             } else {
                 Money::Outside(Box::default())
             },
@@ -83,12 +87,33 @@ impl Checks {
         }
     }
 
+    /// What the service asked another one for.
+    pub fn request(&mut self, request: &Request) {
+        if let Money::Course(told) = &mut self.money {
+            told.request(request);
+        }
+    }
+
+    /// What the service said of contracts.
+    pub fn contract(&mut self, event: &Event) {
+        if let Money::Course(told) = &mut self.money {
+            told.contract(event);
+        }
+    }
+
+    /// What the service said of its processes.
+    pub fn saga(&mut self, saga: &Saga) {
+        if let Money::Course(told) = &mut self.money {
+            told.saga(saga);
+        }
+    }
+
     pub fn input(&mut self, known: &Known, input: &Input, record: &Record) {
         self.dispositions.take(known, input);
         self.order.take(input);
         match &mut self.money {
             Money::Outside(sums) if known.effects.is_some() => sums.take(input),
-            Money::Outside(_) | Money::Access(_) => {}
+            Money::Outside(_) | Money::Access(_) | Money::Course(_) => {}
             Money::Analytics(sums) => sums.take(input),
             Money::Owed(sums) => sums.take(input),
         }
@@ -107,6 +132,7 @@ impl Checks {
                 Money::Analytics(sums) => sums.finish(),
                 Money::Owed(sums) => sums.finish(known),
                 Money::Access(told) => told.finish(known),
+                Money::Course(told) => told.finish(known.course.as_ref().unwrap_or(&Course::default())),
             },
             open::nothing(known, ranges),
             self.outbox.finish(known),

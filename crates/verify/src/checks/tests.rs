@@ -23,6 +23,7 @@ fn known() -> Known {
         waiting: BTreeMap::new(),
         owed: None,
         access: None,
+        course: None,
         service: "erp-sync".to_owned(),
     }
 }

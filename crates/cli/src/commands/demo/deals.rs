@@ -1,5 +1,6 @@
-//! What the demo shows of deals: they close, become orders in the ERP, contracts and access; one loses its tax nexus and stays with its
-//! owner, one its credit, until credit control lets it go.
+//! What the demo shows of deals: they close, are taxed, become orders in the ERP, billing schedules, contracts and access; one has no tax
+//! nexus and stays with its owner, one its credit held, until credit control lets it go, and one cannot be billed: what was begun for it is
+//! taken back.
 
 use crate::{
     commands::{
@@ -12,7 +13,7 @@ use crate::{
 use events::Deal;
 use kafka::Producer;
 use ledger::DocumentFilter;
-use order_flow::document::{DealStage, DealState, Order, OrderStage, TakenBack};
+use order_flow::document::{DealStage, DealState, Order, OrderStage, TakenBack, TaxState};
 use provisioning::document::AccessDocument;
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
@@ -21,6 +22,8 @@ use testkit::{deals, eventually};
 /// The account whose credit is held while its deal closes.
 const HELD: &str = "deal-account-held";
 const WITHOUT_NEXUS: &str = "deal-account-abroad";
+/// Its schedule makes no plan, which comes out when the ERP has the order and the tax is committed.
+const UNBILLABLE: &str = "deal-account-unbillable";
 
 /// What became of them, as the ledgers of order-flow and provisioning say.
 #[derive(Debug, Default, Serialize)]
@@ -28,6 +31,12 @@ pub(super) struct Deals {
     closed: u64,
     /// Orders that the ERP took and whose contract is active.
     contracts: u64,
+    /// Orders whose tax the engine has as committed.
+    taxed: u64,
+    /// Contracts with a billing schedule.
+    billed: u64,
+    /// Orders that were begun and taken back: closed in the ERP, their tax void.
+    taken_back: Vec<String>,
     /// Contracts that give access in the product.
     with_access: u64,
     /// Deals that went on after their credit was released.
@@ -43,10 +52,12 @@ const ACCOUNTS_PER_DEAL: u32 = 50;
 pub(super) async fn close(accounts: u32, producer: &Producer, schemas: &SchemaIds) -> Result<u64> {
     let mut happened = vec![Deal::from(deals::hold(HELD, 1, true)), deals::deal(HELD, "deal-held").into()];
     happened.push(deals::without_nexus(WITHOUT_NEXUS, "deal-abroad").into());
-    happened.push(deals::shared("deal-account-shared", "deal-shared").into());
-    happened.push(deals::with_services("deal-account-services", "deal-services").into());
+    happened.push(deals::billed(deals::shared("deal-account-shared", "deal-shared")).into());
+    happened.push(deals::billed(deals::with_services("deal-account-services", "deal-services")).into());
+    happened.push(deals::without_plan(UNBILLABLE, "deal-unbillable").into());
     for number in 1..=(accounts / ACCOUNTS_PER_DEAL).max(4) {
-        happened.push(deals::deal(&format!("deal-account-{number:04}"), &format!("deal-{number:04}")).into());
+        let deal = deals::deal(&format!("deal-account-{number:04}"), &format!("deal-{number:04}"));
+        happened.push(deals::billed(deal).into());
     }
     let count = happened.len() as u64;
     send(happened, producer, schemas).await?;
@@ -110,6 +121,14 @@ pub(super) async fn told(known: &Stack) -> Result<Deals> {
     for deal in &all {
         let active = deal.orders.values().filter(|order| order.stage == OrderStage::Active);
         contracts.extend(active.map(|order| order.order_id.clone()));
+        for order in deal.orders.values() {
+            let is_committed = order.outside.tax.as_ref().is_some_and(|tax| tax.state == TaxState::Committed);
+            told.taxed += u64::from(is_committed);
+            told.billed += u64::from(order.outside.schedule.as_ref().is_some_and(|schedule| !schedule.is_ended));
+            if order.taken_back == TakenBack::Done {
+                told.taken_back.push(order.order_id.clone());
+            }
+        }
         told.released += u64::from(deal.account_id == HELD && deal.stage == DealStage::Ordered);
         if deal.stage == DealStage::Waiting {
             told.waiting.push(format!("{}: {}", deal.opportunity_id, order::why(deal)));
@@ -127,9 +146,16 @@ pub(super) async fn told(known: &Stack) -> Result<Deals> {
 impl Deals {
     pub(super) fn text(&self) -> String {
         let mut text = format!(
-            "{} deals closed: {} contracts, each with its order in the ERP, {} of them with access in the product; {} went on when \
-             credit control released its customer.\n",
-            self.closed, self.contracts, self.with_access, self.released
+            "{} deals closed: {} contracts, each with its order in the ERP, {} with their tax committed, {} billed by schedule, {} with \
+             access in the product; {} went on when credit control released its customer; {} could not be billed, so its order was closed \
+             in the ERP and its tax voided.\n",
+            self.closed,
+            self.contracts,
+            self.taxed,
+            self.billed,
+            self.with_access,
+            self.released,
+            self.taken_back.len()
         );
         for waiting in &self.waiting {
             text.push_str(&format!("  {waiting}\n"));

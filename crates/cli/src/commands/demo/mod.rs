@@ -1,6 +1,7 @@
 //! `throughline demo`: the main job in one process, on embedded parts. Deals close, a business is generated and published while its
 //! services are killed without warning again and again; then everything is verified from the outside.
 
+mod answers;
 mod deals;
 mod inside;
 mod stuck;
@@ -61,6 +62,8 @@ struct Summary {
     /// Writes to the CRM.
     shown: u64,
     kills: u32,
+    /// Writes that the ERP carried out without anybody being told.
+    answers_lost: u64,
     /// By class.
     dead_letters: BTreeMap<String, u64>,
     /// Sequences that wait for the business, by code.
@@ -93,6 +96,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
         Running::start(Which::Provisioning, &stack, &data)?,
     ];
     let control = inside::control(&mut stack, &data).await?;
+    answers::drop_some(&known).await?;
     let (producer, schemas) = (publish::start_producer(&known)?, publish::schema_ids(&known).await?);
     let closed = deals::close(args.accounts, &producer, &schemas).await?;
     let (expected, kills) = publish_under_kills(args, &known, &mut services, output).await?;
@@ -113,7 +117,9 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<Exit> {
     let [sources, crm, _, _, _] = &all;
     let shown = effects_outside(crm).await?;
     let deals = deals::told(&known).await?;
-    let summary = Summary { deals, shown, ..summarise(args, (&expected, events), kills, sources, report).await? };
+    let answers_lost = answers::dropped(&known).await?;
+    let summary =
+        Summary { deals, shown, answers_lost, ..summarise(args, (&expected, events), kills, sources, report).await? };
     let exit = if summary.verify.ok { Exit::Done } else { Exit::Failed };
     output.answer(&answer(&summary));
     if !args.once {
@@ -231,6 +237,7 @@ async fn summarise(
         deals: deals::Deals::default(),
         shown: 0,
         kills,
+        answers_lost: 0,
         dead_letters,
         business_cases,
         verify: report,
@@ -248,7 +255,7 @@ fn answer(summary: &Summary) -> Answer {
     };
     let mut text = format!(
         "{} accounts: {} events became {} records in the ERP, {} writes to the CRM, and rows for data teams, while the services were \
-         killed {} times.\n\
+         killed {} times, and {} answers of the ERP were lost after it had done the work.\n\
          {}{}\
          Dead letters (somebody must mend the event): {}.\n\
          Business cases (somebody must decide): {}.\n\n",
@@ -257,6 +264,7 @@ fn answer(summary: &Summary) -> Answer {
         summary.effects,
         summary.shown,
         summary.kills,
+        summary.answers_lost,
         summary.happened.text,
         summary.deals.text(),
         list(&summary.dead_letters),
@@ -279,6 +287,7 @@ async fn stay(data: &std::path::Path, month: &str, output: &Output) {
          throughline generate --accounts 5 --seed 7 --publish --data {data}\n  throughline verify --data {data} --wait 1m\n  \
          throughline trace --data {data} ACCOUNT\n  \
          throughline order ls --data {data} --waiting\n  throughline order why --data {data} deal-abroad\n  \
+         throughline order show --data {data} deal-unbillable\n  \
          throughline dlq groups --data {data}\n  throughline dlq ls --data {data} --class poison\n\
          docs/operate/dead-letters.md is a tour of what is stuck; the period {month} is closed in the ERP."
     ));

@@ -1,8 +1,11 @@
 //! The history of a case as publishers, ledger, drains and the outside system's own log each tell it, for the history checker, which
 //! shares no code with the runtime or with `verify`.
 
-use crate::outcome::{End, Outcome};
-use anyhow::Result;
+use crate::{
+    outcome::{End, Outcome},
+    stage::ERP_SYNC,
+};
+use anyhow::{Result, ensure};
 use e2e::{Bench, erp::Erp};
 use events::{Envelope, Headers, Record};
 use history::{Appeared, Decided, Effect, Line, Place, Published};
@@ -10,8 +13,11 @@ use kafka::drain::Drain;
 use ledger::ParkedFilter;
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeSet, time::Duration};
+use testkit::eventually;
 
 const READ: Duration = Duration::from_secs(120);
+/// Rows by the clock come once a minute at most.
+const STILL: Duration = Duration::from_secs(120);
 const PAGE: usize = 500;
 
 /// Has the checker decide; what it compared goes into the outcome.
@@ -19,7 +25,7 @@ const PAGE: usize = 500;
 /// # Errors
 /// Broken, with the first invariant that does not hold.
 pub async fn judge(bench: &Bench, erp: &Erp, outcome: &mut Outcome) -> Result<(), End> {
-    let lines = lines(bench, erp).await?;
+    let lines = at_rest(bench, erp).await?;
     let report = history::check(&lines, None);
     for compared in &report.compared {
         outcome.compared.insert(format!("history {}", compared.invariant), compared.count);
@@ -30,12 +36,28 @@ pub async fn judge(bench: &Bench, erp: &Erp, outcome: &mut Outcome) -> Result<()
     }
 }
 
+/// Ledger and topics are read one after the other, and rows that a clock makes due come at any time: what is compared must have stood still.
+async fn at_rest(bench: &Bench, erp: &Erp) -> Result<Vec<Line>> {
+    let entries = async || -> Result<Vec<i64>> {
+        let mut slices = bench.ledger.slices().await?;
+        slices.sort_unstable_by_key(|slice| slice.slice);
+        Ok(slices.iter().map(|slice| slice.next_entry).collect())
+    };
+    let stood_still = async || {
+        let before = entries().await?;
+        let lines = lines(bench, erp).await?;
+        ensure!(before == entries().await?, "it moved on while it was read");
+        Ok(lines)
+    };
+    Ok(eventually("a history that stands still", STILL, stood_still).await?)
+}
+
 async fn lines(bench: &Bench, erp: &Erp) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
-    let (inputs, outputs) = ledger_lines(bench, &mut lines).await?;
+    let Told { inputs, outputs, alone } = ledger_lines(bench, &mut lines).await?;
     let drain = Drain::new(bench.kafka().clone(), READ);
     for topic in inputs {
-        lines.extend(drain.collect(&topic).await?.iter().map(|record| Line::Published(published(record))));
+        lines.extend(drain.collect(&topic).await?.iter().map(|record| Line::Published(published(record, &alone))));
     }
     for topic in outputs {
         lines.extend(drain.collect(&topic).await?.iter().filter_map(appeared).map(Line::Appeared));
@@ -50,9 +72,19 @@ async fn lines(bench: &Bench, erp: &Erp) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Topics that the service has read, and those it published to.
-async fn ledger_lines(bench: &Bench, lines: &mut Vec<Line>) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
-    let (mut inputs, mut outputs) = (BTreeSet::new(), BTreeSet::from(["dlq.erp-sync".to_owned()]));
+/// What the ledger tells of the topics.
+struct Told {
+    /// Those that the service has read.
+    inputs: BTreeSet<String>,
+    /// Those that it published to.
+    outputs: BTreeSet<String>,
+    /// Records that nobody can read: each is a letter of its own, and no other waits behind it.
+    alone: BTreeSet<Place>,
+}
+
+async fn ledger_lines(bench: &Bench, lines: &mut Vec<Line>) -> Result<Told> {
+    let (mut inputs, mut outputs) = (BTreeSet::new(), BTreeSet::from([format!("dlq.{ERP_SYNC}")]));
+    let mut alone = BTreeSet::new();
     for slice in bench.ledger.slices().await? {
         for position in slice.positions {
             inputs.insert(position.topic.clone());
@@ -89,18 +121,22 @@ async fn ledger_lines(bench: &Bench, lines: &mut Vec<Line>) -> Result<(BTreeSet<
     let parked = ParkedFilter { limit: usize::MAX >> 1, ..ParkedFilter::default() };
     for row in bench.ledger.parked_records(&parked).await? {
         let place = Place { topic: row.topic, partition: row.partition, offset: row.offset };
+        if row.sequence.starts_with('!') {
+            alone.insert(place.clone());
+        }
         lines.push(Line::Parked { place, state: row.fate.state.as_str().to_owned() });
     }
-    Ok((inputs, outputs))
+    Ok(Told { inputs, outputs, alone })
 }
 
 fn place(record: &Record) -> Place {
     Place { topic: record.topic.to_string(), partition: record.partition, offset: record.offset }
 }
 
-fn published(record: &Record) -> Published {
+fn published(record: &Record, alone: &BTreeSet<Place>) -> Published {
     let envelope = Envelope::from_headers(&record.headers).ok();
-    let sequence = envelope.is_some().then(|| record.key.as_deref().map(String::from_utf8_lossy)).flatten();
+    let is_read = envelope.is_some() && !alone.contains(&place(record));
+    let sequence = is_read.then(|| record.key.as_deref().map(String::from_utf8_lossy)).flatten();
     let version = envelope
         .as_ref()
         .and_then(|envelope| Some((envelope.subject.clone()?, envelope.sequence.as_deref()?.parse().ok()?)));
@@ -115,8 +151,10 @@ fn published(record: &Record) -> Published {
 }
 
 fn appeared(record: &Record) -> Option<Appeared> {
-    let mut number = record.headers.text("tl-outbox")?.rsplitn(3, '/');
-    let (number, slice) = (number.next()?.parse().ok()?, number.next()?.parse().ok()?);
+    // Several services publish to a topic such as that of latencies, and each numbers its own.
+    let header = record.headers.text("tl-outbox")?;
+    let (slice, number) = header.strip_prefix(ERP_SYNC)?.strip_prefix('/')?.split_once('/')?;
+    let (slice, number) = (slice.parse().ok()?, number.parse().ok()?);
     let letter_of = letter_of(&record.headers);
     Some(Appeared { place: place(record), slice, number, digest: digest(record), letter_of })
 }

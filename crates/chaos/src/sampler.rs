@@ -5,7 +5,7 @@ use consumer::machine::Settings;
 use devstack::{Endpoints, Running};
 use e2e::{activity::Activities, member::Member};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -56,11 +56,10 @@ fn settings(batch_records: Option<usize>) -> Settings {
     Settings { batch_records: batch, inbox_records: batch * 2, waiting_records: batch * 2, ..usual }
 }
 
-/// Input topics that a process reads, by its own metrics.
-fn topics(metrics: &str) -> usize {
-    let lags = metrics.lines().filter(|line| line.starts_with("throughline_lag_records{"));
-    let topics = lags.filter_map(|line| line.split("topic=\"").nth(1)?.split('"').next());
-    topics.collect::<BTreeSet<_>>().len()
+/// Input topics of a process, that of its replays with them. Its metrics name each only once something of it was read.
+fn topics(name: &str) -> usize {
+    let replica = name.rsplit_once('-').filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
+    verify::inputs_of(replica.map_or(name, |(service, _)| service)).len() + 1
 }
 
 impl Sampler {
@@ -112,7 +111,7 @@ async fn look(name: &str, running: &Running, settings: &Settings, into: &Mutex<S
             let telling = TELLING.iter().filter(|(metric, _)| value(&text, metric) > 0.0);
             codes.extend(telling.map(|(_, probe)| (*probe).to_owned()));
             let count = |metric| value(&text, metric) as u64;
-            let limit = count("throughline_slices_owned") * settings.in_flight(topics(&text)) as u64;
+            let limit = count("throughline_slices_owned") * settings.in_flight(topics(name)) as u64;
             // What was read of a slice is not gone from the count in the moment in which it is given away.
             held = (limit > 0).then(|| (count("throughline_inflight_records"), limit));
         }
@@ -190,11 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn topics_are_counted_once_however_many_partitions_they_have() {
-        let lag = |topic, partition| {
-            format!("throughline_lag_records{{service=\"a\",topic=\"{topic}\",partition=\"{partition}\"}} 0\n")
-        };
-        assert_eq!(topics(&[lag("a", 0), lag("a", 1), lag("b", 0)].concat()), 2);
+    fn each_replica_reads_what_its_service_reads_and_the_replays() {
+        assert_eq!(topics("crm-sync-2"), topics("crm-sync"));
+        assert_eq!(topics("erp-sync"), verify::inputs_of("erp-sync").len() + 1);
     }
 
     #[test]

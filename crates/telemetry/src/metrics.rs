@@ -5,6 +5,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family, gauge::Gauge, histogram::Histogram},
     registry::{Metric, Registry},
 };
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Series by label set.
 pub type Family<L, M> = family::Family<L, M>;
@@ -35,6 +36,7 @@ pub struct Metrics {
     pub inflight_records: Gauge,
     pub inflight_bytes: Gauge,
     pub policies_refused: Counter,
+    time: Gauge,
     resident_memory: Gauge,
 }
 
@@ -67,6 +69,7 @@ impl Metrics {
             inflight_records: register(r, names::INFLIGHT_RECORDS, Gauge::default()),
             inflight_bytes: register(r, names::INFLIGHT_BYTES, Gauge::default()),
             policies_refused: register(r, names::POLICIES_REFUSED, Counter::default()),
+            time: register(r, names::TIME, Gauge::default()),
             resident_memory: register(r, names::RESIDENT_MEMORY, Gauge::default()),
             registry,
         }
@@ -75,6 +78,8 @@ impl Metrics {
     /// The text that `/metrics` answers, in the OpenMetrics form that Prometheus reads.
     #[must_use]
     pub fn encode(&self) -> String {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.time.set(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX));
         if let Some(bytes) = memory::resident_bytes() {
             self.resident_memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         }

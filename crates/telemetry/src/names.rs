@@ -69,6 +69,8 @@ pub const POLICIES_REFUSED: Name = counter(
     &[],
     "Changed policy files that were refused; the version before stays",
 );
+pub const TIME: Name =
+    gauge("throughline_time_seconds", &[], "The member's time of day, since the epoch: timers go by it");
 pub const RESIDENT_MEMORY: Name = gauge("process_resident_memory_bytes", &[], "Resident memory of the process");
 
 /// Every metric, in the order of the reference page.
@@ -94,5 +96,6 @@ pub const ALL: &[Name] = &[
     INFLIGHT_BYTES,
     BUILD_INFO,
     POLICIES_REFUSED,
+    TIME,
     RESIDENT_MEMORY,
 ];

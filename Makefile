@@ -23,7 +23,7 @@ THROUGHLINE := "$(CARGO_TARGET_DIR)/fast/throughline"
 STARTED := $(shell date +%s)
 step = @printf '\n[+%4d s] %s\n' $$(( $$(date +%s) - $(STARTED) )) '$(1)'
 
-.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants chaos fuzz
+.PHONY: help setup demo up down test check fmt rules schemas docs bench clean simulate mutants chaos fuzz libfuzzer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,24 @@ mutants: ## Put deliberate bugs into a copy of the runtime and have the simulati
 fuzz: ## Give every reader of foreign bytes and every handler mutated input for SECONDS=N (default 300)
 	@cargo build --locked --quiet -p fuzz
 	@"$(CARGO_TARGET_DIR)/debug/fuzz" --seconds $(or $(SECONDS),300) $(ARGS)
+
+# Counters and comparisons of our code and all it uses, without a sanitizer, so that the stable toolchain builds it.
+COVERED := --cfg fuzzing -Ccodegen-units=16 -Cdebug-assertions -Coverflow-checks -Cpasses=sancov-module \
+	-Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+LIBFUZZER := $(CARGO_TARGET_DIR)/libfuzzer
+TARGET ?= datum
+
+libfuzzer: ## Fuzz TARGET=datum guided by coverage for SECONDS=N (default 300); its first build takes ten minutes and needs a C++ compiler
+	@cargo build --locked --quiet -p fuzz --bin fuzz
+	@"$(CARGO_TARGET_DIR)/debug/fuzz" --only $(TARGET) --write-inputs "$(LIBFUZZER)/inputs"
+	$(call step,build with instrumentation)
+	@host=$$(rustc -vV | sed -n 's/^host: //p'); RUSTFLAGS="$(COVERED)" cargo build --locked --quiet --profile fast --target "$$host" \
+		--target-dir "$(LIBFUZZER)" -p fuzz --features guided --bin guided && ln -sfn "$$host" "$(LIBFUZZER)/host"
+	$(call step,libFuzzer)
+	@mkdir -p "$(LIBFUZZER)/kept/$(TARGET)" "$(LIBFUZZER)/found"
+	@FUZZ_TARGET=$(TARGET) "$(LIBFUZZER)/host/fast/guided" -max_total_time=$(or $(SECONDS),300) -print_final_stats=1 \
+		-artifact_prefix="$(LIBFUZZER)/found/$(TARGET)-" $(ARGS) "$(LIBFUZZER)/kept/$(TARGET)" "$(LIBFUZZER)/inputs/$(TARGET)"
 
 CHAOS := $(CARGO_TARGET_DIR)/chaos
 # What dies at points, and what these need beside them.

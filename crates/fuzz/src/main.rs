@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use fuzz::{Finding, Run, Target, corpus_folder, inputs_of, keep_panics, targets};
 use std::{
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -20,6 +21,9 @@ struct Args {
     /// The same seed gives the same inputs, as far as the time goes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Write what each target begins with into folders of this one, for another fuzzer, and end.
+    #[arg(long, value_name = "DIR")]
+    write_inputs: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +48,12 @@ fn run(args: &Args) -> Result<bool> {
     let targets: Vec<_> = all.iter().filter(|target| is_chosen(target.name())).collect();
     let names: Vec<_> = all.iter().map(|target| target.name()).collect();
     anyhow::ensure!(!targets.is_empty(), "there is no such target; there are {}", names.join(", "));
+    if let Some(folder) = &args.write_inputs {
+        for target in targets {
+            write_inputs(&**target, &folder.join(target.name()))?;
+        }
+        return Ok(true);
+    }
     let each = Duration::from_secs(args.seconds).div_f64(targets.len() as f64);
     println!("{} targets, {:.0} s each", targets.len(), each.as_secs_f64());
     let mut is_clean = true;
@@ -51,6 +61,15 @@ fn run(args: &Args) -> Result<bool> {
         is_clean &= one(&**target, each, args.seed)?;
     }
     Ok(is_clean)
+}
+
+fn write_inputs(target: &dyn Target, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    for (number, input) in inputs_of(target)?.iter().enumerate() {
+        let path = folder.join(format!("input-{number}"));
+        std::fs::write(&path, input).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
 }
 
 fn one(target: &dyn Target, time: Duration, seed: u64) -> Result<bool> {

@@ -56,6 +56,12 @@ fn settings(batch_records: Option<usize>) -> Settings {
     Settings { batch_records: batch, inbox_records: batch * 2, waiting_records: batch * 2, ..usual }
 }
 
+/// Records that the machine of a slice holds at most: its own bound, and of each topic what was delivered when its inbox was nearly full and
+/// what was on its way when that was said.
+const fn limit(settings: &Settings, topics: usize) -> usize {
+    settings.in_flight(topics) + 2 * topics * settings.batch_records
+}
+
 /// Input topics of a process, that of its replays with them. Its metrics name each only once something of it was read.
 fn topics(name: &str) -> usize {
     let replica = name.rsplit_once('-').filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
@@ -111,7 +117,7 @@ async fn look(name: &str, running: &Running, settings: &Settings, into: &Mutex<S
             let telling = TELLING.iter().filter(|(metric, _)| value(&text, metric) > 0.0);
             codes.extend(telling.map(|(_, probe)| (*probe).to_owned()));
             let count = |metric| value(&text, metric) as u64;
-            let limit = count("throughline_slices_owned") * settings.in_flight(topics(name)) as u64;
+            let limit = count("throughline_slices_owned") * limit(settings, topics(name)) as u64;
             // What was read of a slice is not gone from the count in the moment in which it is given away.
             held = (limit > 0).then(|| (count("throughline_inflight_records"), limit));
         }

@@ -169,16 +169,6 @@ impl Trial {
         filled.map_err(|error| End::Void(error.to_string()))
     }
 
-    /// Where a service answers.
-    ///
-    /// # Errors
-    /// If it does not run.
-    pub fn http(&self, name: &str) -> Result<String> {
-        let endpoints = self.stage.bench.stack.endpoints();
-        let http = endpoints.services.get(name).and_then(|running| running.http.clone());
-        Ok(format!("{}/livez", http.with_context(|| format!("`{name}` does not run"))?))
-    }
-
     /// Waits until the ERP holds so many records.
     ///
     /// # Errors

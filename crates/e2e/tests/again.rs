@@ -30,7 +30,7 @@ fn business(bench: &Bench) -> Vec<Outgoing> {
         })
         .collect();
     records.extend([
-        bench.deal(deals::deal("D-1", "O-1")),
+        bench.deal(deals::billed(deals::deal("D-1", "O-1"))),
         bench.deal(deals::shared("D-2", "O-2")),
         bench.deal(deals::without_nexus("D-3", "O-3")),
     ]);

@@ -80,7 +80,7 @@ pub async fn clock(trial: &Trial) -> Result<(), End> {
             for ahead in JUMPS {
                 let since = Instant::now();
                 clock.set(ahead)?;
-                let noticed = async || match clock::ahead(&Member::at(&trial.http(ERP_SYNC)?)).await {
+                let noticed = async || match clock::ahead(&Member::of(&trial.stage.bench.stack, ERP_SYNC)?).await {
                     Ok(found) if (found - ahead).abs() < 60 => Ok(()),
                     other => Err(anyhow::anyhow!("{other:?} seconds ahead, not {ahead}")),
                 };

@@ -271,6 +271,8 @@ impl RuntimeConfig {
         config.backlog_bytes = (memory / BACKLOG).max(64 * 1024);
         // One record that waits keeps the buffer of its batch, and one batch more than the bound may be on its way per partition.
         config.batch_bytes = 32 * 1024;
+        // What is delivered at once comes on top of a full inbox.
+        config.batch_records = config.batch_records.min(self.runtime.batch_records);
         config
     }
 

@@ -12,17 +12,80 @@ use std::fmt;
 
 /// A document whose tax is to be determined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct TaxQuestion {
     pub document: TaxDocument,
     pub account_id: String,
     pub currency: IsoCurrency,
     /// The day whose rates hold.
     pub date: Date,
+    pub buyer: TaxBuyer,
+    pub lines: Vec<TaxedLine>,
+}
+
+/// What of the customer decides about the tax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaxBuyer {
+    Told(TaxCustomer),
+    /// Addresses, registration and exemption as in that document: whoever asks need not keep what is personal.
+    AsIn(TaxDocument),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaxCustomer {
     pub ship_to: TaxAddress,
     /// Tax registrations of the customer; they are masked in `Debug`.
     pub tax_ids: Vec<CustomerTaxId>,
     pub exemption: Exemption,
-    pub lines: Vec<TaxedLine>,
+}
+
+/// A question as it is journalled: its buyer either way, in fields that questions have always had or in one of its own.
+#[derive(Clone, Serialize, Deserialize)]
+struct Written {
+    document: TaxDocument,
+    account_id: String,
+    currency: IsoCurrency,
+    date: Date,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ship_to: Option<TaxAddress>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tax_ids: Option<Vec<CustomerTaxId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exemption: Option<Exemption>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    buyer_as_in: Option<TaxDocument>,
+    lines: Vec<TaxedLine>,
+}
+
+impl From<TaxQuestion> for Written {
+    fn from(question: TaxQuestion) -> Self {
+        let TaxQuestion { document, account_id, currency, date, buyer, lines } = question;
+        let (told, buyer_as_in) = match buyer {
+            TaxBuyer::Told(told) => (Some(told), None),
+            TaxBuyer::AsIn(former) => (None, Some(former)),
+        };
+        let (ship_to, tax_ids, exemption) = match told {
+            Some(told) => (Some(told.ship_to), Some(told.tax_ids), Some(told.exemption)),
+            None => (None, None, None),
+        };
+        Self { document, account_id, currency, date, ship_to, tax_ids, exemption, buyer_as_in, lines }
+    }
+}
+
+impl TryFrom<Written> for TaxQuestion {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let Written { document, account_id, currency, date, ship_to, tax_ids, exemption, buyer_as_in, lines } = written;
+        let buyer = match (buyer_as_in, ship_to, tax_ids, exemption) {
+            (Some(former), ..) => TaxBuyer::AsIn(former),
+            (None, Some(ship_to), Some(tax_ids), Some(exemption)) => {
+                TaxBuyer::Told(TaxCustomer { ship_to, tax_ids, exemption })
+            }
+            (None, ..) => return Err("a tax question says neither who buys nor which document does"),
+        };
+        Ok(Self { document, account_id, currency, date, buyer, lines })
+    }
 }
 
 /// Which document, in which state.
@@ -170,6 +233,31 @@ mod tests {
         let id = CustomerTaxId { scheme: "gb_vat".into(), value: "GB123456789".into() };
         let shown = format!("{address:?} {id:?}");
         assert!(shown.contains("gb_vat") && !shown.contains("Leeds") && !shown.contains("123456789"), "{shown}");
+    }
+
+    #[test]
+    fn questions_read_back_either_way_and_those_of_before_do() {
+        let document = |id: &str| TaxDocument { document_id: id.into(), revision: 1, legal_entity_id: "UK".into() };
+        let of = |buyer| TaxQuestion {
+            document: document("D-2"),
+            account_id: "A-1".into(),
+            currency: IsoCurrency { code: "GBP".into(), exponent: 2 },
+            date: jiff::civil::date(2026, 3, 1),
+            buyer,
+            lines: Vec::new(),
+        };
+        let ship_to = TaxAddress { country: "GB".into(), ..TaxAddress::default() };
+        let told = of(TaxBuyer::Told(TaxCustomer { ship_to, tax_ids: Vec::new(), exemption: Exemption::None }));
+        for question in [told.clone(), of(TaxBuyer::AsIn(document("D-1")))] {
+            let text = serde_json::to_string(&question).expect("text");
+            assert_eq!(serde_json::from_str::<TaxQuestion>(&text).expect("the question"), question);
+        }
+        let before = r#"{"document":{"document_id":"D-2","revision":1,"legal_entity_id":"UK"},"account_id":"A-1",
+            "currency":{"code":"GBP","exponent":2},"date":"2026-03-01","ship_to":{"country":"GB"},"tax_ids":[],
+            "exemption":"none","lines":[]}"#;
+        assert_eq!(serde_json::from_str::<TaxQuestion>(before).expect("as it was journalled"), told);
+        let nobody = before.replace(r#""ship_to":{"country":"GB"},"#, "");
+        assert!(serde_json::from_str::<TaxQuestion>(&nobody).is_err());
     }
 
     #[test]

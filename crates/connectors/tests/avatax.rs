@@ -3,8 +3,8 @@
 mod stand_in;
 
 use connectors::{
-    CommitTax as _, CustomerTaxId, DetermineTax as _, Exemption, FindTax as _, IsoCurrency, TaxAddress, TaxDocument,
-    TaxQuestion, TaxedLine, VoidTax as _,
+    CommitTax as _, CustomerTaxId, DetermineTax as _, Exemption, FindTax as _, IsoCurrency, TaxAddress, TaxBuyer,
+    TaxCustomer, TaxDocument, TaxQuestion, TaxedLine, VoidTax as _,
     avatax::{AvaTax, Company, Options},
 };
 use failure::Class;
@@ -47,6 +47,11 @@ fn at(country: &str, region: Option<&str>, city: Option<&str>) -> TaxAddress {
     TaxAddress { country: country.into(), region: region.map(text), city: city.map(text), ..TaxAddress::default() }
 }
 
+fn of(ship_to: TaxAddress, vat: &[&str], exemption: Exemption) -> TaxBuyer {
+    let id = |value: &&str| CustomerTaxId { scheme: "eu_vat".into(), value: (*value).into() };
+    TaxBuyer::Told(TaxCustomer { ship_to, tax_ids: vat.iter().map(id).collect(), exemption })
+}
+
 fn question() -> TaxQuestion {
     let line = |id: &str, amount_minor| TaxedLine {
         line_id: id.into(),
@@ -60,9 +65,7 @@ fn question() -> TaxQuestion {
         account_id: "A-1".into(),
         currency: IsoCurrency { code: "GBP".into(), exponent: 2 },
         date: date(2026, 3, 1),
-        ship_to: at("GB", None, Some("Leeds")),
-        tax_ids: Vec::new(),
-        exemption: Exemption::None,
+        buyer: of(at("GB", None, Some("Leeds")), &[], Exemption::None),
         lines: vec![line("L-1", 10_001), line("L-2", 333)],
     }
 }
@@ -85,15 +88,14 @@ async fn each_place_has_its_tax_and_the_lines_add_up() {
     };
     let expect = |minor: i64, place: &str, rate: &str| (minor, place.to_owned(), rate.to_owned());
     assert_eq!(due(question()).await, expect(2_000 + 67, "GB", "20"));
-    let germany = TaxQuestion { ship_to: at("DE", None, None), ..question() };
-    assert_eq!(due(germany.clone()).await, expect(1_900 + 63, "DE", "19"));
-    let registered = vec![CustomerTaxId { scheme: "eu_vat".into(), value: "DE123456789".into() }];
-    let abroad = TaxQuestion { tax_ids: registered, exemption: Exemption::ReverseCharge, ..germany };
-    assert_eq!(due(abroad).await, expect(0, "DE", "0"));
-    let california = at("US", Some("CA"), Some("San Jose"));
-    assert_eq!(due(TaxQuestion { ship_to: california.clone(), ..question() }).await, expect(725 + 24, "US-CA", "7.25"));
-    let exempt = TaxQuestion { ship_to: california, exemption: Exemption::Exempt, ..question() };
-    assert_eq!(due(exempt).await, expect(0, "US-CA", "0"));
+    let sold_to = |buyer| TaxQuestion { buyer, ..question() };
+    let (germany, california) = (at("DE", None, None), at("US", Some("CA"), Some("San Jose")));
+    assert_eq!(due(sold_to(of(germany.clone(), &[], Exemption::None))).await, expect(1_900 + 63, "DE", "19"));
+    let abroad = of(germany, &["DE123456789"], Exemption::ReverseCharge);
+    assert_eq!(due(sold_to(abroad)).await, expect(0, "DE", "0"));
+    let domestic = of(california.clone(), &[], Exemption::None);
+    assert_eq!(due(sold_to(domestic)).await, expect(725 + 24, "US-CA", "7.25"));
+    assert_eq!(due(sold_to(of(california, &[], Exemption::Exempt))).await, expect(0, "US-CA", "0"));
 }
 
 #[tokio::test]
@@ -101,7 +103,7 @@ async fn what_the_engine_cannot_place_has_an_owner() {
     let tax = Tax::start().await;
     let ended = async |question: TaxQuestion| failed(tax.engine.determine_tax(&cause("e"), "k", &question).await);
     let business = |code: &str| (Class::Business, code.to_owned());
-    let to = |address| TaxQuestion { ship_to: address, ..question() };
+    let to = |address| TaxQuestion { buyer: of(address, &[], Exemption::None), ..question() };
     assert_eq!(ended(to(at("BR", None, None))).await, business("TAX_NEXUS_UNKNOWN"));
     assert_eq!(ended(to(at("US", Some("NV"), Some("Reno")))).await, business("TAX_NEXUS_UNKNOWN"));
     assert_eq!(ended(to(at("US", Some("CA"), None))).await, business("TAX_ADDRESS_INVALID"));
@@ -157,6 +159,32 @@ async fn a_later_revision_replaces_an_open_document_and_leaves_a_closed_one_alon
     tax.engine.void_tax(&cause("e-5"), "k", &later.document).await.expect("void");
     let void = tax.engine.commit_tax(&cause("e-6"), "k", &later.document).await;
     assert_eq!(failed(void), (Class::Business, "TAX_DOCUMENT_CLOSED".into()));
+}
+
+/// Whoever asks again later need not have kept the customer's address: the engine has it.
+#[tokio::test]
+async fn a_later_document_is_taxed_for_the_buyer_of_a_former_one() {
+    let tax = Tax::start().await;
+    let document = |id: &str| TaxDocument { document_id: id.into(), ..question().document };
+    let of_place = [
+        ("D-GB", of(at("GB", None, Some("Leeds")), &[], Exemption::None)),
+        ("D-CA", of(at("US", Some("CA"), Some("San Jose")), &[], Exemption::None)),
+        ("D-RC", of(at("DE", None, None), &["DE123456789"], Exemption::ReverseCharge)),
+        ("D-EX", of(at("US", Some("CA"), Some("San Jose")), &[], Exemption::Exempt)),
+    ];
+    for (id, buyer) in of_place {
+        let first = TaxQuestion { document: document(id), buyer, ..question() };
+        let first = tax.engine.determine_tax(&cause("e-1"), "k", &first).await.expect("an answer");
+        tax.engine.commit_tax(&cause("e-2"), "k", &document(id)).await.expect("committed");
+        let buyer = TaxBuyer::AsIn(document(id));
+        let again = TaxQuestion { document: document(&format!("{id}/R-1")), buyer, ..question() };
+        let found = tax.engine.determine_tax(&cause("e-3"), "k", &again).await.expect("an answer");
+        assert_eq!((&found.lines, found.total_tax_minor), (&first.lines, first.total_tax_minor), "{id}");
+        assert_eq!(tax.engine.find_determined(&cause("e-3"), &again).await, Ok(Some(found)));
+    }
+    let nobody = TaxQuestion { document: document("D-X"), buyer: TaxBuyer::AsIn(document("D-GONE")), ..question() };
+    let refused = tax.engine.determine_tax(&cause("e-4"), "k", &nobody).await;
+    assert_eq!(failed(refused), (Class::Business, "REFUSED_BY_TAX".into()));
 }
 
 #[tokio::test]

@@ -1,8 +1,12 @@
 //! What AvaTax answers, and what its errors mean. An error in its own words below 500 means that nothing was changed.
 
-use super::SYSTEM;
+use super::{
+    SYSTEM,
+    body::{self, Buyer},
+};
 use crate::{
-    Error, IsoCurrency, LineTax, TaxAnswer, TaxDocument, TaxPart, TaxQuestion, error::queue, http::Answer, text::shown,
+    Error, IsoCurrency, LineTax, TaxAddress, TaxAnswer, TaxDocument, TaxPart, TaxQuestion, error::queue, http::Answer,
+    text::shown,
 };
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -37,6 +41,31 @@ pub(super) struct Transaction {
     reference_code: Option<String>,
     #[serde(default)]
     lines: Vec<Line>,
+    /// Those that its lines name, where they are asked for.
+    #[serde(default)]
+    addresses: Vec<Address>,
+    #[serde(default)]
+    destination_address_id: Option<i64>,
+    #[serde(default)]
+    business_identification_no: Option<String>,
+    #[serde(default)]
+    entity_use_code: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Address {
+    id: i64,
+    #[serde(default)]
+    line1: Option<String>,
+    #[serde(default)]
+    city: Option<String>,
+    #[serde(default)]
+    region: Option<String>,
+    #[serde(default)]
+    postal_code: Option<String>,
+    #[serde(default)]
+    country: String,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +136,27 @@ impl Transaction {
         let document = &question.document;
         let revision = document.revision;
         Ok(TaxAnswer { id: self.id(), document_id: document.document_id.clone(), revision, lines, total_tax_minor })
+    }
+}
+
+impl Transaction {
+    /// Who bought by it; `None` where it does not say where it was delivered.
+    pub(super) fn buyer(self) -> Option<Buyer> {
+        let to = self.destination_address_id?;
+        let place = self.addresses.into_iter().find(|address| address.id == to)?;
+        let some = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let ship_to = TaxAddress {
+            line1: some(place.line1),
+            city: some(place.city),
+            region: some(place.region),
+            postal_code: some(place.postal_code),
+            country: place.country,
+        };
+        Some(Buyer {
+            ship_to: body::address(&ship_to),
+            registration: some(self.business_identification_no),
+            entity_use: some(self.entity_use_code),
+        })
     }
 }
 
@@ -240,6 +290,15 @@ pub(super) fn nothing(document: &TaxDocument) -> Error {
         queue: queue::TAX,
         field: Some("document_id".into()),
         reason: format!("there is no tax document {}", document.document_id),
+    }
+}
+
+pub(super) fn nowhere(document: &TaxDocument) -> Error {
+    Error::Refused {
+        code: "TAX_ADDRESS_INVALID",
+        queue: queue::TAX,
+        field: Some("buyer_as_in".into()),
+        reason: format!("the tax document {} does not say where it was delivered", document.document_id),
     }
 }
 

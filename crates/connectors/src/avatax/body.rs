@@ -1,7 +1,7 @@
 //! What is sent: a sales invoice that is not committed.
 
 use super::Company;
-use crate::{CustomerTaxId, Exemption, TaxAddress, TaxQuestion};
+use crate::{CustomerTaxId, Exemption, TaxAddress, TaxCustomer, TaxQuestion};
 use rust_decimal::Decimal;
 use serde_json::{Number, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -20,20 +20,38 @@ pub(super) fn code(document_id: &str) -> String {
     format!("tl-{hex}")
 }
 
-pub(super) fn transaction(company: &Company, question: &TaxQuestion) -> Value {
+/// What of the buyer AvaTax is told.
+pub(super) struct Buyer {
+    pub(super) ship_to: Value,
+    pub(super) registration: Option<String>,
+    pub(super) entity_use: Option<String>,
+}
+
+impl Buyer {
+    pub(super) fn told(customer: &TaxCustomer) -> Self {
+        Self {
+            ship_to: address(&customer.ship_to),
+            registration: customer.tax_ids.iter().find_map(registration).map(str::to_owned),
+            entity_use: entity_use(customer.exemption).map(str::to_owned),
+        }
+    }
+}
+
+pub(super) fn transaction(company: &Company, question: &TaxQuestion, buyer: &Buyer) -> Value {
     let lines: Vec<Value> = question.lines.iter().enumerate().map(|(at, _)| line(question, at)).collect();
     json!({
         "type": "SalesInvoice",
         "commit": false,
         "code": code(&question.document.document_id),
+        "description": question.document.document_id,
         "companyCode": company.code,
         "customerCode": question.account_id,
         "date": question.date,
         "currencyCode": question.currency.code,
         "referenceCode": question.document.revision.to_string(),
-        "businessIdentificationNo": question.tax_ids.iter().find_map(registration),
-        "entityUseCode": entity_use(question.exemption),
-        "addresses": { "shipFrom": address(&company.ship_from), "shipTo": address(&question.ship_to) },
+        "businessIdentificationNo": buyer.registration,
+        "entityUseCode": buyer.entity_use,
+        "addresses": { "shipFrom": address(&company.ship_from), "shipTo": buyer.ship_to },
         "lines": lines,
     })
 }
@@ -64,7 +82,7 @@ const fn entity_use(exemption: Exemption) -> Option<&'static str> {
     }
 }
 
-fn address(address: &TaxAddress) -> Value {
+pub(super) fn address(address: &TaxAddress) -> Value {
     let parts = [
         ("line1", &address.line1),
         ("city", &address.city),

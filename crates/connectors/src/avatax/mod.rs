@@ -7,13 +7,14 @@ mod answer;
 mod body;
 
 use crate::{
-    Cause, CommitTax, DetermineTax, Error, FindTax, TaxAddress, TaxAnswer, TaxDocument, TaxEngine, TaxQuestion,
-    VoidTax,
+    Cause, CommitTax, DetermineTax, Error, FindTax, TaxAddress, TaxAnswer, TaxBuyer, TaxDocument, TaxEngine,
+    TaxQuestion, VoidTax,
     error::queue,
     keyed::{Access, Call, Client, Scheme},
 };
 use answer::{Status, Transaction, failure, is_missing, read};
 use async_trait::async_trait;
+use body::Buyer;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt};
@@ -112,13 +113,32 @@ impl AvaTax {
 
     /// The document; `None` only where AvaTax says that there is none.
     async fn found(&self, cause: &Cause, document: &TaxDocument) -> Result<Option<Transaction>, Error> {
+        self.found_with(cause, document, "Lines,Details").await
+    }
+
+    async fn found_with(
+        &self,
+        cause: &Cause,
+        document: &TaxDocument,
+        include: &str,
+    ) -> Result<Option<Transaction>, Error> {
         let mut url = self.at(self.company(document)?, document, &[]);
-        url.query_pairs_mut().append_pair("$include", "Lines,Details");
+        url.query_pairs_mut().append_pair("$include", include);
         let answer = self.call(cause, Method::GET, url, None).await?;
         match answer.status.as_u16() {
             200 => read(false, &answer).map(Some),
             404 if is_missing(&answer) => Ok(None),
             _ => Err(failure(false, &answer)),
+        }
+    }
+
+    async fn buyer(&self, cause: &Cause, buyer: &TaxBuyer) -> Result<Buyer, Error> {
+        match buyer {
+            TaxBuyer::Told(customer) => Ok(Buyer::told(customer)),
+            TaxBuyer::AsIn(former) => {
+                let found = self.found_with(cause, former, "Addresses").await?;
+                found.ok_or_else(|| answer::nothing(former))?.buyer().ok_or_else(|| answer::nowhere(former))
+            }
         }
     }
 }
@@ -133,9 +153,10 @@ impl DetermineTax for AvaTax {
             Some(found) if !found.status.is_open() => return Err(answer::closed(document, found.status)),
             Some(_) | None => {}
         }
+        let buyer = self.buyer(cause, &question.buyer).await?;
         let mut url = self.client.url(&["api", "v2", "transactions", "create"]);
         url.query_pairs_mut().append_pair("$include", "Lines,Details");
-        let made = self.post(cause, url, &body::transaction(company, question)).await?;
+        let made = self.post(cause, url, &body::transaction(company, question, &buyer)).await?;
         made.answer(question)
     }
 }

@@ -47,13 +47,16 @@ fn carry_out(app: &App, call: &Call, asked: &Asked) -> Result<Reply, Reply> {
     Ok(Reply::json(status, "application/json", &narrowed(call, body)))
 }
 
-/// Lines and their details come where they are asked for.
+/// Lines, their details and addresses come where they are asked for.
 fn narrowed(call: &Call, mut body: Value) -> Value {
     let includes = call.parameter("$include").unwrap_or("Lines,Details").to_lowercase();
     if !includes.contains("details") {
         for line in body["lines"].as_array_mut().into_iter().flatten() {
             line.as_object_mut().map(|line| line.remove("details"));
         }
+    }
+    if !includes.contains("addresses") {
+        body.as_object_mut().map(|body| body.remove("addresses"));
     }
     if !includes.contains("lines") && !includes.contains("details") {
         body.as_object_mut().map(|body| body.remove("lines"));

@@ -27,6 +27,8 @@ pub struct Sent {
     #[serde(default)]
     pub reference_code: Option<String>,
     #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
     business_identification_no: Option<String>,
     #[serde(default)]
     entity_use_code: Option<String>,
@@ -51,6 +53,16 @@ struct Address {
     region: Option<String>,
     postal_code: Option<String>,
     country: Option<String>,
+}
+
+impl Address {
+    /// As a transaction keeps it; here ids count within the transaction.
+    fn kept(&self, id: i64) -> Value {
+        json!({
+            "id": id, "line1": self.line1, "city": self.city, "region": self.region, "postalCode": self.postal_code,
+            "country": self.country,
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,8 +135,10 @@ impl Sent {
         Ok(json!({
             "code": code, "companyCode": self.company_code, "customerCode": self.customer_code, "date": day,
             "type": self.kind, "currencyCode": self.currency_code.as_deref().unwrap_or("USD"),
-            "referenceCode": self.reference_code, "entityUseCode": self.entity_use_code,
+            "referenceCode": self.reference_code, "description": self.description, "entityUseCode": self.entity_use_code,
             "businessIdentificationNo": self.business_identification_no,
+            "addresses": [from.as_ref().map(|from| from.kept(1)), Some(place.kept(2))],
+            "originAddressId": 1, "destinationAddressId": 2,
             "totalAmount": exact(sum("lineAmount")), "totalTaxable": exact(sum("taxableAmount")), "totalTax": exact(sum("tax")),
             "lines": lines,
         }))

@@ -18,18 +18,19 @@ pub enum Then {
 const THENS: [(&str, Then); 2] = [("cancel", Then::Cancel), ("wait", Then::Wait)];
 
 /// Steps that a plan may be about.
-pub const STEPS: [&str; 7] = [
+pub const STEPS: [&str; 8] = [
     "determine_tax",
     "commit_tax",
     "billing_customer",
     "billing_schedule",
+    "change_schedule",
     "provisioning",
     "cancel_schedule",
     "void_tax",
 ];
 
-/// Steps that take something back: there is nothing to take back of them.
-const BACKWARD: [&str; 2] = ["cancel_schedule", "void_tax"];
+/// Steps with nothing to take back: they take something back themselves, or change a contract that stands.
+const KEPT: [&str; 3] = ["change_schedule", "cancel_schedule", "void_tax"];
 
 /// The longest wait that a plan may have.
 const MOST: Duration = Duration::from_secs(366 * 24 * 3_600);
@@ -71,12 +72,14 @@ pub struct Compensation {
 }
 
 impl Compensation {
-    /// The first exception for the reason, else the step's own plan.
+    /// The first exception for the reason, else the step's own plan. An exception that takes back says nothing about steps with nothing to
+    /// take back.
     #[must_use]
     pub fn plan(&self, step: &str, code: &str) -> Option<&Plan> {
         let fits = |exception: &&Exception| {
+            let is_kept = exception.plan.then == Then::Cancel && KEPT.contains(&step);
             exception.codes.iter().any(|known| known == code)
-                && (exception.steps.is_empty() || exception.steps.iter().any(|known| known == step))
+                && (exception.steps.is_empty() && !is_kept || exception.steps.iter().any(|known| known == step))
         };
         let exception = self.exceptions.iter().find(fits).map(|exception| &exception.plan);
         exception.or_else(|| self.steps.get(step))
@@ -129,8 +132,8 @@ fn plan(reader: &mut Reader<'_>, table: &mut Table, steps: &[String]) -> Plan {
         }
     }
     let then = reader.word(table, "then", &THENS).unwrap_or(Then::Wait);
-    if then == Then::Cancel && steps.iter().any(|step| BACKWARD.contains(&step.as_str())) {
-        reader.problem(table.at("then"), "cannot be cancel: the step takes something back itself", "wait");
+    if then == Then::Cancel && steps.iter().any(|step| KEPT.contains(&step.as_str())) {
+        reader.problem(table.at("then"), "cannot be cancel: there is nothing to take back of the step", "wait");
     }
     Plan { retry, then }
 }
@@ -186,9 +189,21 @@ mod tests {
     }
 
     #[test]
+    fn an_exception_that_takes_back_leaves_alone_what_cannot_be_taken_back() {
+        let text = format!("{}exceptions:\n  - {{codes: [REFUSED], then: cancel}}\n", all_steps());
+        let (read, problems) = read(&text);
+        assert_eq!(problems, []);
+        for (step, then) in
+            [("billing_schedule", Then::Cancel), ("change_schedule", Then::Wait), ("void_tax", Then::Wait)]
+        {
+            assert_eq!(read.plan(step, "REFUSED").map(|plan| plan.then), Some(then), "{step}");
+        }
+    }
+
+    #[test]
     fn every_mistake_is_told_at_once() {
         let text = "version: 1\nsteps:\n  bake: {retry: [5m], then: wait}\n  void_tax: {retry: [0s, 5, 400d, 1.5h], then: cancel}\n  \
-                    commit_tax: {retry: [], then: perhaps}\nexceptions:\n  - {then: wait}\n";
+                    change_schedule: {retry: [], then: cancel}\n  commit_tax: {retry: [], then: perhaps}\nexceptions:\n  - {then: wait}\n";
         let (_, problems) = read(text);
         let told: Vec<String> =
             problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
@@ -198,7 +213,8 @@ mod tests {
             "steps.void_tax.retry[1]: must be a text that is not empty",
             "steps.void_tax.retry: `400d` is no wait",
             "steps.void_tax.retry: `1.5h` is no wait",
-            "steps.void_tax.then: cannot be cancel: the step takes something back itself",
+            "steps.void_tax.then: cannot be cancel: there is nothing to take back of the step",
+            "steps.change_schedule.then: cannot be cancel: there is nothing to take back of the step",
             "steps.commit_tax.then: `perhaps` is no word for this",
             "steps.determine_tax: is missing",
             "exceptions[0].codes: is missing",

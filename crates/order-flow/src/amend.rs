@@ -5,8 +5,9 @@
 use crate::{
     change::{Asked, Change, ChangeStage, may_become},
     contract::ContractState,
+    course::Court,
     document::Known,
-    facts,
+    facts, follow,
     handler::OrderFlow,
     step::Step,
 };
@@ -17,7 +18,7 @@ use events::{
     version,
 };
 use failure::Failure;
-use rules::{Amendment, Changed, Finding, Policies};
+use rules::{Amendment, Changed, Finding};
 use std::collections::BTreeSet;
 
 type Decided = Result<Decision<OrderFlow>, Failure>;
@@ -26,7 +27,7 @@ type Decided = Result<Decision<OrderFlow>, Failure>;
 pub(crate) fn requested(
     mut step: Step<'_>,
     known: Known<'_>,
-    policies: &Policies,
+    court: Court<'_>,
     event: &ContractAmendmentRequested,
 ) -> Decided {
     let id = &event.amendment_id;
@@ -56,14 +57,14 @@ pub(crate) fn requested(
     // Who asks is nobody's business any more once it is decided, and is not kept until then either.
     let request = ContractAmendmentRequested { requested_by: None, ..event.clone() };
     change.asked = Some(Asked::Amendment(Box::new(request.clone())));
-    Ok(consider(step, known.contract(&event.contract_id), policies, (id, change), &request, (FalloutEnd::Mended, None)))
+    Ok(consider(step, known.contract(&event.contract_id), court, (id, change), &request, (FalloutEnd::Mended, None)))
 }
 
 /// Judges an amendment by what the contract and the policies are now.
 pub(crate) fn consider(
     mut step: Step<'_>,
     contract: Option<&ContractState>,
-    policies: &Policies,
+    court: Court<'_>,
     (id, mut change): (&str, Change),
     request: &ContractAmendmentRequested,
     (end, by): (FalloutEnd, Option<&str>),
@@ -81,12 +82,12 @@ pub(crate) fn consider(
     if let Some(reason) = against(contract, request) {
         return declined(step, (id, change), request, reason);
     }
-    change.verdict = policies.judge_amendment(&seen(contract, request, &change));
+    change.verdict = court.policies.judge_amendment(&seen(contract, request, &change));
     change.verdict.findings.extend(differences(contract, request));
     let reasons = change.reasons();
     if reasons.is_empty() {
         step.close(change.case.take(), end, by);
-        return apply(step, contract, (id, change), request);
+        return apply(step, court, contract, (id, change), request);
     }
     change.stage = ChangeStage::Waiting;
     let version = change.verdict.version.clone();
@@ -166,6 +167,7 @@ fn seen(contract: &ContractState, request: &ContractAmendmentRequested, change: 
 /// It holds: every service reads it as the contract's next version, from the date that was asked for.
 fn apply(
     mut step: Step<'_>,
+    court: Court<'_>,
     contract: &ContractState,
     (id, mut change): (&str, Change),
     request: &ContractAmendmentRequested,
@@ -194,12 +196,14 @@ fn apply(
     };
     let mut after = contract.clone();
     after.amend(&amended);
-    step.tell(amended);
     change.stage = ChangeStage::Done;
     change.asked = None;
     change.contract_version = Some(after.entity_version);
-    step.keep(&change.contract_id, after);
+    change.order = follow::amendment(&step.deal, &after, &amended);
+    step.tell(amended);
+    step.keep(&request.contract_id, after);
     step.deal.changes.insert(id.to_owned(), change);
+    follow::go_on(&mut step, court, &request.contract_id);
     step.done()
 }
 

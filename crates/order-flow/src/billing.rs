@@ -15,7 +15,7 @@ use events::{
 use failure::Failure;
 use jiff::{Span, civil::Date};
 use rust_decimal::Decimal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Why there is no plan: a person has to change the deal, or bill by hand.
 pub(crate) const UNUSABLE: &str = "BILLING_PLAN_INVALID";
@@ -55,7 +55,8 @@ pub(crate) fn plan(order: &Order, schedule: &BillingSchedule, customer: &str) ->
     if end <= start {
         return Err(unusable("term", "ends before it begins"));
     }
-    let mut phases = phases(request, &order.usage, months, start, end)?;
+    let item = |line: &ContractLine| item(line, order.usage.get(&line.contract_line_id), months);
+    let mut phases = phases(&request.lines, item, start, end)?;
     if !schedule.in_advance {
         in_arrears(&mut phases, months)?;
     }
@@ -80,11 +81,7 @@ pub(crate) fn plan(order: &Order, schedule: &BillingSchedule, customer: &str) ->
 /// How a schedule is told to end: at once where what was begun is taken back, else on the day the contract was cancelled for.
 pub(crate) fn end(order: &Order, account_id: &str, schedule: &Schedule, is_taken_back: bool) -> ScheduleEnd {
     ScheduleEnd {
-        schedule: ScheduleRef {
-            schedule_id: schedule.schedule_id.clone(),
-            contract_id: order.order_id.clone(),
-            account_id: account_id.to_owned(),
-        },
+        schedule: reference(order, account_id, schedule),
         end_on: schedule.end_on.filter(|_| !is_taken_back),
         zone: schedule.zone.clone(),
         reason: if is_taken_back { "the order was taken back" } else { "the contract was cancelled" }.to_owned(),
@@ -92,7 +89,16 @@ pub(crate) fn end(order: &Order, account_id: &str, schedule: &Schedule, is_taken
     }
 }
 
-fn months(frequency: BillingFrequency) -> Result<u32, Failure> {
+/// Which schedule it is, for the billing system.
+pub(crate) fn reference(order: &Order, account_id: &str, schedule: &Schedule) -> ScheduleRef {
+    ScheduleRef {
+        schedule_id: schedule.schedule_id.clone(),
+        contract_id: order.order_id.clone(),
+        account_id: account_id.to_owned(),
+    }
+}
+
+pub(crate) fn months(frequency: BillingFrequency) -> Result<u32, Failure> {
     match frequency {
         BillingFrequency::Monthly | BillingFrequency::Usage => Ok(1),
         BillingFrequency::Quarterly => Ok(3),
@@ -116,15 +122,15 @@ fn anchored(schedule: &BillingSchedule, start: Date) -> Result<(), Failure> {
     Err(unusable("billing_schedule.anchor_day", &what))
 }
 
-fn phases(
-    request: &OrderRequested,
-    usage: &BTreeMap<String, UsageTerms>,
-    months: u32,
+/// `item`: how a line is charged that is billed again and again.
+pub(crate) fn phases(
+    lines: &[ContractLine],
+    item: impl Fn(&ContractLine) -> Result<BillingItem, Failure>,
     start: Date,
     end: Date,
 ) -> Result<Vec<BillingPhase>, Failure> {
     let mut cuts = BTreeSet::from([start, end]);
-    for line in request.lines.iter().filter(|line| !is_once(line)) {
+    for line in lines.iter().filter(|line| !is_once(line)) {
         let (from, to) = span(line, start, end);
         cuts.extend([from, to].into_iter().filter(|day| start < *day && *day < end));
     }
@@ -133,7 +139,7 @@ fn phases(
     for pair in cuts.windows(2) {
         let (from, to) = (pair[0], pair[1]);
         let mut phase = BillingPhase { start_on: from, end_on: to, items: Vec::new(), once: Vec::new() };
-        for line in &request.lines {
+        for line in lines {
             let (begins, ends) = span(line, start, end);
             if is_once(line) {
                 // What is delivered outside of the term is billed with its nearest phase.
@@ -142,22 +148,26 @@ fn phases(
                     phase.once.push(one_off(line));
                 }
             } else if begins <= from && to <= ends {
-                phase.items.push(item(line, usage.get(&line.contract_line_id), months)?);
+                phase.items.push(item(line)?);
             }
         }
-        if phase.items.is_empty() {
-            return Err(unusable(
-                "lines",
-                &format!("nothing is billed from {from} to {to}; let the lines cover the whole term"),
-            ));
-        }
+        filled(&phase)?;
         phases.push(phase);
     }
     Ok(phases)
 }
 
+/// Each phase bills something again and again.
+pub(crate) fn filled(phase: &BillingPhase) -> Result<(), Failure> {
+    if !phase.items.is_empty() {
+        return Ok(());
+    }
+    let (from, to) = (phase.start_on, phase.end_on);
+    Err(unusable("lines", &format!("nothing is billed from {from} to {to}; let the lines cover the whole term")))
+}
+
 /// In arrears, each interval bills what the one before brought: everything is one interval later.
-fn in_arrears(phases: &mut [BillingPhase], months: u32) -> Result<(), Failure> {
+pub(crate) fn in_arrears(phases: &mut [BillingPhase], months: u32) -> Result<(), Failure> {
     let metered = |item: &BillingItem| matches!(item.charge, BillingCharge::Metered { .. });
     if phases.iter().flat_map(|phase| &phase.items).any(metered) {
         let what = "usage is always billed afterwards; with it, bill the rest in advance or as a contract of its own";
@@ -170,11 +180,11 @@ fn in_arrears(phases: &mut [BillingPhase], months: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-fn later(day: Date, months: u32) -> Result<Date, Failure> {
+pub(crate) fn later(day: Date, months: u32) -> Result<Date, Failure> {
     day.checked_add(Span::new().months(months)).map_err(|_| unusable("term", "leaves the calendar"))
 }
 
-const fn is_once(line: &ContractLine) -> bool {
+pub(crate) const fn is_once(line: &ContractLine) -> bool {
     match line.charge_type {
         ChargeType::OneTime | ChargeType::Credit | ChargeType::Proration => true,
         ChargeType::Recurring | ChargeType::Usage | ChargeType::Discount | ChargeType::Unknown => false,
@@ -185,7 +195,7 @@ fn span(line: &ContractLine, start: Date, end: Date) -> (Date, Date) {
     line.service_period.as_ref().map_or((start, end), |period| (period.start_on, period.end_on))
 }
 
-fn one_off(line: &ContractLine) -> OneOff {
+pub(crate) fn one_off(line: &ContractLine) -> OneOff {
     OneOff {
         line_id: line.contract_line_id.clone(),
         product_id: line.product_id.clone(),
@@ -193,7 +203,7 @@ fn one_off(line: &ContractLine) -> OneOff {
     }
 }
 
-fn item(line: &ContractLine, usage: Option<&UsageTerms>, months: u32) -> Result<BillingItem, Failure> {
+pub(crate) fn item(line: &ContractLine, usage: Option<&UsageTerms>, months: u32) -> Result<BillingItem, Failure> {
     let is_usage = line.charge_type == ChargeType::Usage;
     let charge = if is_usage { metered(line, usage)? } else { fixed(line) };
     Ok(BillingItem {
@@ -241,6 +251,6 @@ fn metered(line: &ContractLine, usage: Option<&UsageTerms>) -> Result<BillingCha
     })
 }
 
-fn unusable(field: &str, what: &str) -> Failure {
+pub(crate) fn unusable(field: &str, what: &str) -> Failure {
     Failure::business(UNUSABLE, "billing-operations", format!("{field} {what}")).at_field(field)
 }

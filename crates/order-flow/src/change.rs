@@ -4,7 +4,9 @@
 
 use crate::{
     amend,
-    document::{DealStage, DealState, Known, OpenCase, OrderStage},
+    course::Court,
+    document::{DealStage, DealState, Known, OpenCase, Order, OrderStage},
+    follow,
     handler::OrderFlow,
     process::open_reasons,
     renew,
@@ -17,7 +19,7 @@ use events::{
 };
 use failure::Failure;
 use jiff::{Timestamp, civil::Date};
-use rules::{Policies, Verdict};
+use rules::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -75,6 +77,9 @@ pub struct Change {
     pub erp_order_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erp_order_no: Option<String>,
+    /// What it does in tax engine and billing system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Box<Order>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +105,9 @@ pub struct Renewed {
     pub recipient: Option<Personal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// Language of the customer's documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
 }
 
 /// An approval that somebody gave.
@@ -142,7 +150,7 @@ pub(crate) fn of_case(deal: &DealState, case_id: &str) -> Option<String> {
 pub(crate) fn decided(
     mut step: Step<'_>,
     known: Known<'_>,
-    policies: &Policies,
+    court: Court<'_>,
     event: &FalloutDecided,
     id: &str,
 ) -> Decided {
@@ -153,9 +161,14 @@ pub(crate) fn decided(
         let reason = format!("the case is about entity `{}`", change.legal_entity_id);
         return Err(Failure::contract("FIELD_INVALID", reason).at_field("legal_entity_id"));
     }
+    if change.at_work().is_some_and(|order| order.failed.is_some()) {
+        let contract_id = change.contract_id.clone();
+        step.deal.changes.insert(id.to_owned(), change);
+        return Ok(follow::decided(step, court, event, (id, &contract_id)));
+    }
     let case_id = change.case.as_ref().map(|case| case.case_id.clone()).unwrap_or_default();
     let end = match event.action {
-        FalloutAction::Reject => return Ok(rejected(step, id, change, event)),
+        FalloutAction::Reject => return Ok(rejected(step, court, id, change, event)),
         FalloutAction::Approve => {
             let open = change.verdict.approvals.iter().map(|approval| approval.rule.clone());
             let rules = open.filter(|rule| event.codes.is_empty() || event.codes.contains(rule));
@@ -169,30 +182,34 @@ pub(crate) fn decided(
         }
         FalloutAction::Retry | FalloutAction::Unknown => FalloutEnd::Mended,
     };
-    go_on(step, known, policies, (id, change), (end, Some(&event.decided_by)))
+    go_on(step, known, court, (id, change), (end, Some(&event.decided_by)))
 }
 
 /// Judges a change anew.
 pub(crate) fn go_on(
     step: Step<'_>,
     known: Known<'_>,
-    policies: &Policies,
+    court: Court<'_>,
     (id, change): (&str, Change),
     end: (FalloutEnd, Option<&str>),
 ) -> Decided {
     match change.asked.clone() {
         Some(Asked::Amendment(request)) => {
             let contract = known.contract(&change.contract_id);
-            Ok(amend::consider(step, contract, policies, (id, change), &request, end))
+            Ok(amend::consider(step, contract, court, (id, change), &request, end))
         }
-        Some(Asked::Renewal(renewed)) => {
-            Ok(renew::consider(step, known.contract(&change.contract_id), policies, (id, change), &renewed, end))
-        }
+        Some(Asked::Renewal(renewed)) => Ok(renew::consider(step, court, (id, change), &renewed, end)),
         None => Ok(Decision::skip("the change is decided already")),
     }
 }
 
-fn rejected(mut step: Step<'_>, id: &str, mut change: Change, event: &FalloutDecided) -> Decision<OrderFlow> {
+fn rejected(
+    mut step: Step<'_>,
+    court: Court<'_>,
+    id: &str,
+    mut change: Change,
+    event: &FalloutDecided,
+) -> Decision<OrderFlow> {
     step.close(change.case.take(), FalloutEnd::Rejected, Some(&event.decided_by));
     match change.asked.take() {
         Some(Asked::Amendment(request)) => {
@@ -207,7 +224,10 @@ fn rejected(mut step: Step<'_>, id: &str, mut change: Change, event: &FalloutDec
         }
         Some(Asked::Renewal(_)) | None => {
             change.stage = ChangeStage::Declined;
+            follow::none(&mut change);
+            let contract_id = change.contract_id.clone();
             step.deal.changes.insert(id.to_owned(), change);
+            follow::go_on(&mut step, court, &contract_id);
             step.done()
         }
     }

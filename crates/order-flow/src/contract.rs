@@ -1,7 +1,10 @@
 //! A contract that came of a deal, as far as its own process needs it: its newest version, its lines, its term. Nothing personal.
 
 use crate::{
+    change::{Change, ChangeStage},
+    course::Court,
     document::{FlowDocument, Known, kind},
+    follow,
     handler::OrderFlow,
     step::Step,
 };
@@ -141,14 +144,30 @@ impl Step<'_> {
     }
 }
 
-/// A contract of ours was amended outside of its process: noted in the order of its versions.
-pub(crate) fn amended(step: Step<'_>, known: Known<'_>, event: &ContractAmended) -> Decided {
-    noted(step, known, (&event.contract_id, event.entity_version), |contract| contract.amend(event))
+/// A contract of ours was amended outside of its process: noted in the order of its versions, and billed.
+pub(crate) fn amended(step: Step<'_>, known: Known<'_>, court: Court<'_>, event: &ContractAmended) -> Decided {
+    noted(step, known, (&event.contract_id, event.entity_version), |step, contract| {
+        contract.amend(event);
+        let Some(order) = follow::amendment(&step.deal, contract, event) else { return };
+        let change = Change {
+            contract_id: event.contract_id.clone(),
+            legal_entity_id: event.legal_entity_id.clone(),
+            entity_version: event.entity_version,
+            stage: ChangeStage::Done,
+            currency: event.currency.clone(),
+            amount_minor: event.delta_tcv_minor.saturating_abs(),
+            contract_version: Some(event.entity_version),
+            order: Some(order),
+            ..Change::default()
+        };
+        step.deal.changes.insert(event.amendment_id.clone(), change);
+        follow::go_on(step, court, &event.contract_id);
+    })
 }
 
 /// The same for a cancellation.
 pub(crate) fn cancelled(step: Step<'_>, known: Known<'_>, event: &ContractCancelled) -> Decided {
-    noted(step, known, (&event.contract_id, event.entity_version), |contract| {
+    noted(step, known, (&event.contract_id, event.entity_version), |_, contract| {
         contract.entity_version = event.entity_version;
         contract.is_cancelled = true;
     })
@@ -158,14 +177,14 @@ fn noted(
     mut step: Step<'_>,
     known: Known<'_>,
     (contract_id, entity_version): (&str, i64),
-    change: impl FnOnce(&mut ContractState),
+    change: impl FnOnce(&mut Step<'_>, &mut ContractState),
 ) -> Decided {
     let mut contract = known_contract(known, contract_id)?.clone();
     if step.is_ours() && entity_version <= contract.entity_version {
         return Ok(Decision::skip("order-flow told it itself"));
     }
     version::next(contract_id, Some(contract.entity_version), entity_version)?;
-    change(&mut contract);
+    change(&mut step, &mut contract);
     step.keep(contract_id, contract);
     Ok(step.done())
 }

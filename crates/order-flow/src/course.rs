@@ -8,7 +8,8 @@ use crate::{
     contract::ContractState,
     document::{Order, OrderStage, TakenBack, TaxState},
     effect::Work,
-    order,
+    follow::{self, Followed},
+    order, replan,
     saga::{Fact, by_others},
     step::Step,
     tax, work,
@@ -62,6 +63,9 @@ pub(crate) const NOT_PROVISIONED: &str = "activation_failed";
 impl Course<'_> {
     /// The step that an outside system has to take next.
     pub(crate) fn next(&self, step: &Step<'_>, order: &Order) -> Option<Work> {
+        if let Some(change) = order.followed.as_deref() {
+            return self.next_of_change(step, order, change);
+        }
         let (tax, schedule) = (order.outside.tax.as_ref(), order.outside.schedule.as_ref());
         let request = order.request.as_deref();
         match order.stage {
@@ -93,6 +97,56 @@ impl Course<'_> {
         }
     }
 
+    /// The same for a change of a contract: taxed, then billed.
+    fn next_of_change(&self, step: &Step<'_>, order: &Order, change: &Followed) -> Option<Work> {
+        let tax = order.outside.tax.as_ref().map(|tax| tax.state);
+        match (order.stage, tax) {
+            (OrderStage::Accepted, _) if self.standing(step).is_none() => None,
+            (OrderStage::Accepted, None) if order.parts.tax => Some(Work::DetermineTax),
+            (OrderStage::Accepted, Some(TaxState::Determined)) => Some(Work::CommitTax),
+            (OrderStage::Accepted, _) => {
+                let is_due = !self.waits(step, order, change) && self.changes_schedule(step, order, change);
+                is_due.then_some(Work::ChangeSchedule)
+            }
+            (OrderStage::Cancelling, Some(TaxState::Determined | TaxState::Committed)) => Some(Work::VoidTax),
+            _ => None,
+        }
+    }
+
+    /// Whether others of the contract go first: that it is taken back, its end, and earlier changes of its schedule.
+    fn waits(&self, step: &Step<'_>, order: &Order, change: &Followed) -> bool {
+        let Some(of) = self.standing(step) else { return true };
+        let schedule = of.outside.schedule.as_ref();
+        let ends = schedule.is_some_and(|schedule| schedule.end_on.is_some() && !schedule.is_ended);
+        order.parts.billing && !change.is_billed && (ends || follow::is_behind(&step.deal, change))
+    }
+
+    /// What makes no plan is tried all the same: it fails with its reason.
+    fn changes_schedule(&self, step: &Step<'_>, order: &Order, change: &Followed) -> bool {
+        let schedule = self.standing(step).and_then(|of| of.outside.schedule.as_ref());
+        let of = |(schedule, terms)| !matches!(replan::changed(schedule, terms, change), Ok(None));
+        order.parts.billing && !change.is_billed && schedule.zip(step.deal.schedule.as_ref()).is_some_and(of)
+    }
+
+    /// The order of the contract, as long as nothing takes it back.
+    fn standing<'s>(&self, step: &'s Step<'_>) -> Option<&'s Order> {
+        step.deal.orders.get(self.entity).filter(|order| order.stage == OrderStage::Active)
+    }
+
+    fn end_of_change(&self, step: &mut Step<'_>, order: &mut Order, change: &Followed) {
+        match order.stage {
+            OrderStage::Accepted if !self.waits(step, order, change) => {
+                order.stage = OrderStage::Active;
+                step.fact(order, self.entity, Fact::of_all(SagaKind::Completed));
+            }
+            OrderStage::Cancelling => {
+                order.stage = OrderStage::Cancelled;
+                step.fact(order, self.entity, Fact::of_all(SagaKind::Compensated));
+            }
+            _ => {}
+        }
+    }
+
     /// Takes the order as far as it goes without anybody's answer.
     pub(crate) fn go_on(&self, step: &mut Step<'_>, order: &mut Order) {
         if let Some(work) = self.next(step, order) {
@@ -102,6 +156,9 @@ impl Course<'_> {
                 self.begin(step, order, work);
             }
             return;
+        }
+        if let Some(change) = order.followed.clone() {
+            return self.end_of_change(step, order, &change);
         }
         match order.stage {
             OrderStage::Pricing => self.ask(step, order),
@@ -125,7 +182,7 @@ impl Course<'_> {
         if self.court.by_timer {
             return self.begin_at(step, order, self.court.now_ms);
         }
-        match work::effect(&step.deal, order, work) {
+        match work::effect(&step.deal, self.entity, order, work) {
             Ok(effect) => step.decision.effects.push(effect),
             Err(failure) => work::fail(step, order, self, work, &failure),
         }
@@ -226,7 +283,8 @@ pub(crate) fn payload(step: &Step<'_>, entity: &str, order: &Order, what: &str) 
     let times: [Timestamp; 2] = [step.times.effective_at, step.times.recorded_at];
     json!({
         "what": what, "account_id": step.deal.account_id, "opportunity_id": step.deal.opportunity_id,
-        "legal_entity_id": entity, "contract_id": order.order_id, "event_id": step.cause.event_id,
+        "legal_entity_id": entity, "contract_id": order.contract_id(), "event_id": step.cause.event_id,
         "effective_at": times[0], "recorded_at": times[1],
+        "change": order.followed.as_ref().map(|change| &change.change_id),
     })
 }

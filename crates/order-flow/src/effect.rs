@@ -1,7 +1,7 @@
 //! What order-flow sends to tax engine and billing system, as plain data: what is journalled is what is sent.
 
 use connectors::{
-    billing::{BillingCustomer, BillingPlan, ScheduleEnd},
+    billing::{BillingCustomer, BillingPlan, ScheduleEnd, ScheduleRef},
     tax::{TaxDocument, TaxQuestion},
 };
 use serde::{Deserialize, Serialize};
@@ -19,15 +19,17 @@ pub enum Work {
     BillingSchedule,
     CancelSchedule,
     VoidTax,
+    ChangeSchedule,
 }
 
 impl Work {
     /// In the order of a process.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::DetermineTax,
         Self::CommitTax,
         Self::BillingCustomer,
         Self::BillingSchedule,
+        Self::ChangeSchedule,
         Self::CancelSchedule,
         Self::VoidTax,
     ];
@@ -40,6 +42,7 @@ impl Work {
             Self::CommitTax => "commit_tax",
             Self::BillingCustomer => "billing_customer",
             Self::BillingSchedule => "billing_schedule",
+            Self::ChangeSchedule => "change_schedule",
             Self::CancelSchedule => "cancel_schedule",
             Self::VoidTax => "void_tax",
         }
@@ -50,12 +53,14 @@ impl Work {
     pub const fn owner(self) -> &'static str {
         match self {
             Self::DetermineTax | Self::CommitTax | Self::VoidTax => TAX_QUEUE,
-            Self::BillingCustomer | Self::BillingSchedule | Self::CancelSchedule => "billing-operations",
+            Self::BillingCustomer | Self::BillingSchedule | Self::ChangeSchedule | Self::CancelSchedule => {
+                "billing-operations"
+            }
         }
     }
 }
 
-/// The order an effect is for, and which attempt at its step it is: a refused attempt is over, the next has a key of its own.
+/// The order (of a deal, or that a change of a contract is) an effect is for, and which attempt at its step it is: a refused attempt is over, the next has a key of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct For {
     pub account_id: String,
@@ -78,7 +83,15 @@ pub enum Change {
     VoidTax(TaxDocument),
     BillingCustomer(BillingCustomer),
     BillingSchedule(Box<BillingPlan>),
+    ChangeSchedule(Box<ScheduleChange>),
     CancelSchedule(ScheduleEnd),
+}
+
+/// The whole new state of a schedule that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleChange {
+    pub schedule: ScheduleRef,
+    pub plan: BillingPlan,
 }
 
 pub(crate) fn effect_key(work: Work, order_id: &str, attempt: u32) -> String {
@@ -94,6 +107,7 @@ impl FlowEffect {
             Change::VoidTax(_) => Work::VoidTax,
             Change::BillingCustomer(_) => Work::BillingCustomer,
             Change::BillingSchedule(_) => Work::BillingSchedule,
+            Change::ChangeSchedule(_) => Work::ChangeSchedule,
             Change::CancelSchedule(_) => Work::CancelSchedule,
         }
     }
@@ -110,6 +124,7 @@ impl consumer::Effect for FlowEffect {
             Change::CommitTax(document) | Change::VoidTax(document) => format!("tax:{}", document.document_id),
             Change::BillingCustomer(customer) => format!("customer:{}", customer.customer_id()),
             Change::BillingSchedule(plan) => format!("schedule:{}", plan.contract_id),
+            Change::ChangeSchedule(change) => format!("schedule:{}", change.plan.contract_id),
             Change::CancelSchedule(end) => format!("schedule:{}", end.schedule.contract_id),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     document::{DealState, FlowDocument, Known, key, kind},
     effect::FlowEffect,
     event::FlowEvent,
-    order, process, protect, quote, renew, reply,
+    follow, order, process, protect, quote, renew, reply,
     step::{Step, Times},
     work,
     writer::{Cause, Writer},
@@ -102,8 +102,8 @@ impl OrderFlow {
             FlowEvent::Reply(event) => self.reply(known, court, event, context),
             FlowEvent::Contract(event) => self.contract(known, court, event, context),
             FlowEvent::Notice(Notice::SubscriptionRenewalDeclined(event)) => {
-                self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
-                    renew::declined(step, known, event)
+                self.outcome(known, court, &**event, &event.contract_id, context, |step, course| {
+                    renew::declined(step, known, course, event)
                 })
             }
             FlowEvent::Notice(_) => Ok(Decision::skip("order-flow tells of renewals itself")),
@@ -136,7 +136,7 @@ impl OrderFlow {
             Deal::FalloutDecided(event) => {
                 let step = self.known(known, &event.opportunity_id, &**event, context)?;
                 match event.case_id.as_deref().and_then(|case_id| change::of_case(&step.deal, case_id)) {
-                    Some(id) => change::decided(step, known, court.policies, event, &id),
+                    Some(id) => change::decided(step, known, court, event, &id),
                     None => process::decided(step, known, court, event),
                 }
             }
@@ -145,9 +145,7 @@ impl OrderFlow {
             }
             Deal::ContractAmendmentRequested(event) => {
                 let about = (event.contract_id.as_str(), event.legal_entity_id.as_str());
-                self.of_contract(known, &**event, about, context, |step| {
-                    amend::requested(step, known, court.policies, event)
-                })
+                self.of_contract(known, &**event, about, context, |step| amend::requested(step, known, court, event))
             }
         }
     }
@@ -164,7 +162,7 @@ impl OrderFlow {
                 if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
                     let contract_id = event.contract_id.as_deref().unwrap_or_default();
                     return self.outcome(known, court, &**event, contract_id, context, |step, _| {
-                        renew::taken(step, known, court.policies, event, id)
+                        renew::taken(step, court, event, id)
                     });
                 }
                 self.answer(known, court, &**event, event.opportunity_id.as_deref(), context, |step, course| {
@@ -175,7 +173,7 @@ impl OrderFlow {
                 if let Some(id) = renew::of_order(&event.order_id, event.contract_id.as_deref()) {
                     let contract_id = event.contract_id.as_deref().unwrap_or_default();
                     return self.outcome(known, court, &**event, contract_id, context, |step, _| {
-                        renew::refused(step, known, court.policies, event, id)
+                        renew::refused(step, court, event, id)
                     });
                 }
                 self.answer(known, court, &**event, event.opportunity_id.as_deref(), context, |step, course| {
@@ -211,12 +209,12 @@ impl OrderFlow {
         match event {
             Event::SubscriptionRenewalAccepted(event) => {
                 self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
-                    renew::accepted(step, known, court.policies, event)
+                    renew::accepted(step, known, court, event)
                 })
             }
             Event::ContractAmended(event) => {
                 self.outcome(known, court, &**event, &event.contract_id, context, |step, _| {
-                    contract::amended(step, known, event)
+                    contract::amended(step, known, court, event)
                 })
             }
             Event::ContractCancelled(event) => {
@@ -286,7 +284,10 @@ impl OrderFlow {
         };
         let course = court.of(text(payload, "legal_entity_id"));
         match text(payload, "what") {
-            WORK => work::due(step, &course),
+            WORK => match payload["change"].as_str() {
+                Some(id) => Ok(follow::due(step, court, id)),
+                None => work::due(step, &course),
+            },
             GIVE_UP => reply::waited_in_vain(step, &course),
             process::RECHECK => process::judge(step, known, court, None, events::common::FalloutEnd::Mended),
             CANCEL => match known.contract(text(payload, "contract_id")) {
@@ -299,13 +300,13 @@ impl OrderFlow {
             change::CHANGE => match step.deal.changes.get(text(payload, "change")).cloned() {
                 Some(found) => {
                     let end = (FalloutEnd::Mended, None);
-                    change::go_on(step, known, court.policies, (text(payload, "change"), found), end)
+                    change::go_on(step, known, court, (text(payload, "change"), found), end)
                 }
                 None => Ok(Decision::skip("a timer of a change that is not there")),
             },
             contract::RENEWAL_DUE => renew::due(step, known, payload),
             protect::EXCEPT => match known.contract(text(payload, "contract_id")) {
-                Some(found) => protect::except(step, court.policies, found, text(payload, "contract_id")),
+                Some(found) => protect::except(step, court, found, text(payload, "contract_id")),
                 None => Ok(Decision::skip("a timer of a contract that is not there")),
             },
             _ => Ok(Decision::skip("a timer of another version")),

@@ -157,7 +157,7 @@ pub(crate) fn remembered(request: OrderRequested, deal: &OpportunityClosedWon) -
 pub(crate) fn case_about(order: &Order, entity: &str) -> About {
     About {
         legal_entity_id: entity.to_owned(),
-        order_id: Some(order.order_id.clone()),
+        order_id: Some(order.contract_id().to_owned()),
         currency: order.currency.clone(),
         amount_minor: order.total_minor,
     }

@@ -1,7 +1,10 @@
 //! What order-flow remembers of an order: its stage, what it asked for, what was made for it in other systems.
 
-use crate::{course::Parts, document::OpenCase, effect::Work, saga::by_others};
-use connectors::tax::{LineTax, TaxDocument};
+use crate::{course::Parts, document::OpenCase, effect::Work, follow::Followed, saga::by_others};
+use connectors::{
+    billing::BillingPlan,
+    tax::{LineTax, TaxDocument},
+};
 use events::{OrderRequested, common::UsageTerms};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
@@ -69,6 +72,9 @@ pub struct Order {
     /// The ERP was asked to close it.
     #[serde(default)]
     pub cancel_asked: bool,
+    /// It is no order of a deal, but what a change of its contract does outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed: Option<Box<Followed>>,
 }
 
 /// Whether what was begun is taken back.
@@ -125,6 +131,9 @@ pub struct Schedule {
     pub subscription_id: Option<String>,
     pub revision: u64,
     pub zone: String,
+    /// What bills: a change of it is the whole plan anew. Schedules of earlier versions of this program kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<BillingPlan>>,
     /// The contract was cancelled for this day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_on: Option<Date>,
@@ -176,7 +185,11 @@ impl Order {
             (outside.tax.is_some(), Work::VoidTax.as_str(), tax(TaxState::Void)),
             (self.cancel_asked, by_others::CANCEL_ORDER, self.stage == OrderStage::Cancelled),
         ];
-        let steps: Vec<_> = if is_over { backward.into() } else { forward.into() };
+        let steps: Vec<_> = match &self.followed {
+            Some(change) => self.steps_of_change(change),
+            None if is_over => backward.into(),
+            None => forward.into(),
+        };
         let failed = self.failed.as_ref().map(|failed| failed.step.as_str());
         let failed = failed.or((self.stage == OrderStage::Rejected).then_some(by_others::ERP_ORDER));
         let mut is_first = true;
@@ -193,6 +206,28 @@ impl Order {
             (step, state)
         });
         taken.collect()
+    }
+
+    fn steps_of_change(&self, change: &Followed) -> Vec<(bool, &'static str, bool)> {
+        let tax = self.outside.tax.as_ref();
+        let is_done = self.stage == OrderStage::Active;
+        if matches!(self.stage, OrderStage::Cancelling | OrderStage::Cancelled) {
+            let is_void = tax.is_some_and(|tax| tax.state == TaxState::Void);
+            return vec![(tax.is_some(), Work::VoidTax.as_str(), is_void)];
+        }
+        let is_committed = tax.is_some_and(|tax| tax.state == TaxState::Committed);
+        vec![
+            (change.is_renewal(), by_others::ERP_ORDER, self.stage != OrderStage::Requested),
+            (self.parts.tax, Work::DetermineTax.as_str(), tax.is_some()),
+            (self.parts.tax, Work::CommitTax.as_str(), is_committed),
+            (self.parts.billing, Work::ChangeSchedule.as_str(), change.is_billed || is_done),
+        ]
+    }
+
+    /// The contract that comes of it, or that it changes.
+    #[must_use]
+    pub fn contract_id(&self) -> &str {
+        self.followed.as_ref().map_or(&self.order_id, |change| &change.contract_id)
     }
 
     fn is_schedule_ended(&self) -> bool {

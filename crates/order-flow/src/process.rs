@@ -4,13 +4,14 @@ use crate::{
     contract::ContractState,
     course::{Course, Court, NOT_PROVISIONED},
     document::{DealStage, DealState, FlowDocument, Known, OrderStage, kind},
-    facts,
+    facts, follow,
     handler::OrderFlow,
     order, protect,
     quote::{self, Quotes},
     saga::{Fact, by_others},
     split,
     step::{About, Step},
+    work,
 };
 use consumer::Decision;
 use events::{
@@ -198,13 +199,16 @@ fn try_again(mut step: Step<'_>, court: Court<'_>) -> Decision<OrderFlow> {
     let mut is_any = false;
     for (entity, order) in orders.iter_mut().filter(|(_, order)| order.failed.is_some()) {
         is_any = true;
-        if let Some(failed) = &mut order.failed {
-            failed.attempts = 0;
-            failed.is_retried = true;
-        }
-        court.of(entity).begin_at(&mut step, order, court.now_ms);
+        work::retry(&mut step, &court.of(entity), order);
     }
     step.deal.orders = orders;
+    let changes: Vec<String> = step.deal.changes.keys().cloned().collect();
+    for id in changes {
+        follow::with(&mut step, court, &id, |course, step, order| {
+            is_any |= order.failed.is_some();
+            work::retry(step, course, order);
+        });
+    }
     if is_any { step.done() } else { Decision::skip("no step of this deal waits to be tried again") }
 }
 
@@ -268,6 +272,7 @@ pub(crate) fn cancel_contract(
         course.go_on(&mut step, &mut order);
         step.deal.orders.insert(course.entity.to_owned(), order);
     }
+    follow::ended(&mut step, course.court, contract_id, None);
     if contract.is_cancelled {
         return Ok(step.done());
     }

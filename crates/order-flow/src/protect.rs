@@ -5,6 +5,7 @@ use crate::{
     amend,
     change::{Asked, Change, Given},
     contract::ContractState,
+    course::Court,
     document::{DealState, OrderStage},
     facts,
     handler::OrderFlow,
@@ -247,7 +248,7 @@ pub(crate) fn decided(mut step: Step<'_>, event: &FalloutDecided, is_approved: b
 /// The part of an edit that is one contract's, as an amendment that its owner approved.
 pub(crate) fn except(
     mut step: Step<'_>,
-    policies: &Policies,
+    court: Court<'_>,
     contract: &ContractState,
     contract_id: &str,
 ) -> Result<Decision<OrderFlow>, Failure> {
@@ -255,7 +256,7 @@ pub(crate) fn except(
     let Some((deal, given)) = proposal.and_then(|proposal| Some((proposal.deal, proposal.given?))) else {
         return Ok(Decision::skip("an exception that is not there any more"));
     };
-    let parts = split::split(&deal, &facts::sellers(&deal), &policies.entities)?;
+    let parts = split::split(&deal, &facts::sellers(&deal), &court.policies.entities)?;
     let lines = parts.into_iter().find(|part| part.legal_entity_id == contract.legal_entity_id);
     let Some(request) = amendment(&step, contract, contract_id, &deal, lines.map(|part| part.lines)) else {
         return Ok(Decision::skip("the exception changes nothing of this contract"));
@@ -272,7 +273,7 @@ pub(crate) fn except(
         ..Change::default()
     };
     step.deal.changes.insert(id.clone(), change.clone());
-    Ok(amend::consider(step, Some(contract), policies, (&id, change), &request, (FalloutEnd::Approved, None)))
+    Ok(amend::consider(step, Some(contract), court, (&id, change), &request, (FalloutEnd::Approved, None)))
 }
 
 fn amendment(

@@ -6,8 +6,9 @@
 use crate::{
     change::{Asked, Change, ChangeStage, Renewed},
     contract::{ContractState, RENEWAL_DUE, known_contract},
+    course::{Course, Court},
     document::Known,
-    facts,
+    facts, follow,
     handler::OrderFlow,
     reply,
     step::Step,
@@ -21,7 +22,7 @@ use events::{
 };
 use failure::Failure;
 use jiff::{civil::Date, tz::TimeZone};
-use rules::{Finding, Policies, Renewal, Repriced};
+use rules::{Finding, Renewal, Repriced};
 use serde_json::Value;
 
 type Decided = Result<Decision<OrderFlow>, Failure>;
@@ -30,7 +31,7 @@ type Decided = Result<Decision<OrderFlow>, Failure>;
 pub(crate) fn accepted(
     mut step: Step<'_>,
     known: Known<'_>,
-    policies: &Policies,
+    court: Court<'_>,
     event: &SubscriptionRenewalAccepted,
 ) -> Decided {
     let before = known_contract(known, &event.contract_id)?;
@@ -52,10 +53,12 @@ pub(crate) fn accepted(
         is_crossed: before.is_cancelled,
         recipient: event.accepted_by.clone(),
         channel: event.channel.clone(),
+        locale: before.locale.clone(),
     };
+    change.order = follow::renewal(&step.deal, court, before, event);
     change.asked = Some(Asked::Renewal(Box::new(renewed.clone())));
     step.keep(&event.contract_id, contract.clone());
-    Ok(consider(step, Some(&contract), policies, (&event.renewal_id, change), &renewed, (FalloutEnd::Mended, None)))
+    Ok(consider(step, court, (&event.renewal_id, change), &renewed, (FalloutEnd::Mended, None)))
 }
 
 fn seen(before: &ContractState, event: &SubscriptionRenewalAccepted) -> Renewal {
@@ -82,33 +85,40 @@ fn seen(before: &ContractState, event: &SubscriptionRenewalAccepted) -> Renewal 
     }
 }
 
-/// Judges a renewal; once nothing is against it and the ERP has it, the customer is told.
+/// Judges a renewal; once nothing is against it and the ERP has it, it is taxed and billed, and then the customer is told.
 pub(crate) fn consider(
     mut step: Step<'_>,
-    contract: Option<&ContractState>,
-    policies: &Policies,
+    court: Court<'_>,
     (id, mut change): (&str, Change),
     renewed: &Renewed,
     (end, by): (FalloutEnd, Option<&str>),
 ) -> Decision<OrderFlow> {
+    if change.at_work().is_some() {
+        step.deal.changes.insert(id.to_owned(), change);
+        return step.done();
+    }
     let facts = Renewal { approvals: change.approved.keys().cloned().collect(), ..renewed.facts.clone() };
-    change.verdict = policies.judge_renewal(&facts);
+    change.verdict = court.policies.judge_renewal(&facts);
     if renewed.is_crossed {
         change.verdict.findings.push(crossed());
     }
     let reasons = change.reasons();
     if reasons.is_empty() {
         step.close(change.case.take(), end, by);
-        match &change.erp_order_id {
-            Some(_) => tell(&mut step, contract, (id, &mut change), renewed),
-            None => change.stage = ChangeStage::Asked,
+        change.stage = ChangeStage::Asked;
+        match (&change.erp_order_id, &change.order) {
+            (Some(_), Some(_)) => follow::release(&mut change),
+            (Some(_), None) => tell(&mut step, (id, &mut change), renewed),
+            (None, _) => {}
         }
     } else {
         change.stage = ChangeStage::Waiting;
         let version = change.verdict.version.clone();
         change.case = step.open_by(change.case.take(), change.about(), reasons, &version);
     }
+    let contract_id = change.contract_id.clone();
     step.deal.changes.insert(id.to_owned(), change);
+    follow::go_on(&mut step, court, &contract_id);
     step.done()
 }
 
@@ -123,7 +133,7 @@ fn crossed() -> Finding {
 }
 
 /// The renewal holds: the customer is told once, whatever is read again.
-fn tell(step: &mut Step<'_>, contract: Option<&ContractState>, (id, change): (&str, &mut Change), renewed: &Renewed) {
+pub(crate) fn tell(step: &mut Step<'_>, (id, change): (&str, &mut Change), renewed: &Renewed) {
     let channel = match renewed.channel.as_deref() {
         Some("portal") => NotificationChannel::Portal,
         _ => NotificationChannel::Email,
@@ -140,7 +150,7 @@ fn tell(step: &mut Step<'_>, contract: Option<&ContractState>, (id, change): (&s
         channel,
         ..message(step, "renewal_accepted", (&change.contract_id, id), facts.into_iter().flatten())
     };
-    let locale = contract.and_then(|contract| contract.locale.clone());
+    let locale = renewed.locale.clone();
     let legal_entity_id = change.legal_entity_id.clone();
     step.notice(NotificationRequested { locale, legal_entity_id, ..message });
     change.stage = ChangeStage::Done;
@@ -176,42 +186,29 @@ pub(crate) fn of_order<'a>(order_id: &'a str, contract_id: Option<&str>) -> Opti
 }
 
 /// The ERP has the order of a renewal.
-pub(crate) fn taken(
-    mut step: Step<'_>,
-    known: Known<'_>,
-    policies: &Policies,
-    event: &OrderAccepted,
-    id: &str,
-) -> Decided {
+pub(crate) fn taken(mut step: Step<'_>, court: Court<'_>, event: &OrderAccepted, id: &str) -> Decided {
     let mut change = step.deal.changes.remove(id).unwrap_or_default();
     change.erp_order_id = Some(event.erp_order_id.clone());
     change.erp_order_no.clone_from(&event.erp_order_no);
     change.refused.clear();
-    answered(step, known, policies, (id, change))
+    answered(step, court, (id, change))
 }
 
 /// The ERP refused it. It lies parked there until somebody has mended the cause.
-pub(crate) fn refused(
-    mut step: Step<'_>,
-    known: Known<'_>,
-    policies: &Policies,
-    event: &OrderRejected,
-    id: &str,
-) -> Decided {
+pub(crate) fn refused(mut step: Step<'_>, court: Court<'_>, event: &OrderRejected, id: &str) -> Decided {
     let mut change = step.deal.changes.remove(id).unwrap_or_default();
     if change.erp_order_id.is_none() {
         change.refused = reply::reasons("RENEWAL_REJECTED", &event.reasons).collect();
     }
-    answered(step, known, policies, (id, change))
+    answered(step, court, (id, change))
 }
 
-fn answered(mut step: Step<'_>, known: Known<'_>, policies: &Policies, (id, change): (&str, Change)) -> Decided {
+fn answered(mut step: Step<'_>, court: Court<'_>, (id, change): (&str, Change)) -> Decided {
     let Some(Asked::Renewal(renewed)) = change.asked.clone() else {
         step.deal.changes.insert(id.to_owned(), change);
         return Ok(step.done());
     };
-    let contract = known.contract(&change.contract_id);
-    Ok(consider(step, contract, policies, (id, change), &renewed, (FalloutEnd::Mended, None)))
+    Ok(consider(step, court, (id, change), &renewed, (FalloutEnd::Mended, None)))
 }
 
 /// Notice can be given until today: the CRM and the customer are told, once for each term.
@@ -253,7 +250,12 @@ pub(crate) fn due(mut step: Step<'_>, known: Known<'_>, payload: &Value) -> Deci
 }
 
 /// The customer does not renew: a contract that would go on by itself is cancelled for the end of its term.
-pub(crate) fn declined(mut step: Step<'_>, known: Known<'_>, event: &SubscriptionRenewalDeclined) -> Decided {
+pub(crate) fn declined(
+    step: Step<'_>,
+    known: Known<'_>,
+    course: &Course<'_>,
+    event: &SubscriptionRenewalDeclined,
+) -> Decided {
     let contract = known_contract(known, &event.contract_id)?;
     if contract.is_cancelled {
         return Ok(Decision::skip("the contract ends already"));
@@ -283,6 +285,7 @@ pub(crate) fn declined(mut step: Step<'_>, known: Known<'_>, event: &Subscriptio
         ..ContractCancelled::default()
     };
     let ended = ContractState { entity_version: contract.entity_version + 1, is_cancelled: true, ..contract.clone() };
+    let mut step = reply::ended(step, course, &cancelled);
     step.tell(cancelled);
     step.keep(&event.contract_id, ended);
     Ok(step.done())

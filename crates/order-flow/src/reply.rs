@@ -3,6 +3,7 @@
 use crate::{
     course::{Course, GIVE_UP, payload},
     document::{AcceptedAt, Order, OrderStage},
+    follow,
     handler::OrderFlow,
     order::case_about,
     saga::{Fact, by_others},
@@ -152,6 +153,7 @@ pub(crate) fn ended<'a>(mut step: Step<'a>, course: &Course<'_>, event: &Contrac
         }
         step.deal.orders.insert(course.entity.to_owned(), order);
     }
+    follow::ended(&mut step, course.court, &event.contract_id, Some(event.cancel_on));
     step
 }
 

@@ -60,6 +60,10 @@ impl OutsideTarget {
                 let made = self.billing()?.create_schedule(&cause, &key, plan).await;
                 made.map(scheduled).map_err(Failure::from)
             }
+            Change::ChangeSchedule(change) => {
+                let made = self.billing()?.change_schedule(&cause, &key, &change.schedule, &change.plan).await;
+                made.map(scheduled).map_err(Failure::from)
+            }
             Change::CancelSchedule(end) => {
                 let ended = self.billing()?.cancel_schedule(&cause, &key, end).await;
                 ended.map(scheduled).map_err(Failure::from)
@@ -80,6 +84,9 @@ impl OutsideTarget {
                 perhaps(self.billing()?.find_customer(&cause, customer).await, recorded)
             }
             Change::BillingSchedule(plan) => perhaps(self.billing()?.find_schedule(&cause, plan).await, scheduled),
+            Change::ChangeSchedule(change) => {
+                perhaps(self.billing()?.find_schedule(&cause, &change.plan).await, scheduled)
+            }
             Change::CancelSchedule(end) => perhaps(self.billing()?.find_end(&cause, end).await, scheduled),
         }
     }

@@ -1,13 +1,17 @@
 //! The tax of an order: what the engine is asked, and its answer as events tell it.
 
 use crate::{
-    document::{Order, Tax, TaxState},
+    document::{DealState, Order, Tax, TaxState},
     effect::TAX_QUEUE,
+    follow::{Followed, What},
     target::ANSWER,
 };
 use connectors::{
     IsoCurrency,
-    tax::{CustomerTaxId, Exemption, LineTax, TaxAddress, TaxAnswer, TaxDocument, TaxQuestion, TaxedLine},
+    tax::{
+        CustomerTaxId, Exemption, LineTax, TaxAddress, TaxAnswer, TaxBuyer, TaxCustomer, TaxDocument, TaxQuestion,
+        TaxedLine,
+    },
 };
 use consumer::Receipt;
 use events::{
@@ -27,29 +31,52 @@ pub(crate) fn question(request: &OrderRequested) -> Result<TaxQuestion, Failure>
     };
     let open = |text: &Option<events::Personal>| text.as_ref().map(|text| text.reveal().to_owned());
     Ok(TaxQuestion {
-        document: document(request),
+        document: document(&request.order_id, &request.legal_entity_id),
         account_id: request.account_id.clone(),
         currency: iso(&request.currency),
         date: request.term.start_on,
-        ship_to: TaxAddress {
-            line1: open(&address.line1),
-            city: open(&address.city),
-            region: open(&address.region),
-            postal_code: open(&address.postal_code),
-            country: address.country.clone(),
-        },
-        tax_ids: customer
-            .tax_ids
-            .iter()
-            .map(|id| CustomerTaxId { scheme: id.scheme.clone(), value: id.value.reveal().to_owned() })
-            .collect(),
-        exemption: match customer.tax_exemption {
-            TaxExemption::Exempt => Exemption::Exempt,
-            TaxExemption::ReverseCharge => Exemption::ReverseCharge,
-            TaxExemption::None | TaxExemption::Unknown => Exemption::None,
-        },
-        lines: request.lines.iter().filter(|line| line.amount_minor != 0).map(taxed).collect(),
+        buyer: TaxBuyer::Told(TaxCustomer {
+            ship_to: TaxAddress {
+                line1: open(&address.line1),
+                city: open(&address.city),
+                region: open(&address.region),
+                postal_code: open(&address.postal_code),
+                country: address.country.clone(),
+            },
+            tax_ids: customer
+                .tax_ids
+                .iter()
+                .map(|id| CustomerTaxId { scheme: id.scheme.clone(), value: id.value.reveal().to_owned() })
+                .collect(),
+            exemption: match customer.tax_exemption {
+                TaxExemption::Exempt => Exemption::Exempt,
+                TaxExemption::ReverseCharge => Exemption::ReverseCharge,
+                TaxExemption::None | TaxExemption::Unknown => Exemption::None,
+            },
+        }),
+        lines: taxed_lines(&request.lines),
     })
+}
+
+/// A renewal as a document of its own. The customer's address is not kept: the order's document has it.
+pub(crate) fn again(deal: &DealState, entity: &str, order: &Order, change: &Followed) -> Result<TaxQuestion, Failure> {
+    let former = deal.orders.get(entity).and_then(|order| order.outside.tax.as_ref());
+    let (Some(former), What::Renewal { lines, .. }) = (former, &change.what) else {
+        let reason = format!("`{}` is no renewal of a contract that is taxed", order.order_id);
+        return Err(Failure::bug("INVARIANT_BROKEN", reason));
+    };
+    Ok(TaxQuestion {
+        document: document(&order.order_id, entity),
+        account_id: deal.account_id.clone(),
+        currency: iso(&order.currency),
+        date: change.from,
+        buyer: TaxBuyer::AsIn(former.document.clone()),
+        lines: taxed_lines(lines),
+    })
+}
+
+fn taxed_lines(lines: &[common::ContractLine]) -> Vec<TaxedLine> {
+    lines.iter().filter(|line| line.amount_minor != 0).map(taxed).collect()
 }
 
 /// An order without amounts has no tax to determine.
@@ -57,8 +84,8 @@ pub(crate) fn is_due(request: &OrderRequested) -> bool {
     request.lines.iter().any(|line| line.amount_minor != 0)
 }
 
-fn document(request: &OrderRequested) -> TaxDocument {
-    TaxDocument { document_id: request.order_id.clone(), revision: 1, legal_entity_id: request.legal_entity_id.clone() }
+fn document(order_id: &str, entity: &str) -> TaxDocument {
+    TaxDocument { document_id: order_id.to_owned(), revision: 1, legal_entity_id: entity.to_owned() }
 }
 
 pub(crate) fn iso(code: &str) -> IsoCurrency {
@@ -76,12 +103,11 @@ fn taxed(line: &common::ContractLine) -> TaxedLine {
 }
 
 /// What the engine answered, as it is remembered.
-pub(crate) fn determined(order: &Order, receipt: &Receipt) -> Result<Tax, Failure> {
+pub(crate) fn determined(entity: &str, order: &Order, receipt: &Receipt) -> Result<Tax, Failure> {
     let broken = |reason: String| Failure::bug("INVARIANT_BROKEN", reason);
     let text = receipt.details.get(ANSWER).map_or("{}", String::as_str);
     let answer: TaxAnswer =
         serde_json::from_str(text).map_err(|error| broken(format!("a tax answer does not read back: {error}")))?;
-    let request = order.request.as_deref().ok_or_else(|| broken("tax of an order that nobody asked for".to_owned()))?;
     let sum: i64 = answer.lines.iter().map(|line| line.tax_minor).sum();
     if sum != answer.total_tax_minor {
         return Err(broken(format!(
@@ -90,7 +116,7 @@ pub(crate) fn determined(order: &Order, receipt: &Receipt) -> Result<Tax, Failur
         )));
     }
     Ok(Tax {
-        document: document(request),
+        document: document(&order.order_id, entity),
         id: answer.id,
         lines: answer.lines,
         total_tax_minor: answer.total_tax_minor,

@@ -3,12 +3,12 @@
 
 mod common;
 
-use common::{Told, accepted, deal, decided, flow, granted, happens, line, not_provisioned, reopened, shared, won};
-use connectors::tax::{LineTax, TaxAnswer, TaxPart};
+use common::{
+    Told, accepted, deal, decided, details, ends, flow, granted, line, not_provisioned, reopened, shared, won,
+};
 use events::{
-    Case as Fallout, ContractCancelled, Event,
-    common::{CancellationMode, ChargeType, DealLine, FalloutAction, Period, PriceTier, Reason, UsageTerms},
-    topics,
+    Case as Fallout, Event,
+    common::{ChargeType, DealLine, FalloutAction, Period, PriceTier, UsageTerms},
 };
 use failure::Failure;
 use jiff::civil::date;
@@ -19,40 +19,12 @@ use order_flow::{
     event::FlowEvent,
 };
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
 use testkit::{
-    deals::{at, billed, without_plan},
+    deals::{billed, without_plan},
     simulation::{Case, SimEvent, assert_replay_safe},
 };
 
 const ALL: Parts = Parts { tax: true, billing: true };
-
-/// The engine takes ten percent of each line.
-fn details(effect: &FlowEffect) -> BTreeMap<String, String> {
-    let Change::DetermineTax(question) = &effect.change else { return BTreeMap::new() };
-    let part = |amount: i64| TaxPart {
-        jurisdiction: "US-CA".into(),
-        name: "Sales tax".into(),
-        rate_percent: Decimal::TEN,
-        taxable_minor: amount,
-        tax_minor: amount / 10,
-    };
-    let line = |line: &connectors::tax::TaxedLine| LineTax {
-        line_id: line.line_id.clone(),
-        taxable_minor: line.amount_minor,
-        tax_minor: line.amount_minor / 10,
-        parts: vec![part(line.amount_minor)],
-    };
-    let lines: Vec<LineTax> = question.lines.iter().map(line).collect();
-    let answer = TaxAnswer {
-        id: format!("tax-{}", question.document.document_id),
-        document_id: question.document.document_id.clone(),
-        revision: question.document.revision,
-        total_tax_minor: lines.iter().map(|line| line.tax_minor).sum(),
-        lines,
-    };
-    [("answer".to_owned(), serde_json::to_string(&answer).expect("text"))].into()
-}
 
 /// What is refused follows from the name of the order: `NEXUS` has none, `CARD` is declined for good, `ONCE` only the first time, `VOID` cannot
 /// be voided at first.
@@ -301,24 +273,6 @@ fn a_contract_that_is_given_up_is_not_billed_and_not_taxed() {
     });
     assert_eq!(ended, Some("activation_failed"));
     assert_eq!(told.course("O-1-US").last().map(String::as_str), Some("compensated"));
-}
-
-fn ends(n: i64, id: &str, version: i64) -> SimEvent<FlowEvent> {
-    let event = ContractCancelled {
-        account_id: common::ACCOUNT.into(),
-        entity_version: version,
-        effective_at: at(n),
-        recorded_at: at(n),
-        legal_entity_id: "US".into(),
-        contract_id: id.into(),
-        mode: CancellationMode::EndOfTerm,
-        cancel_on: date(2026, 9, 1),
-        timezone: "America/New_York".into(),
-        reason: Reason { code: "customer_left".into(), text: None },
-        currency: "USD".into(),
-        ..ContractCancelled::default()
-    };
-    happens(n, Event::from(event), topics::CONTRACT_CANCELLED)
 }
 
 #[test]

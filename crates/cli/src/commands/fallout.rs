@@ -198,11 +198,18 @@ fn of_change<'a>(deal: &'a DealState, case_id: &str) -> Option<(&'a String, &'a 
 /// Whether a decision of this kind means something for the case.
 fn may_be_decided(deal: &DealState, id: &str, action: FalloutAction) -> bool {
     let is_edit = deal.proposal.is_some() && deal.case.as_ref().is_some_and(|case| case.case_id == id);
+    // A step outside that was refused is tried again, or given up.
+    let is_refused =
+        |change: &Change| change.at_work().is_some_and(|order| order.failed.is_some() && !may_be_let_pass(action));
     deal.stage == DealStage::Waiting
-        || of_change(deal, id).is_some()
+        || of_change(deal, id).is_some_and(|(_, change)| change.at_work().is_none() || is_refused(change))
         || (is_edit && action == FalloutAction::Approve)
         || (action == FalloutAction::Reject
             && (gives_up(deal, id) || deal.case.as_ref().is_some_and(|case| case.case_id == id)))
+}
+
+const fn may_be_let_pass(action: FalloutAction) -> bool {
+    matches!(action, FalloutAction::Approve | FalloutAction::Waive)
 }
 
 /// What is decided of a deal, and what of a parked event, if that can be.

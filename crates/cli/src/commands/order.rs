@@ -9,7 +9,9 @@ use clap::{Args, Subcommand};
 use ledger::{DocumentFilter, DocumentRow};
 use order_flow::{
     change::{Change, ChangeStage},
-    document::{DealStage, DealState, FlowDocument, Order, OrderStage, StepState, TakenBack, kind},
+    document::{
+        DealStage, DealState, FailedStep, FlowDocument, OpenCase, Order, OrderStage, StepState, TakenBack, kind,
+    },
 };
 use rules::Verdict;
 use serde::Serialize;
@@ -136,21 +138,38 @@ fn orders(deal: &DealState) -> serde_json::Value {
     let shown = |(entity, order): (&String, &Order)| {
         let ids = (&order.erp_order_id, &order.erp_order_no);
         let outside = &order.outside;
-        let steps: Vec<_> = order
-            .steps(deal.schedule.is_some())
-            .into_iter()
-            .map(|(step, state)| json!({ "step": step, "state": state }))
-            .collect();
+        let steps = steps(order, deal.schedule.is_some());
         json!({ "order": order.order_id, "entity": entity, "stage": order.stage, "steps": steps,
             "currency": order.currency, "amount_minor": order.total_minor,
             "tax_minor": outside.tax.as_ref().map(|tax| tax.total_tax_minor),
             "erp_order_id": ids.0, "erp_order_no": ids.1,
-            "tax_document": outside.tax.as_ref().map(|tax| json!({ "id": tax.id, "document": tax.document.document_id,
-                "state": tax.state })),
-            "billing_customer": outside.customer, "billing_schedule": outside.schedule,
+            "tax_document": tax_document(order),
+            "billing_customer": outside.customer, "billing_schedule": billing_schedule(order),
             "failed": order.failed, "taken_back": order.taken_back, "case": order.case })
     };
     deal.orders.iter().map(shown).collect()
+}
+
+fn steps(order: &Order, bills: bool) -> Vec<serde_json::Value> {
+    order.steps(bills).into_iter().map(|(step, state)| json!({ "step": step, "state": state })).collect()
+}
+
+fn tax_document(order: &Order) -> Option<serde_json::Value> {
+    let tax = order.outside.tax.as_ref()?;
+    Some(json!({ "id": tax.id, "document": tax.document.document_id, "state": tax.state }))
+}
+
+/// What a change does in tax engine and billing system.
+fn outside(order: &Order) -> serde_json::Value {
+    json!({ "process": order.order_id, "stage": order.stage, "steps": steps(order, true), "failed": order.failed,
+        "tax_minor": order.outside.tax.as_ref().map(|tax| tax.total_tax_minor), "tax_document": tax_document(order) })
+}
+
+/// What bills, without the plan.
+fn billing_schedule(order: &Order) -> Option<serde_json::Value> {
+    let mut shown = serde_json::to_value(order.outside.schedule.as_ref()?).ok()?;
+    shown.as_object_mut()?.remove("plan");
+    Some(shown)
 }
 
 /// Amendments and renewals; what was asked for stays in the ledger.
@@ -159,7 +178,8 @@ fn changes(deal: &DealState) -> serde_json::Value {
         json!({ "change": id, "contract": change.contract_id, "stage": change.stage, "currency": change.currency,
             "amount_minor": change.amount_minor, "approved": change.approved, "case": change.case,
             "policies": change.verdict.version, "contract_version": change.contract_version,
-            "erp_order_id": change.erp_order_id, "erp_order_no": change.erp_order_no })
+            "erp_order_id": change.erp_order_id, "erp_order_no": change.erp_order_no,
+            "outside": change.order.as_deref().map(outside) })
     };
     deal.changes.iter().map(shown).collect()
 }
@@ -236,7 +256,9 @@ pub(super) fn owners(deal: &DealState) -> String {
 
 /// The same for an amendment or a renewal.
 pub(super) fn owners_of(change: &Change) -> String {
-    owners_by(&change.verdict, change.refused.iter().map(|reason| reason.owner_queue.as_str()))
+    let refused = change.refused.iter().map(|reason| reason.owner_queue.as_str());
+    let failed = change.at_work().and_then(|order| order.failed.as_ref());
+    owners_by(&change.verdict, refused.chain(failed.map(|failed| failed.step.owner())))
 }
 
 fn owners_by<'a>(verdict: &'a Verdict, others: impl Iterator<Item = &'a str>) -> String {
@@ -250,13 +272,28 @@ fn joined<'a>(queues: impl Iterator<Item = &'a str>) -> String {
     all.into_iter().collect::<Vec<_>>().join(", ")
 }
 
+fn reasons(case: &OpenCase) -> String {
+    case.reasons.iter().cloned().collect::<Vec<_>>().join(", ")
+}
+
+fn refused(failed: &FailedStep, of: &str, case: Option<&OpenCase>) -> String {
+    let then = if failed.is_retried { "is tried again by itself" } else { "waits for its owner" };
+    let case = case.map(|case| format!(" (case {}: {})", case.case_id, reasons(case)));
+    format!("step {} of {of} was refused and {then}{}", failed.step.as_str(), case.unwrap_or_default())
+}
+
 /// What an amendment or a renewal waits for.
 pub(super) fn why_of(id: &str, change: &Change) -> Option<String> {
+    if let Some(order) = change.at_work() {
+        return Some(match &order.failed {
+            Some(failed) => refused(failed, &format!("change {id}"), change.case.as_ref()),
+            None => format!("change {id} waits for tax engine and billing system, or for an earlier change"),
+        });
+    }
     match (change.stage, &change.case) {
         (ChangeStage::Early, _) => Some(format!("change {id} waits until contract {} is active", change.contract_id)),
         (ChangeStage::Waiting, Some(case)) => {
-            let reasons = case.reasons.iter().cloned().collect::<Vec<_>>().join(", ");
-            Some(format!("change {id} waits for {} (case {}: {reasons})", owners_of(change), case.case_id))
+            Some(format!("change {id} waits for {} (case {}: {})", owners_of(change), case.case_id, reasons(case)))
         }
         (ChangeStage::Asked, _) => Some(format!("renewal {id} waits for the ERP's answer")),
         (ChangeStage::Waiting, None) | (ChangeStage::Done | ChangeStage::Declined, _) => None,
@@ -265,7 +302,6 @@ pub(super) fn why_of(id: &str, change: &Change) -> Option<String> {
 
 /// What it waits for, in one sentence.
 pub(super) fn why(deal: &DealState) -> String {
-    let reasons = |case: &order_flow::document::OpenCase| case.reasons.iter().cloned().collect::<Vec<_>>().join(", ");
     match (deal.stage, &deal.case) {
         (DealStage::Waiting, Some(case)) => {
             return format!("Case {} waits for {}: {}.", case.case_id, owners(deal), reasons(case));
@@ -275,12 +311,10 @@ pub(super) fn why(deal: &DealState) -> String {
         (DealStage::Ordered | DealStage::Withdrawn, _) => {}
     }
     let of = |order: &Order| match (order.stage, &order.case) {
-        _ if order.failed.is_some() => order.failed.as_ref().map(|failed| {
-            let then = if failed.is_retried { "is tried again by itself" } else { "waits for its owner" };
-            let case = order.case.as_ref().map(|case| format!(" (case {}: {})", case.case_id, reasons(case)));
-            let step = failed.step.as_str();
-            format!("step {step} of order {} was refused and {then}{}", order.order_id, case.unwrap_or_default())
-        }),
+        _ if order.failed.is_some() => {
+            let of = format!("order {}", order.order_id);
+            order.failed.as_ref().map(|failed| refused(failed, &of, order.case.as_ref()))
+        }
         (OrderStage::Pricing, _) => Some(format!("order {} waits for the tax engine", order.order_id)),
         (OrderStage::Accepted, _) => Some(format!("order {} waits for tax engine and billing system", order.order_id)),
         (OrderStage::Requested, _) => Some(format!("order {} waits for the ERP's answer", order.order_id)),
@@ -309,7 +343,10 @@ pub(super) fn why(deal: &DealState) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use order_flow::document::OpenCase;
+    use order_flow::{
+        effect::Work,
+        follow::{Followed, What},
+    };
     use rules::Finding;
 
     fn waiting() -> DealState {
@@ -347,5 +384,37 @@ mod tests {
         assert_eq!(rows(&deal, 0)[1].steps, ">erp_order .activation .provisioning");
         let done = DealState { orders: [order("DE", OrderStage::Active)].into(), ..deal };
         assert_eq!((why(&done), is_waiting(&done)), ("Nothing is waited for.".to_owned(), false));
+    }
+
+    #[test]
+    fn a_renewal_that_billing_refused_says_which_step_waits_for_whom_and_shows_its_steps() {
+        let failed = |is_retried| FailedStep {
+            step: Work::ChangeSchedule,
+            code: "BILLING_PLAN_INVALID".into(),
+            attempts: 1,
+            is_retried,
+        };
+        let followed = Followed {
+            contract_id: "O-1-US".into(),
+            change_id: "R-1".into(),
+            version: 2,
+            from: jiff::civil::date(2027, 1, 1),
+            what: What::Renewal { lines: Vec::new(), end_on: None, auto_renews: true },
+            is_billed: false,
+        };
+        let order = Order {
+            order_id: "O-1-US/R-1".into(),
+            stage: OrderStage::Accepted,
+            parts: order_flow::Parts { tax: false, billing: true },
+            failed: Some(failed(false)),
+            followed: Some(Box::new(followed)),
+            ..Order::default()
+        };
+        let change = Change { order: Some(Box::new(order)), case: waiting().case, ..Change::default() };
+        let said = "step change_schedule of change R-1 was refused and waits for its owner (case O-1/1: CREDIT_HOLD at account_id)";
+        assert_eq!(why_of("R-1", &change).as_deref(), Some(said));
+        assert_eq!(owners_of(&change), "billing-operations");
+        let steps = json!([{ "step": "erp_order", "state": "done" }, { "step": "change_schedule", "state": "failed" }]);
+        assert_eq!(outside(change.order.as_deref().expect("an order"))["steps"], steps);
     }
 }

@@ -1,17 +1,26 @@
 //! Deals, and the service in a simulated world without faults.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use connectors::tax::{LineTax, TaxAnswer, TaxPart};
 use events::{
     Case as Fallout, ContractAmendmentRequested, ContractCancelled, CustomerCreditHoldChanged, Deal,
     EntitlementGranted, Envelope, Event, EventSet, FalloutDecided, Notice, OpportunityClosedWon, OpportunityReopened,
     OrderAccepted, OrderCancelled, OrderRejected, ProvisioningFailed, Reply, Request, Saga, SagaStep, WriterSchema,
-    common::{ChargeType, ContractLine, DealLine, FalloutAction, Reason, RejectionCode, RejectionReason},
+    common::{
+        CancellationMode, ChargeType, ContractLine, DealLine, FalloutAction, Reason, RejectionCode, RejectionReason,
+    },
     topics,
 };
-use order_flow::{OrderFlow, Writer, document::FlowDocument, event::FlowEvent};
+use jiff::civil::date;
+use order_flow::{
+    OrderFlow, Writer,
+    document::FlowDocument,
+    effect::{Change, FlowEffect},
+    event::FlowEvent,
+};
 use rules::Store;
 use rust_decimal::Decimal;
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use testkit::{
     deals::{self, at},
     lifecycle,
@@ -24,6 +33,33 @@ pub fn flow() -> OrderFlow {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/policies");
     let store = Store::open(&folder).unwrap_or_else(|problems| panic!("{problems}"));
     OrderFlow::new(Arc::new(store), Writer::new(Writer::TOPICS.into_iter().zip(1..).collect()))
+}
+
+/// The engine takes ten percent of each line.
+pub fn details(effect: &FlowEffect) -> BTreeMap<String, String> {
+    let Change::DetermineTax(question) = &effect.change else { return BTreeMap::new() };
+    let part = |amount: i64| TaxPart {
+        jurisdiction: "US-CA".into(),
+        name: "Sales tax".into(),
+        rate_percent: Decimal::TEN,
+        taxable_minor: amount,
+        tax_minor: amount / 10,
+    };
+    let line = |line: &connectors::tax::TaxedLine| LineTax {
+        line_id: line.line_id.clone(),
+        taxable_minor: line.amount_minor,
+        tax_minor: line.amount_minor / 10,
+        parts: vec![part(line.amount_minor)],
+    };
+    let lines: Vec<LineTax> = question.lines.iter().map(line).collect();
+    let answer = TaxAnswer {
+        id: format!("tax-{}", question.document.document_id),
+        document_id: question.document.document_id.clone(),
+        revision: question.document.revision,
+        total_tax_minor: lines.iter().map(|line| line.tax_minor).sum(),
+        lines,
+    };
+    [("answer".to_owned(), serde_json::to_string(&answer).expect("text"))].into()
 }
 
 /// The `n`th thing that happens.
@@ -159,6 +195,25 @@ pub fn ended(n: i64, id: &str, version: i64) -> SimEvent<FlowEvent> {
         legal_entity_id: "US".into(),
         contract_id: format!("{id}-US"),
         timezone: "UTC".into(),
+        currency: "USD".into(),
+        ..ContractCancelled::default()
+    };
+    happens(n, Event::from(event), topics::CONTRACT_CANCELLED)
+}
+
+/// Somebody cancels a contract for the first of September.
+pub fn ends(n: i64, id: &str, version: i64) -> SimEvent<FlowEvent> {
+    let event = ContractCancelled {
+        account_id: ACCOUNT.into(),
+        entity_version: version,
+        effective_at: at(n),
+        recorded_at: at(n),
+        legal_entity_id: "US".into(),
+        contract_id: id.into(),
+        mode: CancellationMode::EndOfTerm,
+        cancel_on: date(2026, 9, 1),
+        timezone: "America/New_York".into(),
+        reason: Reason { code: "customer_left".into(), text: None },
         currency: "USD".into(),
         ..ContractCancelled::default()
     };

@@ -97,6 +97,9 @@ pub async fn access(url: &str) -> Result<BTreeMap<String, Standing>, Error> {
 #[serde(rename_all = "camelCase")]
 pub struct Taxed {
     code: String,
+    /// Our id of it, where its code cannot be that.
+    #[serde(default)]
+    description: Option<String>,
     /// `Saved`, `Committed` or `Cancelled`.
     pub status: String,
     pub currency_code: String,
@@ -104,7 +107,13 @@ pub struct Taxed {
     pub total_tax: serde_json::Number,
 }
 
-/// What carries orders to cash outside: tax documents by order, and by contract the state of what bills it.
+impl Taxed {
+    fn document(&self) -> String {
+        self.description.as_ref().unwrap_or(&self.code).clone()
+    }
+}
+
+/// What carries orders to cash outside: tax documents by order or renewal, and by contract the state of what bills it.
 #[derive(Debug, Clone, Default)]
 pub struct Course {
     pub taxes: BTreeMap<String, Taxed>,
@@ -131,7 +140,7 @@ pub async fn course(billing: &str, tax: &str) -> Result<Course, Error> {
     let (billing, tax): (Billing, Tax) = (records(billing).await?, records(tax).await?);
     let contract = |mut schedule: Schedule| Some((schedule.metadata.remove("tl_contract_id")?, schedule.status));
     Ok(Course {
-        taxes: tax.transaction.into_iter().map(|taxed| (taxed.code.clone(), taxed)).collect(),
+        taxes: tax.transaction.into_iter().map(|taxed| (taxed.document(), taxed)).collect(),
         schedules: billing.subscription_schedule.into_iter().filter_map(contract).collect(),
     })
 }

@@ -1,5 +1,6 @@
 //! I4 on the way to cash: the tax of an order is with the engine what the order says, committed where its contract is active and void where
-//! it was taken back; and nothing is billed without a contract.
+//! it was taken back; the tax of a renewal, whose amount no event tells, is committed where the renewal holds and void where it does not
+//! happen; and nothing is billed without a contract.
 
 use super::Finding;
 use crate::{
@@ -10,7 +11,10 @@ use events::{Event, Request, Saga, common::SagaKind, currency};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
-const RULE: &str = "the tax of each order stands as it was told, and what bills has a contract";
+const RULE: &str = "the tax of each order and renewal stands as it was told, and what bills has a contract";
+
+/// The step of a process that leaves a document.
+const DETERMINE: &str = "determine_tax";
 
 /// What the service told, whatever copies there are.
 #[derive(Default)]
@@ -20,6 +24,15 @@ pub struct Told {
     active: BTreeSet<String>,
     /// Orders whose taking back has begun, and whether it has ended.
     taken_back: BTreeMap<String, bool>,
+    /// Changes of contracts, by their processes.
+    changes: BTreeMap<String, Change>,
+}
+
+#[derive(Default)]
+struct Change {
+    currency: String,
+    is_taxed: bool,
+    is_completed: bool,
 }
 
 impl Told {
@@ -39,6 +52,12 @@ impl Told {
 
     pub fn saga(&mut self, saga: &Saga) {
         let Saga::SagaStep(step) = saga;
+        if step.contract_id.as_ref().is_some_and(|contract| *contract != step.process_id) {
+            let change = self.changes.entry(step.process_id.clone()).or_default();
+            change.currency.clone_from(&step.currency);
+            change.is_taxed |= step.kind == SagaKind::StepSucceeded && step.step.as_deref() == Some(DETERMINE);
+            change.is_completed |= step.kind == SagaKind::Completed;
+        }
         let Some(order) = step.order_id.clone() else { return };
         match step.kind {
             SagaKind::Compensating => drop(self.taken_back.entry(order).or_insert(false)),
@@ -76,7 +95,9 @@ impl Told {
                 format!("{order}: its tax document is {}, and the order {state}", there.status)
             });
         }
-        for (order, there) in course.taxes.iter().filter(|(order, _)| !self.taxes.contains_key(*order)) {
+        self.renewals(course, &mut finding);
+        let is_told = |order: &String| self.taxes.contains_key(order) || self.changes.contains_key(order);
+        for (order, there) in course.taxes.iter().filter(|(order, _)| !is_told(order)) {
             finding.expect(there.status == "Cancelled", || {
                 format!("{order}: a tax document for an order that nobody asked for")
             });
@@ -88,6 +109,26 @@ impl Told {
             });
         }
         finding.check("I4", RULE, "tax documents and schedules compared")
+    }
+
+    /// Their amounts are told nowhere: state and currency are compared.
+    fn renewals(&self, course: &Course, finding: &mut Finding) {
+        for (id, change) in &self.changes {
+            let Some(there) = course.taxes.get(id) else {
+                finding.expect(!change.is_taxed, || format!("{id}: its tax was told, the engine has no document"));
+                continue;
+            };
+            let fits = match (self.taken_back.get(id).copied(), there.status.as_str()) {
+                (Some(true), status) => status == "Cancelled",
+                (Some(false), _) => true,
+                (None, status) => status == "Committed" || status == "Saved" && !change.is_completed,
+            };
+            finding
+                .expect(fits, || format!("{id}: its tax document is {}, and that is not what was told", there.status));
+            finding.expect(there.currency_code == change.currency, || {
+                format!("{id}: it is in {}, its tax document in {}", change.currency, there.currency_code)
+            });
+        }
     }
 }
 
@@ -148,6 +189,40 @@ mod tests {
             let mut told = told("O-1");
             kinds.iter().for_each(|kind| saga(&mut told, "O-1", *kind));
             let check = told.finish(&there(status, "72.5", "canceled"));
+            assert_eq!(check.ok, ok, "{kinds:?} {status}: {}", check.detail);
+        }
+    }
+
+    #[test]
+    fn the_tax_of_a_renewal_is_committed_where_it_holds_and_void_where_it_does_not_happen() {
+        let all = [SagaKind::StepSucceeded, SagaKind::Completed, SagaKind::Compensating, SagaKind::Compensated];
+        let [taxed, completed, compensating, compensated] = all;
+        for (kinds, status, ok) in [
+            (&[taxed][..], "Saved", true),
+            (&[taxed, completed], "Saved", false),
+            (&[taxed, completed], "Committed", true),
+            (&[taxed, completed], "Cancelled", false),
+            (&[taxed, compensating], "Committed", true),
+            (&[taxed, compensating, compensated], "Committed", false),
+            (&[taxed, compensating, compensated], "Cancelled", true),
+        ] {
+            let mut told = told("O-1");
+            for kind in kinds {
+                let step = SagaStep {
+                    process_id: "O-1/R-1".into(),
+                    order_id: Some("O-1/R-1".into()),
+                    contract_id: Some("O-1".into()),
+                    step: (*kind == taxed).then(|| DETERMINE.to_owned()),
+                    kind: *kind,
+                    currency: "USD".into(),
+                    ..SagaStep::default()
+                };
+                told.saga(&step.into());
+            }
+            let mut course = there("Committed", "72.5", "active");
+            let renewal = there(status, "5", "active").taxes.remove("O-1").expect("a document");
+            course.taxes.insert("O-1/R-1".into(), renewal);
+            let check = told.finish(&course);
             assert_eq!(check.ok, ok, "{kinds:?} {status}: {}", check.detail);
         }
     }

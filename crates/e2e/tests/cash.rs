@@ -1,15 +1,20 @@
-//! Deals on their way to cash: taxed before they are asked for, billed before their contract is active; they wait for a tax engine that is
-//! away, go on after a refusal that was mended, and are taken back by the policy where it was not (rows D2.05, D3.05, D4.10, D6.06).
+//! Deals on their way to cash: taxed before they are asked for, billed before their contract is active; their amendments and renewals change
+//! what is billed and taxed; they wait for a tax engine that is away, go on after a refusal that was mended, and are taken back by the policy
+//! where it was not (rows D2.05, D3.05, D4.10, D6.06, D6.10 to D6.14).
 
 use anyhow::{Context as _, Result, ensure};
 use devstack::Kind;
 use e2e::{Bench, platform::Platform};
-use events::OpportunityClosedWon;
+use events::{Deal, Envelope, Event, EventSet as _, OpportunityClosedWon, topics};
+use kafka::{Drain, Outgoing};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use testkit::{
-    deals::{billed, deal, shared, without_plan},
-    eventually,
+    deals::{at, billed, deal, shared, without_plan},
+    eventually, lifecycle,
 };
 
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -23,6 +28,7 @@ steps:
   commit_tax: {retry: [1s], then: wait}
   billing_customer: {retry: [1s], then: cancel}
   billing_schedule: {retry: [1s, 1s], then: cancel}
+  change_schedule: {retry: [1s], then: wait}
   provisioning: {retry: [14d], then: wait}
   cancel_schedule: {retry: [1s], then: wait}
   void_tax: {retry: [1s], then: wait}
@@ -33,6 +39,8 @@ struct Cash {
     tax: Platform,
     stripe: Platform,
     published: Vec<OpportunityClosedWon>,
+    /// What became of their contracts.
+    changes: Vec<Outgoing>,
 }
 
 impl Cash {
@@ -40,13 +48,30 @@ impl Cash {
         let services = SERVICES.map(|service| (service, 1));
         let bench = Bench::start_with(Kind::Real, &services, "cash", |config| config).await?;
         let (tax, stripe) = (Platform::of(&bench.stack, "tax")?, Platform::of(&bench.stack, "stripe")?);
-        Ok(Self { bench, tax, stripe, published: Vec::new() })
+        Ok(Self { bench, tax, stripe, published: Vec::new(), changes: Vec::new() })
     }
 
     async fn publish(&mut self, deals: Vec<OpportunityClosedWon>) -> Result<()> {
         let records: Vec<_> = deals.iter().map(|deal| self.bench.deal(deal.clone())).collect();
         self.published.extend(deals);
         self.bench.publish(&records).await
+    }
+
+    async fn change(&mut self, record: Outgoing) -> Result<()> {
+        self.changes.push(record.clone());
+        self.bench.publish(&[record]).await
+    }
+
+    /// Waits until a change holds, also outside.
+    async fn holds(&self, deal: &str, change: &str) -> Result<()> {
+        let told = async || {
+            let shown = self.bench.throughline(&["order", "show", deal]).await.map_err(|error| format!("{error:#}"))?;
+            let all = shown["changes"].as_array().cloned().unwrap_or_default();
+            let found = all.into_iter().find(|one| one["change"] == change).unwrap_or_default();
+            let is_so = found["stage"] == "done" && found["outside"]["stage"] == "active";
+            if is_so { Ok(()) } else { Err(format!("{found} {}", shown["why"])) }
+        };
+        Ok(eventually(&format!("{change} holds"), PATIENCE, told).await?)
     }
 
     /// Waits until a deal waits for this.
@@ -131,6 +156,51 @@ async fn deals_are_taxed_and_billed(cash: &mut Cash) -> Result<()> {
     Ok(())
 }
 
+/// An amendment is billed from its day on; a renewal is taxed as a document of its own, billed for its term, and told to its customer once, also
+/// where the process is killed on the way.
+async fn changes_of_a_contract_are_taxed_and_billed(cash: &mut Cash) -> Result<()> {
+    let amendment = Deal::from(lifecycle::reseat("A-1", "O-1", "M-1", (8, 80_001), at(180 * 86_400)));
+    let amendment = cash.bench.deal(amendment);
+    cash.change(amendment).await?;
+    cash.holds("O-1", "M-1").await?;
+    let renewal = Event::from(lifecycle::renewal("A-1", "O-1", 3, 10_500));
+    let topic = renewal.topic();
+    let envelope = Envelope {
+        id: format!("{}-3", renewal.subject()),
+        source: "urn:test:billing".into(),
+        event_type: topics::event_type(topic),
+        time_ms: renewal.recorded_at().as_millisecond(),
+        subject: Some(renewal.subject().to_owned()),
+        ..Envelope::default()
+    };
+    let renewal = cash.bench.record(&envelope, &renewal);
+    cash.change(renewal).await?;
+    cash.bench.stack.kill("order-flow").await?;
+    cash.holds("O-1", "R-O-1").await?;
+    let documents = cash.tax.records("transaction").await?;
+    let renewed = documents.iter().find(|one| one["description"] == "O-1-US/R-O-1").context("a tax document")?;
+    // 7.25 % of 1 050.00, for the address in the order's document.
+    let found = (text(renewed, "status"), renewed["totalTax"].to_string());
+    ensure!(found == ("Committed".to_owned(), "76.13".to_owned()), "{renewed}");
+    let schedules = cash.stripe.records("subscription_schedule").await?;
+    let bills: Vec<_> = schedules.iter().filter(|one| one["metadata"]["tl_contract_id"] == "O-1-US").collect();
+    ensure!(bills.len() == 1 && bills[0]["metadata"]["tl_revision"] == "3", "one schedule, changed twice: {bills:?}");
+    let prices = cash.stripe.records("price").await?;
+    let monthly = |phase: &Value| {
+        let item = &phase["items"][0];
+        let price = prices.iter().find(|price| price["id"] == item["price"]);
+        (price.map(|price| text(price, "unit_amount_decimal")), item["quantity"].as_i64())
+    };
+    let phases = bills[0]["phases"].as_array().context("phases")?;
+    let billed: Vec<_> = phases.iter().rev().take(2).rev().map(monthly).collect();
+    // Eight seats for 800.01, then ten for 1 050.00.
+    let expected = [("10000.125", 8), ("10500", 10)].map(|(unit, seats)| (Some(unit.to_owned()), Some(seats)));
+    ensure!(billed == expected, "{billed:?} in {phases:?}");
+    // Midnight of the first of January 2028 in New York.
+    ensure!(phases.last().is_some_and(|phase| phase["end_date"] == 1_830_315_600), "{phases:?}");
+    Ok(())
+}
+
 /// An outage is no refusal: nothing new is decided while it lasts, a kill in between changes nothing, and all goes on when the engine is
 /// back.
 async fn deals_wait_for_a_tax_engine_that_is_away(cash: &mut Cash) -> Result<()> {
@@ -190,16 +260,22 @@ async fn each_effect_took_place_once(cash: &Cash) -> Result<()> {
 async fn copies_change_nothing(cash: &Cash) -> Result<()> {
     let count = async || anyhow::Ok((cash.tax.effects().await?.len(), cash.stripe.effects().await?.len()));
     let before = count().await?;
-    let copies: Vec<_> = cash.published.iter().map(|deal| cash.bench.deal(deal.clone())).collect();
+    let deals = cash.published.iter().map(|deal| cash.bench.deal(deal.clone()));
+    let copies: Vec<_> = deals.chain(cash.changes.iter().cloned()).collect();
     cash.bench.publish(&copies).await?;
     cash.verified().await?;
     ensure!(count().await? == before, "copies had effects");
+    let topic = topics::NOTIFICATION_REQUESTED;
+    let messages = Drain::new(cash.bench.kafka().clone(), PATIENCE).collect(topic).await?;
+    let ids: BTreeSet<_> = messages.iter().map(|record| record.headers.text("ce_id").map(str::to_owned)).collect();
+    ensure!(ids.len() == 1, "the customer that renewed is told once: {ids:?}");
     Ok(())
 }
 
 async fn from_deal_to_cash() -> Result<()> {
     let mut cash = Cash::start().await?;
     deals_are_taxed_and_billed(&mut cash).await.context("taxed and billed")?;
+    changes_of_a_contract_are_taxed_and_billed(&mut cash).await.context("an amendment and a renewal")?;
     deals_wait_for_a_tax_engine_that_is_away(&mut cash).await.context("an outage")?;
     refusals_are_tried_again_and_then_taken_back(&mut cash).await.context("refusals")?;
     each_effect_took_place_once(&cash).await?;

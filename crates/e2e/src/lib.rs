@@ -159,6 +159,18 @@ impl Bench {
         Ok(report)
     }
 
+    /// The same for several that feed each other.
+    pub async fn verified_all(&self, services: &[&str], patience: Duration) -> Result<()> {
+        // What one of them tells is new to the next, and what that answers to the first.
+        for service in services.iter().chain(services) {
+            self.quiet(service, patience).await.with_context(|| format!("{service} comes to rest"))?;
+        }
+        for service in services {
+            self.verified_of(service, patience).await.with_context(|| (*service).to_owned())?;
+        }
+        Ok(())
+    }
+
     /// Waits until nothing is left to do and proves the invariants.
     pub async fn verified(&self, patience: Duration) -> Result<Report> {
         let report = verify::verify_at_rest(&self.sources, patience, |_| {}).await?;

@@ -64,14 +64,7 @@ impl Suite {
     }
 
     async fn verified(&self) -> Result<()> {
-        // They feed each other: what one of them tells is new to the next.
-        for service in SERVICES.iter().chain(&SERVICES) {
-            self.bench.quiet(service, PATIENCE).await.with_context(|| format!("{service} comes to rest"))?;
-        }
-        for service in SERVICES {
-            self.bench.verified_of(service, PATIENCE).await.with_context(|| service.to_owned())?;
-        }
-        Ok(())
+        self.bench.verified_all(&SERVICES, PATIENCE).await
     }
 }
 

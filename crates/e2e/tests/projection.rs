@@ -65,7 +65,13 @@ async fn a_second_generation_has_the_same_rows_and_is_switched_to_only_when_it_i
     assert_eq!((code, &error["error"]["code"]), (1, &Value::from("NO_GENERATION")), "{error}");
     bench.throughline(&["topics", "apply", "--generation", "2", "--replication", "1"]).await.expect("made");
     let switch = ["projection", "switch", "--generation", "2", "--reason", "a new column", "--wait", "1s"];
-    let not_ready = refused(&bench, &switch).await.expect("answers");
+    // A broker tells of new topics a moment after they are made.
+    let seen = async || match refused(&bench, &switch).await {
+        Ok((_, error)) if error["error"]["code"] == "NO_GENERATION" => Err(error.to_string()),
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    let not_ready = testkit::eventually("the new topics are seen", PATIENCE, seen).await.expect("answers");
     assert_eq!(
         (not_ready.0, &not_ready.1["error"]["code"]),
         (7, &Value::from("PROJECTION_NOT_READY")),

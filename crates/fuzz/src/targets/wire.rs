@@ -3,7 +3,10 @@
 use super::told;
 use crate::Target;
 use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value, writer::datum::GenericDatumWriter};
-use events::{Dataset, Envelope, Event, EventSet, Headers, Record, Reply, WriterSchema, topics, topics::Family, wire};
+use events::{
+    Case, Dataset, Deal, Envelope, Event, EventSet, Headers, Notice, Record, Reply, Request, Saga, WriterSchema,
+    topics, topics::Family, wire,
+};
 use failure::Failure;
 use testkit::business::{self, Faults, Item, Options};
 
@@ -94,12 +97,17 @@ impl Datum {
     }
 }
 
-/// The event, row or reply, encoded again.
+/// What it is, of whichever family, encoded again.
 fn decode(topic: &str, schema: &WriterSchema, datum: &[u8]) -> Result<Vec<u8>, Failure> {
     match topics::find(topic).map(|subject| subject.family) {
         Some(Family::Reply) => Reply::decode_avro(topic, schema, datum).map(|reply| reply.encode_avro()),
         Some(Family::Analytics) => Dataset::decode_avro(topic, schema, datum).map(|row| row.encode_avro()),
-        _ => Event::decode_avro(topic, schema, datum).map(|event| event.encode_avro()),
+        Some(Family::Deal) => Deal::decode_avro(topic, schema, datum).map(|deal| deal.encode_avro()),
+        Some(Family::Request) => Request::decode_avro(topic, schema, datum).map(|request| request.encode_avro()),
+        Some(Family::Case) => Case::decode_avro(topic, schema, datum).map(|case| case.encode_avro()),
+        Some(Family::Saga) => Saga::decode_avro(topic, schema, datum).map(|saga| saga.encode_avro()),
+        Some(Family::Notice) => Notice::decode_avro(topic, schema, datum).map(|notice| notice.encode_avro()),
+        Some(Family::Commercial) | None => Event::decode_avro(topic, schema, datum).map(|event| event.encode_avro()),
     }
 }
 

@@ -28,20 +28,21 @@ impl State {
     }
 }
 
-fn decide(state: &State, event: &CrmEvent) -> Decision<CrmSync> {
+fn ask(state: &State, event: &CrmEvent) -> Result<Decision<CrmSync>, failure::Failure> {
     let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: "a-1", refusals: 0 };
-    let input = Input::Event(event);
-    let decision = CrmSync.decide(&state.documents(), &input, &context).expect("the event can be planned");
-    let reads = CrmSync.reads(&input);
+    CrmSync.decide(&state.documents(), &Input::Event(event), &context)
+}
+
+fn decide(state: &State, event: &CrmEvent) -> Decision<CrmSync> {
+    let decision = ask(state, event).expect("the event can be planned");
+    let reads = CrmSync.reads(&Input::Event(event));
     assert!(decision.documents.iter().all(|change| reads.contains(&change.key)), "only what is read may change");
     decision
 }
 
 /// Why an event cannot be planned.
 pub(crate) fn refused(state: &State, event: &CrmEvent) -> failure::Failure {
-    let context = Context { now_ms: 0, record_ms: 0, envelope: None, key: "a-1", refusals: 0 };
-    let decision = CrmSync.decide(&state.documents(), &Input::Event(event), &context);
-    decision.map(|_| ()).expect_err("it is refused")
+    ask(state, event).map(|_| ()).expect_err("it is refused")
 }
 
 /// What an event leads to.
